@@ -1,0 +1,12 @@
+# Debian 12 packages, and nothing else.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+if(TENON_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
