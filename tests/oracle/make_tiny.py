@@ -1,0 +1,310 @@
+"""Writes tests/golden/tiny: seeded toy checkpoints as GGUF and the logits transformers gives for them.
+
+Run in an environment with torch, transformers and gguf (no GPU):
+    python tests/oracle/make_tiny.py tests/golden/tiny
+
+For each checkpoint and each format the weights are stored, read back and dequantised; transformers then runs in
+float32 on exactly those dequantised weights. `NAME-FORMAT.gguf` is the file, `NAME-FORMAT.bin` the reference logits
+(float32, little endian, [len(positions), vocab]); `tiny.json` holds the token ids, the positions and the figures.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import gguf
+import numpy
+import torch
+import transformers
+
+SEED = 20260
+VOCAB = 288
+IDS = 96
+FORMATS = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0")
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
+    "'\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+# The head is small, so that rounding the input of every matrix product to bf16 moves no logit by the 1e-3 that is
+# asked for (the figure is in tiny.json). The layers' outputs are as large as the embedding beside them, so that each
+# operation still decides the logits to well over 1e-3.
+HEAD_STD = 0.003
+EMBEDDING_STD = 0.5
+LAYER_GAIN = 0.9
+
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+CHECKPOINTS = {
+    "llama3-tied": {
+        "class": "Llama", "formats": FORMATS, "pre": "llama-bpe", "add_bos": True,
+        "config": {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64,
+                   "rope_parameters": LLAMA3_ROPE, "tie_word_embeddings": True, "rms_norm_eps": 1e-5},
+    },
+    "llama3-untied": {
+        "class": "Llama", "formats": FORMATS, "pre": "llama-bpe", "add_bos": True,
+        "config": {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 32,
+                   "rope_parameters": LLAMA3_ROPE, "tie_word_embeddings": False, "rms_norm_eps": 1e-5},
+    },
+    # Heads narrower than hidden / heads, as Mistral-Nemo has them.
+    "mistral": {
+        "class": "Mistral", "formats": FORMATS, "pre": "gpt-2", "add_bos": False,
+        "config": {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "intermediate_size": 64,
+                   "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}, "sliding_window": None,
+                   "tie_word_embeddings": False, "rms_norm_eps": 1e-6},
+    },
+    # No grouped heads, three layers.
+    "llama": {
+        "class": "Llama", "formats": ("Q4_1", "Q8_0"), "pre": "smollm", "add_bos": False,
+        "config": {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 32, "intermediate_size": 96,
+                   "num_hidden_layers": 3, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+                   "tie_word_embeddings": True, "rms_norm_eps": 1e-5},
+    },
+}
+
+
+def byte_characters():
+    """The 256 printable stand-ins of byte-level BPE, by byte value."""
+    kept = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table, extra = {}, 0
+    for byte in range(256):
+        if byte in kept:
+            table[byte] = chr(byte)
+        else:
+            table[byte] = chr(256 + extra)
+            extra += 1
+    return [table[byte] for byte in range(256)]
+
+
+def tokenizer():
+    """Tokens, types and merges: three specials, 256 bytes, 29 merged pieces."""
+    merges = [
+        ("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("i", "n"), ("Ġ", "a"), ("e", "r"), ("o", "n"), ("r", "e"), ("Ġ", "s"),
+        ("n", "d"), ("a", "t"), ("Ġ", "w"), ("Ġ", "o"), ("e", "n"), ("i", "t"), ("Ġo", "f"), ("Ġa", "nd"),
+        ("in", "g"), ("o", "u"), ("Ġ", "b"), ("i", "s"), ("Ġ", "c"), ("o", "r"), ("Ġt", "o"), ("a", "n"), ("l", "l"),
+        ("Ġ", "f"), ("at", "ion"), ("i", "on"),
+    ]
+    merges.sort(key=lambda pair: pair == ("at", "ion"))  # "ion" must exist before "ation"
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokens = special + byte_characters() + [left + right for left, right in merges]
+    types = [gguf.TokenType.CONTROL] * len(special) + [gguf.TokenType.NORMAL] * (VOCAB - len(special))
+    assert len(tokens) == len(set(tokens)) == VOCAB
+    return tokens, types, [f"{left} {right}" for left, right in merges]
+
+
+def rope_factors(rope, head_dim):
+    """Divisors of the rotary frequencies under llama-3 scaling, [head_dim / 2]."""
+    length = rope["original_max_position_embeddings"]
+    long_wave, short_wave = length / rope["low_freq_factor"], length / rope["high_freq_factor"]
+    factors = []
+    for index in range(0, head_dim, 2):
+        wave = 2 * numpy.pi * rope["rope_theta"] ** (index / head_dim)
+        if wave < short_wave:
+            factors.append(1.0)
+        elif wave > long_wave:
+            factors.append(rope["factor"])
+        else:
+            smooth = (length / wave - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"])
+            factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+    return numpy.array(factors, dtype=numpy.float32)
+
+
+def pair_rows(weight, heads):
+    """From halves [first half, second half] of each head to neighbouring pairs, the order GGUF's llama uses."""
+    rows, columns = weight.shape
+    return weight.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def half_rows(weight, heads):
+    """The inverse of pair_rows."""
+    rows, columns = weight.shape
+    return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def build(name, spec):
+    """The seeded float32 model."""
+    config_class = getattr(transformers, spec["class"] + "Config")
+    config = config_class(**{
+        "vocab_size": VOCAB, "hidden_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 512,
+        "attn_implementation": "eager", "bos_token_id": 0, "eos_token_id": 2, **spec["config"],
+    })
+    model = getattr(transformers, spec["class"] + "ForCausalLM")(config).eval().float()
+    stream = HEAD_STD if config.tie_word_embeddings else EMBEDDING_STD
+    generator = torch.Generator().manual_seed(SEED + list(CHECKPOINTS).index(name))
+    with torch.no_grad():
+        for key, tensor in model.named_parameters():
+            noise = torch.randn(tensor.shape, generator=generator)
+            if tensor.dim() == 1:
+                tensor.copy_(1 + 0.2 * noise)
+            elif "lm_head" in key:
+                tensor.copy_(HEAD_STD * noise)
+            elif "embed_tokens" in key:
+                tensor.copy_(stream * noise)
+            else:
+                gain = 3 * stream if "o_proj" in key or "down_proj" in key else LAYER_GAIN
+                tensor.copy_(gain / tensor.shape[1] ** 0.5 * noise)
+    return model, config
+
+
+def names(config):
+    """GGUF name -> (transformers name, heads whose rows are paired or 0)."""
+    table = {"token_embd.weight": ("model.embed_tokens.weight", 0), "output_norm.weight": ("model.norm.weight", 0)}
+    if not config.tie_word_embeddings:
+        table["output.weight"] = ("lm_head.weight", 0)
+    parts = {
+        "attn_norm": ("input_layernorm", 0), "attn_q": ("self_attn.q_proj", config.num_attention_heads),
+        "attn_k": ("self_attn.k_proj", config.num_key_value_heads), "attn_v": ("self_attn.v_proj", 0),
+        "attn_output": ("self_attn.o_proj", 0), "ffn_norm": ("post_attention_layernorm", 0),
+        "ffn_gate": ("mlp.gate_proj", 0), "ffn_up": ("mlp.up_proj", 0), "ffn_down": ("mlp.down_proj", 0),
+    }
+    for layer in range(config.num_hidden_layers):
+        for ours, (theirs, heads) in parts.items():
+            table[f"blk.{layer}.{ours}.weight"] = (f"model.layers.{layer}.{theirs}.weight", heads)
+    return table
+
+
+def write(path, name, spec, model, config, format_name):
+    """Writes the GGUF and returns the state dict it means, dequantised."""
+    kind = gguf.GGMLQuantizationType[format_name]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name(f"tenon tiny {name}")
+    writer.add_file_type(gguf.LlamaFileType["ALL_F32" if format_name == "F32" else "MOSTLY_" + format_name])
+    writer.add_quantization_version(2)
+    writer.add_vocab_size(VOCAB)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(spec["config"]["rope_parameters"]["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    tokens, types, merges = tokenizer()
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(spec["pre"])
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(spec["add_bos"])
+    writer.add_chat_template(CHATML)
+
+    state, dequantised = model.state_dict(), {}
+    for ours, (theirs, heads) in names(config).items():
+        weight = state[theirs].numpy()
+        if weight.ndim == 1:
+            writer.add_tensor(ours, weight)
+            dequantised[theirs] = torch.from_numpy(weight.copy())
+            continue
+        weight = pair_rows(weight, heads) if heads else weight
+        weight = numpy.ascontiguousarray(weight)
+        stored = gguf.quantize(weight, kind)
+        writer.add_tensor(ours, stored, raw_dtype=kind)
+        plain = gguf.dequantize(stored, kind).astype(numpy.float32)
+        plain = half_rows(plain, heads) if heads else plain
+        dequantised[theirs] = torch.from_numpy(numpy.ascontiguousarray(plain))
+    rope = spec["config"]["rope_parameters"]
+    if rope["rope_type"] == "llama3":
+        writer.add_tensor("rope_freqs.weight", rope_factors(rope, config.head_dim))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    if config.tie_word_embeddings:
+        dequantised["lm_head.weight"] = dequantised["model.embed_tokens.weight"]
+    return dequantised
+
+
+def mistake_error(model, ids, logits):
+    """The least that a deliberate small mistake moves the worst logit: rotary frequencies 5 % off, a norm 5 % off,
+    one column of a value projection missing.
+
+    Shows that the tolerance of 1e-3 can tell a right program from a wrong one.
+    """
+    changes = []
+    inner = model.model
+    frequencies = inner.rotary_emb.inv_freq.clone()
+    inner.rotary_emb.inv_freq *= 1.05
+    changes.append(model(ids).logits[0])
+    inner.rotary_emb.inv_freq.copy_(frequencies)
+    norm = inner.layers[0].post_attention_layernorm
+    norm.weight.mul_(1.05)
+    changes.append(model(ids).logits[0])
+    norm.weight.div_(1.05)
+    value = inner.layers[-1].self_attn.v_proj.weight
+    kept = value[:, 0].clone()
+    value[:, 0] = 0
+    changes.append(model(ids).logits[0])
+    value[:, 0] = kept
+    return min((change - logits).abs().max().item() for change in changes)
+
+
+def bf16_error(model, ids, logits):
+    """Largest logit change when the input of every matrix product is rounded to bf16."""
+    hooks = [
+        module.register_forward_pre_hook(lambda _, args: (args[0].bfloat16().float(),))
+        for module in model.modules() if isinstance(module, torch.nn.Linear)
+    ]
+    rounded = model(ids).logits[0]
+    for hook in hooks:
+        hook.remove()
+    return (rounded - logits).abs().max().item()
+
+
+@torch.no_grad()
+def main():
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    torch.set_num_threads(1)
+    ids = numpy.random.default_rng(SEED).integers(0, VOCAB, IDS).tolist()
+    ids[0] = 0
+    positions = list(range(1, IDS, 2))
+    files = []
+    for name, spec in CHECKPOINTS.items():
+        model, config = build(name, spec)
+        for format_name in spec["formats"]:
+            stem = f"{name}-{format_name.lower()}"
+            dequantised = write(out / f"{stem}.gguf", name, spec, model, config, format_name)
+            original = {key: value.clone() for key, value in model.state_dict().items()}
+            model.load_state_dict(dequantised, strict=True)
+            batch = torch.tensor([ids])
+            logits = model(batch).logits[0].float()
+            double = model.double()(batch).logits[0]
+            model.float()
+            row = {
+                "model": f"{stem}.gguf",
+                "logits": f"{stem}.bin",
+                "sha256": hashlib.sha256((out / f"{stem}.gguf").read_bytes()).hexdigest(),
+                "logits_rms": round(logits.square().mean().sqrt().item(), 5),
+                "bf16_activations_max_error": round(bf16_error(model, batch, logits), 6),
+                "small_mistake_max_error": round(mistake_error(model, batch, logits), 6),
+                "float32_max_error": float(f"{(logits.double() - double).abs().max().item():.2g}"),
+            }
+            (out / f"{stem}.bin").write_bytes(logits[positions].numpy().astype("<f4").tobytes())
+            model.load_state_dict(original, strict=True)
+            files.append(row)
+            print(row, (out / f"{stem}.gguf").stat().st_size)
+    document = {
+        "made_by": "python tests/oracle/make_tiny.py tests/golden/tiny",
+        "with": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": numpy.__version__},
+        "vocab": VOCAB,
+        "ids": ids,
+        "positions": positions,
+        "files": files,
+    }
+    text = json.dumps(document, indent=1)
+    (out / "tiny.json").write_text(text + "\n")
+
+
+main()
