@@ -1,0 +1,27 @@
+#include "core/kv/block_pool.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+namespace tenon::kv {
+
+BlockPool::BlockPool(uint32_t count, uint64_t shuffle_seed) : count_(count), free_(count) {
+    for (uint32_t i = 0; i < count; ++i) free_[i] = static_cast<int32_t>(count - 1 - i);
+    if (shuffle_seed != 0) std::shuffle(free_.begin(), free_.end(), std::mt19937_64(shuffle_seed));
+}
+
+Result<int32_t> BlockPool::take() {
+    if (free_.empty()) {
+        return Error{Code::kOomDevice,
+                     fmt::format("all {} KV blocks are in use; wanted one more", count_)};
+    }
+    const int32_t block = free_.back();
+    free_.pop_back();
+    return block;
+}
+
+void BlockPool::give_back(int32_t block) { free_.push_back(block); }
+
+} // namespace tenon::kv
