@@ -1,0 +1,63 @@
+// The options of Tenon, each written once. YAML, flags, environment, --help and `config explain` walk
+// the same visit_fields; nothing else knows a field's name, range or text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tenon::config {
+
+// What a field may hold beside its type. Zero-initialised members set no limit.
+struct Constraint {
+    int64_t min = 0;
+    int64_t max = 0;                      // 0: no upper limit
+    std::vector<const char*> choices = {}; // texts that are legal; empty: any
+    const char* unit = "";
+};
+
+// A plugin's own options, as canonical text: key -> value. Checked by the plugin.
+using PluginOptions = std::map<std::string, std::string>;
+
+// How a model is loaded and run: the options of `run`, `bench`, `perplexity` and later `serve`.
+struct EngineConfig {
+    std::string backend = "auto";
+    uint32_t threads = 0;
+    uint32_t context_length = 2048;
+    uint32_t chunked_prefill_size = 512;
+    std::string compute = "fast";
+    std::string kv_cache_dtype = "auto";
+    bool deterministic = false;
+    std::string fallback = "error";
+    std::vector<std::string> plugin_dirs;
+    std::string plugin_trust = "owner";
+    std::map<std::string, PluginOptions> plugins; // backend name -> its options
+};
+
+// visit(name, field, constraint, text)
+template <class Visitor>
+void visit_fields(EngineConfig& c, Visitor&& visit) {
+    visit("backend", c.backend, Constraint{},
+          "backend plugin to run on: auto takes the first that has a device");
+    visit("threads", c.threads, Constraint{.max = 1024},
+          "threads of a CPU backend; 0 takes the cores this process may use");
+    visit("context_length", c.context_length, Constraint{.min = 1, .max = 1 << 24, .unit = "tokens"},
+          "positions a sequence may hold; its KV pool is allocated at start");
+    visit("chunked_prefill_size", c.chunked_prefill_size,
+          Constraint{.min = 1, .max = 65536, .unit = "tokens"}, "largest step of a prompt");
+    visit("compute", c.compute, Constraint{.choices = {"fast", "precise"}},
+          "fast: int8 activations per block of 32; precise: f32");
+    visit("kv_cache_dtype", c.kv_cache_dtype, Constraint{.choices = {"auto", "f16", "f32"}},
+          "element type of the KV pool; auto is f16 for fast and f32 for precise");
+    visit("deterministic", c.deterministic, Constraint{},
+          "refuse kernels whose result depends on batch, chunking or threads");
+    visit("fallback", c.fallback, Constraint{.choices = {"error", "warn", "allow"}},
+          "what to do when the backend cannot run an operation");
+    visit("plugin_dirs", c.plugin_dirs, Constraint{}, "directories searched for plugins first");
+    visit("plugin_trust", c.plugin_trust, Constraint{.choices = {"owner", "allowlist"}},
+          "which plugins may be loaded");
+    visit("plugins", c.plugins, Constraint{}, "options of each backend, by its name");
+}
+
+} // namespace tenon::config

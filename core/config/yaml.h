@@ -1,0 +1,31 @@
+// YAML text -> EngineConfig, with every mistake reported at its place.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/config/fields.h"
+
+#include <string>
+#include <string_view>
+
+namespace tenon::config {
+
+// Limits of a configuration file.
+struct YamlLimits {
+    size_t bytes = 1 << 20;
+    size_t depth = 32;
+    size_t nodes = 100000;
+    size_t aliases = 100;
+};
+
+// Fills the fields that `text` names; others keep their value. `file` is for messages. On error
+// `config` is untouched and the kConfig message lists every mistake, each as
+// "file:line:column: sentence", the source line and a caret. Unknown keys (with the nearest known
+// one), duplicate keys, wrong types and values out of range are mistakes.
+Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config);
+
+// Sets one field from text, as a flag or an environment variable gives it: "key" or
+// "backend.option" for a plugin's own. `origin` names where it came from, for messages.
+Status set_field(EngineConfig& config, std::string_view key, std::string_view value,
+                 const std::string& origin);
+
+} // namespace tenon::config
