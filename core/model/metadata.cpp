@@ -1,0 +1,61 @@
+#include "core/model/metadata.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace tenon::model {
+
+bool Metadata::has(std::string_view name) const { return file_.find(key(name)) != nullptr; }
+
+Result<uint32_t> Metadata::count(std::string_view name, uint32_t max) const {
+    TENON_TRY(const uint32_t value, file_.get_u32(key(name)));
+    if (value < 1 || value > max) {
+        return Error{Code::kData, fmt::format("{} is {}; expected 1 to {}", key(name), value, max)};
+    }
+    return value;
+}
+
+Result<uint32_t> Metadata::count_or(std::string_view name, uint32_t max, uint32_t fallback) const {
+    if (!has(name)) return fallback;
+    return count(name, max);
+}
+
+Result<float> Metadata::positive_or(std::string_view name, float fallback) const {
+    TENON_TRY(const float value, file_.get_f32_or(key(name), fallback));
+    if (!(std::isfinite(value) && value > 0)) {
+        return Error{Code::kData, fmt::format("{} is {}; expected a finite number above 0",
+                                              key(name), value)};
+    }
+    return value;
+}
+
+Result<std::string> Metadata::text_or_empty(std::string_view name) const {
+    TENON_TRY(const std::string_view text, file_.get_string_or(key(name), ""));
+    return std::string(text);
+}
+
+bool Metadata::has_tensor(const std::string& name) const {
+    return file_.find_tensor(name) != nullptr;
+}
+
+Result<WeightSpec> Metadata::weight(const std::string& name, int64_t rows, int64_t cols,
+                                    uint32_t uses, uint32_t fuse_group) const {
+    TENON_TRY(const formats::GgufTensor* tensor, file_.get_tensor(name));
+    if (tensor->cols() != static_cast<uint64_t>(cols) ||
+        tensor->rows() != static_cast<uint64_t>(rows)) {
+        return Error{Code::kData, fmt::format("tensor {} has {} rows of {} columns; this model "
+                                              "needs {} rows of {}",
+                                              name, tensor->rows(), tensor->cols(), rows, cols)};
+    }
+    WeightSpec spec;
+    spec.name = name;
+    spec.uses = uses;
+    spec.fuse_group = fuse_group;
+    spec.rows = rows;
+    spec.cols = cols;
+    spec.stored = tensor;
+    return spec;
+}
+
+} // namespace tenon::model
