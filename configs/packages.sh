@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Sourced by quickstart.sh and test.sh, which set `root`: installs Debian packages that are missing.
 
 # install_packages SECTION...: the sections of configs/packages.txt; no network when all are there.

@@ -26,5 +26,4 @@ set(tenon_qemu_cpu max)
 if(DEFINED ENV{TENON_QEMU_CPU})
   set(tenon_qemu_cpu $ENV{TENON_QEMU_CPU})
 endif()
-set(CMAKE_CROSSCOMPILING_EMULATOR
-    qemu-aarch64;-cpu;${tenon_qemu_cpu};-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=${tenon_sysroot}/usr/lib/aarch64-linux-gnu)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-cpu;${tenon_qemu_cpu};-L;/usr/aarch64-linux-gnu)
