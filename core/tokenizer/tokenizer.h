@@ -1,0 +1,117 @@
+// Text to token ids and back: byte-level BPE, equal to llama.cpp's llama_tokenize id for id.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/tokenizer/merges.h"
+#include "core/tokenizer/pretokenizer.h"
+#include "core/tokenizer/special_tokens.h"
+#include "core/tokenizer/token_table.h"
+#include "core/tokenizer/vocabulary.h"
+
+namespace tenon::tokenizer {
+
+struct EncodeOptions {
+    bool add_special = true;    // BOS in front, EOS behind, where the model wants them
+    bool parse_special = false; // control and unknown tokens written as text become those tokens
+    size_t input_bytes_max = 16u << 20; // longer input is refused; at most kInputBytesMax
+};
+
+// A hard limit: positions are 32-bit inside.
+inline constexpr size_t kInputBytesMax = 1u << 30;
+
+// A part of a prompt. Parts are tokenized as the one text they form together: only special tokens
+// stop at the border between what a template wrote and what it was given.
+struct Segment {
+    std::string_view text;
+    bool is_template_text = false;
+};
+
+struct DecodeOptions {
+    bool skip_special = false; // leave out control and unknown tokens
+    bool repair = true; // broken UTF-8 becomes U+FFFD (Utf8Stream); false: bytes as they are
+};
+
+struct TokenizerOptions {
+    bool use_jit = true; // of PCRE2, where the system has it
+};
+
+// Owns copies of all it needs of the vocabulary. Immutable: any thread may call any member.
+class Tokenizer {
+public:
+    // Refuses, with one sentence: a model other than "gpt2", unknown split rules, no tokens, two
+    // equal tokens, lists of unequal length, ids outside the vocabulary, merges of or into what is no
+    // token, an order to add a BOS or EOS that is not named, limits of vocabulary.h exceeded.
+    static Result<Tokenizer> create(const Vocabulary& vocabulary, const TokenizerOptions& options = {});
+
+    // Any bytes are legal; what is not UTF-8 is repaired (clean_text). Bytes that the vocabulary has
+    // no token for are left out. User-defined tokens are found even without parse_special.
+    Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;
+
+    // As encode, but whether special tokens are parsed is said by each segment: template text forms
+    // all of them, other text none, so that a control token typed by a user stays text. Of the
+    // user-defined tokens other text forms those of white space only. options.parse_special is not
+    // looked at. A special token never spans template text and other text.
+    Result<std::vector<int32_t>> encode_segments(std::span<const Segment> segments,
+                                                 const EncodeOptions& options = {}) const;
+
+    // Refuses ids outside the vocabulary.
+    Result<std::string> decode(std::span<const int32_t> ids, const DecodeOptions& options = {}) const;
+
+    int32_t size() const noexcept { return table_.size(); }
+    bool contains(int32_t id) const noexcept { return id >= 0 && id < size(); }
+    // The text as the file spells it; empty for an id outside the vocabulary.
+    std::string_view token_text(int32_t id) const noexcept;
+    // The bytes the token stands for, perhaps a part of a character; empty for such an id.
+    std::string_view token_bytes(int32_t id) const noexcept;
+    // The token spelled so by the file.
+    std::optional<int32_t> find_token(std::string_view text) const noexcept;
+
+    bool is_eog(int32_t id) const noexcept;     // ends a generation
+    bool is_special(int32_t id) const noexcept; // control or unknown
+    const std::vector<int32_t>& eog() const noexcept { return eog_; } // sorted
+    std::optional<int32_t> bos() const noexcept { return bos_; }
+    std::optional<int32_t> eos() const noexcept { return eos_; }
+    std::optional<int32_t> pad() const noexcept { return pad_; }
+    bool adds_bos() const noexcept { return add_bos_; }
+    bool adds_eos() const noexcept { return add_eos_; }
+    bool uses_jit() const noexcept { return rules_.uses_jit(); }
+
+private:
+    struct Session;
+
+    explicit Tokenizer(Pretokenizer rules) : rules_(std::move(rules)) {}
+    Status take_tokens(const Vocabulary& vocabulary);
+    Status take_types(const Vocabulary& vocabulary);
+    Status take_pieces();
+    Status take_merges(const Vocabulary& vocabulary);
+    Status take_special_ids(const Vocabulary& vocabulary);
+    Status take_special_tokens();
+    Result<std::vector<int32_t>> encode_between(std::string_view text,
+                                                const std::vector<SpecialMatch>& matches,
+                                                const EncodeOptions& options) const;
+    Status encode_plain(std::string_view text, Session& session, std::vector<int32_t>& out) const;
+
+    Pretokenizer rules_;
+    TokenTable table_;
+    std::vector<TokenType> types_;
+    std::string pieces_;                // decoded tokens, one after the other
+    std::vector<uint32_t> piece_ends_;
+    size_t word_bytes_max_ = 0;         // no token stands for more bytes
+    int32_t byte_ids_[256] = {};        // -1: the vocabulary lacks the byte
+    MergeTable merges_;
+    SpecialTokens special_;
+    std::vector<int32_t> eog_;
+    std::optional<int32_t> bos_, eos_, pad_;
+    bool add_bos_ = false;
+    bool add_eos_ = false;
+};
+
+} // namespace tenon::tokenizer
