@@ -1,0 +1,86 @@
+#include <sys/mman.h>
+
+#include "null_backend.h"
+
+namespace tenon::null_backend {
+
+sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
+    const uint64_t element = sdk::dtype_bytes(desc.dtype);
+    if (element == 0) {
+        return sdk::fail(TENON_UNSUPPORTED, "KV element type %u is not known.", desc.dtype);
+    }
+    if (desc.block_tokens != 16 && desc.block_tokens != 32) {
+        return sdk::fail(TENON_INVALID, "KV blocks hold %u tokens, wanted 16 or 32.",
+                         desc.block_tokens);
+    }
+    uint64_t bytes = uint64_t{desc.block_tokens} * element;
+    bool wraps = __builtin_mul_overflow(bytes, uint64_t{desc.dim_k} + desc.dim_v, &bytes);
+    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_kv_heads}, &bytes);
+    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_layers}, &bytes);
+    uint64_t pool = 0;
+    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_blocks}, &pool);
+    if (wraps || bytes == 0) {
+        return sdk::fail(TENON_INVALID, "The KV pool's size is zero or does not fit 64 bits.");
+    }
+    info.block_bytes = bytes;
+    info.pool_bytes = pool;
+    return {};
+}
+
+sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
+                            std::unique_ptr<KvPool>& pool) {
+    tenon_kv_info info{};
+    TENON_SDK_CHECK(kv_query(device, desc, info));
+    auto made = std::make_unique<KvPool>();
+    made->block_bytes = info.block_bytes;
+    made->n_blocks = desc.n_blocks;
+    if (info.pool_bytes != 0) {
+        void* memory = mmap(nullptr, info.pool_bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) {
+            return sdk::fail(TENON_OOM_DEVICE, "A KV pool of %llu bytes does not fit into memory.",
+                             static_cast<unsigned long long>(info.pool_bytes));
+        }
+        made->memory = static_cast<uint8_t*>(memory);
+    }
+    pool = std::move(made);
+    return {};
+}
+
+KvPool::~KvPool() {
+    if (memory != nullptr) munmap(memory, block_bytes * n_blocks);
+}
+
+sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept {
+    for (uint32_t i = 0; i < n; ++i) {
+        KvPool& dst = *Handles::get(moves[i].dst_pool);
+        KvPool& src = *Handles::get(moves[i].src_pool);
+        std::memmove(dst.memory + moves[i].dst * dst.block_bytes,
+                     src.memory + moves[i].src * src.block_bytes, dst.block_bytes);
+    }
+    return {};
+}
+
+sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
+                          const tenon_sync& sync) {
+    for (uint32_t i = 0; i < moves.count; ++i) {
+        const KvPool& dst = *Handles::get(moves[i].dst_pool);
+        const KvPool& src = *Handles::get(moves[i].src_pool);
+        if (dst.block_bytes != src.block_bytes) {
+            return sdk::fail(TENON_INVALID, "Move %u joins pools whose blocks differ in size.", i);
+        }
+        if (moves[i].dst >= dst.n_blocks || moves[i].src >= src.n_blocks) {
+            return sdk::fail(TENON_INVALID, "Move %u goes from block %u of %u to block %u of %u.",
+                             i, moves[i].src, src.n_blocks, moves[i].dst, dst.n_blocks);
+        }
+    }
+    return queue.order(
+        sync, [&] { return run_moves(moves.first, moves.count); },
+        [&](Work& work) {
+            work.kind = Work::Kind::kMove;
+            work.moves.assign(moves.begin(), moves.end());
+            return sdk::Status();
+        });
+}
+
+} // namespace tenon::null_backend
