@@ -30,13 +30,19 @@ std::string type_text(const GgufValue& value) {
     return fmt::format("array of {}", name_of(value.element));
 }
 
+// "a u32", "an i32", "an array of string": as the names are spoken.
+std::string with_article(std::string_view type) {
+    return fmt::format("{} {}", std::string_view("aif").find(type[0]) != type.npos ? "an" : "a", type);
+}
+
 Error absent(std::string_view key, std::string_view wanted) {
-    return {Code::kInvalid, fmt::format("key {} is missing; a {} is wanted", printable(key), wanted)};
+    return {Code::kInvalid, fmt::format("key {} is missing; {} is wanted", printable(key), with_article(wanted))};
 }
 
 Error wrong_type(std::string_view key, std::string_view wanted, const GgufValue& seen) {
     return {Code::kInvalid,
-            fmt::format("key {} is a {}; a {} is wanted", printable(key), type_text(seen), wanted)};
+            fmt::format("key {} is {}; {} is wanted", printable(key), with_article(type_text(seen)),
+                        with_article(wanted))};
 }
 
 template <class T>
@@ -139,14 +145,15 @@ Result<T> GgufFile::get_integer(std::string_view key, std::string_view wanted) c
                                : magnitude <= static_cast<uint64_t>(std::numeric_limits<T>::max());
     if (!fits)
         return Error{Code::kInvalid,
-                     fmt::format("key {} is {}, which is not a {}", printable(key),
-                                 describe_scalar(value->type, at), wanted)};
+                     fmt::format("key {} is {}, which is not {}", printable(key),
+                                 describe_scalar(value->type, at), with_article(wanted))};
     return static_cast<T>(magnitude);
 }
 
 Result<uint32_t> GgufFile::get_u32(std::string_view key) const { return get_integer<uint32_t>(key, "u32"); }
 Result<uint64_t> GgufFile::get_u64(std::string_view key) const { return get_integer<uint64_t>(key, "u64"); }
 Result<int32_t> GgufFile::get_i32(std::string_view key) const { return get_integer<int32_t>(key, "i32"); }
+Result<int64_t> GgufFile::get_i64(std::string_view key) const { return get_integer<int64_t>(key, "i64"); }
 
 Result<float> GgufFile::get_f32(std::string_view key) const {
     const GgufValue* value = find(key);

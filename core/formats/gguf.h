@@ -171,6 +171,7 @@ public:
     Result<uint32_t> get_u32(std::string_view key) const;
     Result<uint64_t> get_u64(std::string_view key) const;
     Result<int32_t> get_i32(std::string_view key) const;
+    Result<int64_t> get_i64(std::string_view key) const;
     Result<float> get_f32(std::string_view key) const;
     Result<bool> get_bool(std::string_view key) const;
     Result<std::string_view> get_string(std::string_view key) const;
