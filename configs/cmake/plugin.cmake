@@ -25,7 +25,7 @@ function(tenon_plugin ID KIND)
   add_library(${target} MODULE ${PLUGIN_UNPARSED_ARGUMENTS})
   target_include_directories(${target} PRIVATE ${TENON_SDK_DIR}/include ${TENON_ABI_INCLUDE_DIR})
   target_compile_features(${target} PRIVATE cxx_std_17)
-  target_compile_options(${target} PRIVATE -fvisibility=hidden -fvisibility-inlines-hidden -fno-gnu-unique)
+  target_compile_options(${target} PRIVATE -fvisibility=hidden -fvisibility-inlines-hidden $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
   target_link_options(${target} PRIVATE
     -Wl,--version-script,${exports} -Wl,--exclude-libs,ALL -Wl,--build-id)
   # Clang leaves the symbols of a sanitizer's runtime to the program.

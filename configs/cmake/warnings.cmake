@@ -2,7 +2,7 @@
 add_library(tenon_flags INTERFACE)
 target_compile_options(tenon_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wnon-virtual-dtor
-  -fvisibility=hidden -fvisibility-inlines-hidden -fno-gnu-unique
+  -fvisibility=hidden -fvisibility-inlines-hidden $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>
   -fstack-protector-strong -fno-strict-aliasing)
 if(TENON_WERROR)
   target_compile_options(tenon_flags INTERFACE -Werror)

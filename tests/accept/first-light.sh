@@ -91,7 +91,7 @@ mutants() {
     build/asan/bin/gguf_mutants --count 20000
 }
 fuzz_targets() {
-    command -v clang++ >/dev/null || { unrun "no clang++ on this machine"; return; }
+    command -v clang++ >/dev/null || { unrun "no clang++ here; install [fuzz] of configs/packages.txt"; return; }
     cmake --preset fuzz >/dev/null || return 1
     local name count=0
     for name in gguf template tokenizer yaml manifest; do
