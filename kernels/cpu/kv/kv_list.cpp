@@ -1,0 +1,50 @@
+#include "kernels/include/tenon/kernels/kv.h"
+
+namespace tenon::kernels {
+
+namespace isa_avx512 {
+struct KvF32;
+struct KvF16;
+template <class Type>
+void kv_write(const KvWriteArgs&);
+} // namespace isa_avx512
+namespace isa_avx2 {
+struct KvF32;
+struct KvF16;
+template <class Type>
+void kv_write(const KvWriteArgs&);
+} // namespace isa_avx2
+namespace isa_scalar {
+struct KvF32;
+struct KvF16;
+template <class Type>
+void kv_write(const KvWriteArgs&);
+} // namespace isa_scalar
+
+namespace {
+
+constexpr KvEntry kEntries[] = {
+#if defined(__x86_64__)
+    {KvType::kF32, Isa::kAvx512, true, isa_avx512::kv_write<isa_avx512::KvF32>},
+    {KvType::kF16, Isa::kAvx512, true, isa_avx512::kv_write<isa_avx512::KvF16>},
+    {KvType::kF32, Isa::kAvx2, true, isa_avx2::kv_write<isa_avx2::KvF32>},
+    {KvType::kF16, Isa::kAvx2, true, isa_avx2::kv_write<isa_avx2::KvF16>},
+#endif
+    {KvType::kF32, Isa::kScalar, true, isa_scalar::kv_write<isa_scalar::KvF32>},
+    {KvType::kF16, Isa::kScalar, true, isa_scalar::kv_write<isa_scalar::KvF16>},
+};
+
+} // namespace
+
+const KvEntry* kv_entries(uint32_t* count) noexcept {
+    *count = sizeof kEntries / sizeof kEntries[0];
+    return kEntries;
+}
+
+const KvEntry* find_kv(KvType type, Isa isa) noexcept {
+    for (const KvEntry& entry : kEntries)
+        if (entry.type == type && entry.isa <= isa) return &entry;
+    return nullptr;
+}
+
+} // namespace tenon::kernels

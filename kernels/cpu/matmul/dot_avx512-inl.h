@@ -1,0 +1,70 @@
+// Exact 32-element products of codes by VPDPBUSD; included by matmul-inl.h alone.
+#pragma once
+
+namespace tenon::kernels::TENON_ISA_NAMESPACE {
+
+constexpr uint32_t kFastTokens = 8; // 8 sums, 8 totals and 8 decoded vectors fit 32 registers
+constexpr uint32_t kPrefetchBytes = 4096;
+
+TENON_INLINE __m512i four_codes(const int8_t* codes) {
+    int32_t word;
+    __builtin_memcpy(&word, codes, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+template <class Format, uint32_t Tokens>
+TENON_INLINE void dot_block(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
+    if constexpr (Tokens <= 2)
+#pragma GCC unroll 9
+        for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
+            prefetch(w + kPrefetchBytes + line);
+#pragma GCC unroll 8
+    for (uint32_t t = 0; t < Tokens; ++t)
+        dot[t].v = _mm512_set1_epi32(x.minus_sum[slot + t] * Format::kZeroPoint);
+    if constexpr (Format::kNibbles) {
+        const __m512i low = _mm512_set1_epi8(15);
+        __m512i v[8];
+#pragma GCC unroll 4
+        for (uint32_t j = 0; j < 4; ++j) {
+            const __m512i both = _mm512_loadu_si512(w + 64 * j);
+            v[j] = _mm512_and_si512(both, low);
+            v[4 + j] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+        }
+#pragma GCC unroll 8
+        for (uint32_t j = 0; j < 8; ++j)
+#pragma GCC unroll 8
+            for (uint32_t t = 0; t < Tokens; ++t)
+                dot[t].v = _mm512_dpbusd_epi32(dot[t].v, v[j], four_codes(x.codes[slot + t] + 4 * j));
+    } else {
+#pragma GCC unroll 8
+        for (uint32_t j = 0; j < 8; ++j) {
+            const __m512i v = _mm512_loadu_si512(w + 64 * j);
+#pragma GCC unroll 8
+            for (uint32_t t = 0; t < Tokens; ++t)
+                dot[t].v = _mm512_dpbusd_epi32(dot[t].v, v, four_codes(x.codes[slot + t] + 4 * j));
+        }
+    }
+}
+
+template <class Format>
+TENON_INLINE void decode_codes(const uint8_t* w, F scale, F min, float* out) {
+    const __m512i byte = _mm512_set1_epi32(255);
+#pragma GCC unroll 8
+    for (uint32_t j = 0; j < Format::kCodeBytes / 64; ++j) {
+        const __m512i raw = _mm512_loadu_si512(w + 64 * j);
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < 4; ++i) {
+            const __m512i code = _mm512_and_si512(_mm512_srli_epi32(raw, 8 * i), byte);
+            if constexpr (Format::kNibbles) {
+                const I low = {_mm512_and_si512(code, _mm512_set1_epi32(15))};
+                const I high = {_mm512_srli_epi32(code, 4)};
+                store(out + (4 * j + i) * kLanes, fma_lanes(to_float(low), scale, min));
+                store(out + (16 + 4 * j + i) * kLanes, fma_lanes(to_float(high), scale, min));
+            } else {
+                store(out + (4 * j + i) * kLanes, fma_lanes(to_float(I{code}), scale, min));
+            }
+        }
+    }
+}
+
+} // namespace tenon::kernels::TENON_ISA_NAMESPACE

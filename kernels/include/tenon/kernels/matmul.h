@@ -1,0 +1,50 @@
+// y[t][n] = alpha * (sum over k of x[t][k] * w[n][k]) + bias[n] + residual[t][n], w packed (pack.h).
+//
+// fast: x in 8 bits (quantise.h). Per block of 32 the product of codes is an exact integer; blocks
+// are added in order with one fused multiply-add each (two with mins).
+// precise: x in float, weights decoded to float. Panels of 512 columns; in a panel column k joins
+// chain k % 4, then total += (chain 0 + chain 1) + (chain 2 + chain 3).
+// Both orders are fixed per (row, token): a result is bit-equal for any number of tokens, rows or
+// threads. Never allocates, throws or spawns threads; the backend splits groups and tokens.
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/include/tenon/kernels/isa.h"
+#include "kernels/include/tenon/kernels/pack.h"
+#include "kernels/include/tenon/kernels/quantise.h"
+
+namespace tenon::kernels {
+
+struct MatmulArgs {
+    const void* weights;                // packed, group 0
+    uint32_t rows, cols;                // N and K
+    const ActivationBlock* activations; // fast: tile 0
+    const float* x;                     // precise: token 0
+    uint64_t x_stride;                  // floats
+    float* y;                           // token 0, row 0; may be residual, else aliases nothing
+    uint64_t y_stride;                  // floats
+    const float* bias;                  // [N] or null
+    const float* residual;              // or null
+    uint64_t residual_stride;           // floats
+    float alpha;
+    uint32_t group_begin, group_end;
+    uint32_t token_begin, token_end;    // begin: a multiple of kTileTokens
+};
+using MatmulFn = void (*)(const MatmulArgs&);
+
+struct MatmulEntry {
+    PackedFormat format;
+    Isa isa;
+    bool deterministic;
+    MatmulFn fast; // null for float formats: precise serves both promises
+    MatmulFn precise;
+};
+
+// Every implementation, fastest first, the scalar one of each format last; `count` is set.
+const MatmulEntry* matmul_entries(uint32_t* count) noexcept;
+
+// First entry of `format` that runs at level `isa`; never null.
+const MatmulEntry* find_matmul(PackedFormat format, Isa isa) noexcept;
+
+} // namespace tenon::kernels
