@@ -68,9 +68,12 @@ quality() {
 
 # 5
 tokenizer() {
-    local script=tests/core/tokenizer/compare_llama_cpp.py
-    [[ -f $script ]] || { unrun "$script is not there"; return; }
-    $python $script --tenon "$tenon" ${peers:+--peers "$peers"}
+    [[ -n $peers ]] || { unrun "needs --peers DIR"; return; }
+    local lines status=0
+    lines=$($python tests/core/tokenizer/compare_llama_cpp.py --tenon "$tenon" --peers "$peers" \
+        --smollm "$(model_of_catalog)") || status=$?
+    tr -s ' ' <<<"$lines" | paste -sd ';'
+    return "$status"
 }
 templates() {
     ctest --test-dir build/release/tests/core/chat_template --no-tests=error | tee /dev/stderr |
@@ -113,8 +116,23 @@ trust() {
 # 9
 memory() { $python tests/accept/memory.py "$tenon" "$(model_of_catalog)"; }
 
+# The release build with its tests, before the first criterion that measures it.
+built=no
+build_release() {
+    local log=$folder/build.log
+    if ! { cmake --preset release -DTENON_TESTS=ON -DTENON_WERROR=ON && ninja -C build/release; } >"$log" 2>&1; then
+        echo "first-light: the release build failed; see ${log#"$root"/}" >&2
+        exit 1
+    fi
+    built=yes
+}
+
 wanted() { [[ -z $only || ,$only, == *,${1%%[a-z]},* ]]; }
-check() { if wanted "$1"; then criterion "$@"; fi; }
+check() {
+    wanted "$1" || return 0
+    if [[ $1 != 1? && $built == no ]]; then build_release; fi
+    criterion "$@"
+}
 
 begin_topic "$fresh"
 check 1a "quickstart answers" quickstart_twice
