@@ -5,7 +5,7 @@
 // point. Right shifts of negative numbers round towards minus infinity.
 //
 // Error of gumbel() against -ln(-ln((u + 0.5) / 2^32)) in double: below 2e-6 over the whole range
-// -3.13 .. 22.87 of its values (tests/core/ops/noise_test.cpp measures it).
+// -3.13 .. 22.87 of its values (tests/core/ops/sample_test.cpp measures it).
 #pragma once
 
 #include <cstdint>
