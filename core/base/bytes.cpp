@@ -12,11 +12,12 @@ Result<uint64_t> CheckedSize::get(std::string_view what) const {
 Error truncated(std::string_view what, uint64_t offset, uint64_t needed, uint64_t size) {
     const CheckedSize end = CheckedSize(offset) + needed;
     if (!end.ok())
-        return {Code::kData, fmt::format("truncated: {} at offset {:#x} claims {} bytes, more than any "
-                                         "file can hold, has {} bytes",
-                                         what, offset, needed, size)};
-    return {Code::kData, fmt::format("truncated: {} at offset {:#x} needs {} bytes, has {} bytes", what,
-                                     offset, end.value(), size)};
+        return {Code::kData,
+                fmt::format("truncated: {} at offset {:#x} claims {} bytes, more than any "
+                            "file can hold, has {} bytes",
+                            what, offset, needed, size)};
+    return {Code::kData, fmt::format("truncated: {} at offset {:#x} needs {} bytes, has {} bytes",
+                                     what, offset, end.value(), size)};
 }
 
 std::string printable(std::string_view text, size_t length_max) {
@@ -32,4 +33,4 @@ std::string printable(std::string_view text, size_t length_max) {
     return out;
 }
 
-} // namespace tenon
+}  // namespace tenon

@@ -14,7 +14,8 @@
 
 namespace tenon {
 
-static_assert(std::endian::native == std::endian::little, "Tenon reads little-endian files in place");
+static_assert(std::endian::native == std::endian::little,
+              "Tenon reads little-endian files in place");
 
 // A byte or element count whose arithmetic remembers an overflow instead of wrapping.
 // value() is meaningful only when ok().
@@ -56,9 +57,9 @@ constexpr CheckedSize align_up(CheckedSize size, uint64_t alignment) noexcept {
 // The error of a read that would pass the end: kData, with offset, need and size.
 Error truncated(std::string_view what, uint64_t offset, uint64_t needed, uint64_t size);
 
-// Reads little-endian numbers and runs of bytes from front to back. Views `bytes`, which must outlive
-// it. Every read either succeeds inside the bytes or fails with kData and moves nothing; `what` names
-// the thing read in the error sentence.
+// Reads little-endian numbers and runs of bytes from front to back. Views `bytes`, which must
+// outlive it. Every read either succeeds inside the bytes or fails with kData and moves nothing;
+// `what` names the thing read in the error sentence.
 class ByteReader {
 public:
     explicit ByteReader(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
@@ -95,8 +96,8 @@ inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// `text` made safe for a message: control bytes and bytes above 0x7e as \xNN, cut after `length_max`
-// bytes of input with "...".
+// `text` made safe for a message: control bytes and bytes above 0x7e as \xNN, cut after
+// `length_max` bytes of input with "...".
 std::string printable(std::string_view text, size_t length_max = 96);
 
-} // namespace tenon
+}  // namespace tenon

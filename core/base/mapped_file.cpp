@@ -19,7 +19,7 @@ namespace {
 
 struct Mapping {
     std::atomic<bool> taken{false};
-    std::atomic<uintptr_t> begin{0}; // 0: no live mapping here
+    std::atomic<uintptr_t> begin{0};  // 0: no live mapping here
     std::atomic<uintptr_t> end{0};
 };
 static_assert(std::atomic<uintptr_t>::is_always_lock_free);
@@ -57,27 +57,28 @@ Error cannot(const char* verb, const std::string& path, int error) {
     return {Code::kInvalid, fmt::format("cannot {} {}: {}", verb, path, std::strerror(error))};
 }
 
-} // namespace
+}  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
     if (path.find('\0') != std::string::npos)
-        return Error{Code::kInvalid, "cannot open a path that contains a NUL byte: " + printable(path)};
+        return Error{Code::kInvalid,
+                     "cannot open a path that contains a NUL byte: " + printable(path)};
     MappedFile file;
     file.path_ = path;
     file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file.fd_ < 0) {
-        if (errno == ENXIO) // what open(2) says of a socket
-            return Error{Code::kInvalid, path + " is a socket or a device without a driver; a regular "
-                                                "file is wanted"};
+        if (errno == ENXIO)  // what open(2) says of a socket
+            return Error{Code::kInvalid, path +
+                                             " is a socket or a device without a driver; a regular "
+                                             "file is wanted"};
         return cannot("open", path, errno);
     }
     struct stat info {};
     if (::fstat(file.fd_, &info) != 0) return cannot("inspect", path, errno);
     if (!S_ISREG(info.st_mode))
-        return Error{Code::kInvalid,
-                     fmt::format("{} is {}; a regular file is wanted", path, kind_of(info.st_mode))};
-    if (info.st_size <= 0)
-        return Error{Code::kInvalid, fmt::format("{} is empty (0 bytes)", path)};
+        return Error{Code::kInvalid, fmt::format("{} is {}; a regular file is wanted", path,
+                                                 kind_of(info.st_mode))};
+    if (info.st_size <= 0) return Error{Code::kInvalid, fmt::format("{} is empty (0 bytes)", path)};
     file.mtime_s_ = info.st_mtim.tv_sec;
     file.mtime_ns_ = info.st_mtim.tv_nsec;
 
@@ -92,7 +93,9 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     return file;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+MappedFile::MappedFile(MappedFile&& other) noexcept {
+    *this = std::move(other);
+}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     if (this == &other) return *this;
@@ -107,7 +110,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     return *this;
 }
 
-MappedFile::~MappedFile() { close(); }
+MappedFile::~MappedFile() {
+    close();
+}
 
 void MappedFile::close() noexcept {
     unregister_mapping(slot_);
@@ -134,10 +139,12 @@ void MappedFile::advise_sequential() const noexcept {
 
 Status MappedFile::check_unchanged() const {
     struct stat info {};
-    if (fd_ < 0 || ::fstat(fd_, &info) != 0) return cannot("inspect", path_, fd_ < 0 ? EBADF : errno);
+    if (fd_ < 0 || ::fstat(fd_, &info) != 0)
+        return cannot("inspect", path_, fd_ < 0 ? EBADF : errno);
     if (static_cast<uint64_t>(info.st_size) != size_)
-        return Error{Code::kData, fmt::format("{} changed while in use: it had {} bytes, has {} bytes",
-                                              path_, size_, info.st_size)};
+        return Error{Code::kData,
+                     fmt::format("{} changed while in use: it had {} bytes, has {} bytes", path_,
+                                 size_, info.st_size)};
     if (info.st_mtim.tv_sec != mtime_s_ || info.st_mtim.tv_nsec != mtime_ns_)
         return Error{Code::kData, fmt::format("{} was written to while in use", path_)};
     return {};
@@ -152,4 +159,4 @@ bool is_mapped_file(const void* address) noexcept {
     return false;
 }
 
-} // namespace tenon
+}  // namespace tenon

@@ -59,8 +59,8 @@ constexpr std::array kFormats{
                  affine(text("gguf.q4_0/0"), 4, TENON_PACK_NIBBLE_HALVES, sizeof(BlockQ4_0),
                         offsetof(BlockQ4_0, qs), 8)},
     StoredFormat{3, "q4_1",
-                 with_min(affine(text("gguf.q4_1/0"), 4, TENON_PACK_NIBBLE_HALVES, sizeof(BlockQ4_1),
-                                 offsetof(BlockQ4_1, qs), 0),
+                 with_min(affine(text("gguf.q4_1/0"), 4, TENON_PACK_NIBBLE_HALVES,
+                                 sizeof(BlockQ4_1), offsetof(BlockQ4_1, qs), 0),
                           offsetof(BlockQ4_1, m))},
     StoredFormat{8, "q8_0",
                  affine(text("gguf.q8_0/0"), 8, TENON_PACK_BYTES, sizeof(BlockQ8_0),
@@ -74,20 +74,25 @@ struct TypeName {
     std::string_view name;
 };
 constexpr std::array kTypeNames{
-    TypeName{0, "f32"},      TypeName{1, "f16"},      TypeName{2, "q4_0"},    TypeName{3, "q4_1"},
-    TypeName{6, "q5_0"},     TypeName{7, "q5_1"},     TypeName{8, "q8_0"},    TypeName{9, "q8_1"},
-    TypeName{10, "q2_k"},    TypeName{11, "q3_k"},    TypeName{12, "q4_k"},   TypeName{13, "q5_k"},
-    TypeName{14, "q6_k"},    TypeName{15, "q8_k"},    TypeName{16, "iq2_xxs"}, TypeName{17, "iq2_xs"},
-    TypeName{18, "iq3_xxs"}, TypeName{19, "iq1_s"},   TypeName{20, "iq4_nl"}, TypeName{21, "iq3_s"},
-    TypeName{22, "iq2_s"},   TypeName{23, "iq4_xs"},  TypeName{24, "i8"},     TypeName{25, "i16"},
-    TypeName{26, "i32"},     TypeName{27, "i64"},     TypeName{28, "f64"},    TypeName{29, "iq1_m"},
-    TypeName{30, "bf16"},    TypeName{34, "tq1_0"},   TypeName{35, "tq2_0"},  TypeName{39, "mxfp4"},
-    TypeName{40, "nvfp4"},   TypeName{41, "q1_0"},
+    TypeName{0, "f32"},     TypeName{1, "f16"},      TypeName{2, "q4_0"},
+    TypeName{3, "q4_1"},    TypeName{6, "q5_0"},     TypeName{7, "q5_1"},
+    TypeName{8, "q8_0"},    TypeName{9, "q8_1"},     TypeName{10, "q2_k"},
+    TypeName{11, "q3_k"},   TypeName{12, "q4_k"},    TypeName{13, "q5_k"},
+    TypeName{14, "q6_k"},   TypeName{15, "q8_k"},    TypeName{16, "iq2_xxs"},
+    TypeName{17, "iq2_xs"}, TypeName{18, "iq3_xxs"}, TypeName{19, "iq1_s"},
+    TypeName{20, "iq4_nl"}, TypeName{21, "iq3_s"},   TypeName{22, "iq2_s"},
+    TypeName{23, "iq4_xs"}, TypeName{24, "i8"},      TypeName{25, "i16"},
+    TypeName{26, "i32"},    TypeName{27, "i64"},     TypeName{28, "f64"},
+    TypeName{29, "iq1_m"},  TypeName{30, "bf16"},    TypeName{34, "tq1_0"},
+    TypeName{35, "tq2_0"},  TypeName{39, "mxfp4"},   TypeName{40, "nvfp4"},
+    TypeName{41, "q1_0"},
 };
 
-} // namespace
+}  // namespace
 
-std::span<const StoredFormat> stored_formats() noexcept { return kFormats; }
+std::span<const StoredFormat> stored_formats() noexcept {
+    return kFormats;
+}
 
 const StoredFormat* find_gguf_format(uint32_t gguf_type) noexcept {
     for (const StoredFormat& format : kFormats)
@@ -111,10 +116,11 @@ std::string_view gguf_type_name(uint32_t gguf_type) noexcept {
 
 CheckedSize stored_bytes(const tenon_format& format, std::span<const uint64_t> dims) noexcept {
     CheckedSize elements = 1;
-    for (const uint64_t dim : dims) elements = elements * dim;
+    for (const uint64_t dim : dims)
+        elements = elements * dim;
     constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
     if (!elements.fits(std::numeric_limits<int64_t>::max())) return CheckedSize(kMax) + 1;
     return CheckedSize(elements.value() / format.block_elems) * format.block_bytes;
 }
 
-} // namespace tenon::formats
+}  // namespace tenon::formats

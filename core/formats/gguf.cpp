@@ -32,49 +32,69 @@ std::string type_text(const GgufValue& value) {
 
 // "a u32", "an i32", "an array of string": as the names are spoken.
 std::string with_article(std::string_view type) {
-    return fmt::format("{} {}", std::string_view("aif").find(type[0]) != type.npos ? "an" : "a", type);
+    return fmt::format("{} {}", std::string_view("aif").find(type[0]) != type.npos ? "an" : "a",
+                       type);
 }
 
 Error absent(std::string_view key, std::string_view wanted) {
-    return {Code::kInvalid, fmt::format("key {} is missing; {} is wanted", printable(key), with_article(wanted))};
+    return {Code::kInvalid,
+            fmt::format("key {} is missing; {} is wanted", printable(key), with_article(wanted))};
 }
 
 Error wrong_type(std::string_view key, std::string_view wanted, const GgufValue& seen) {
-    return {Code::kInvalid,
-            fmt::format("key {} is {}; {} is wanted", printable(key), with_article(type_text(seen)),
-                        with_article(wanted))};
+    return {Code::kInvalid, fmt::format("key {} is {}; {} is wanted", printable(key),
+                                        with_article(type_text(seen)), with_article(wanted))};
 }
 
 template <class T>
 constexpr GgufType type_of() {
-    if constexpr (std::is_same_v<T, int32_t>) return GgufType::kI32;
-    else if constexpr (std::is_same_v<T, uint32_t>) return GgufType::kU32;
-    else return GgufType::kF32;
+    if constexpr (std::is_same_v<T, int32_t>)
+        return GgufType::kI32;
+    else if constexpr (std::is_same_v<T, uint32_t>)
+        return GgufType::kU32;
+    else
+        return GgufType::kF32;
 }
 
 std::string describe_scalar(GgufType type, const std::byte* at) {
     switch (type) {
-    case GgufType::kU8: return fmt::format("{}", load<uint8_t>(at));
-    case GgufType::kI8: return fmt::format("{}", load<int8_t>(at));
-    case GgufType::kU16: return fmt::format("{}", load<uint16_t>(at));
-    case GgufType::kI16: return fmt::format("{}", load<int16_t>(at));
-    case GgufType::kU32: return fmt::format("{}", load<uint32_t>(at));
-    case GgufType::kI32: return fmt::format("{}", load<int32_t>(at));
-    case GgufType::kF32: return fmt::format("{}", load<float>(at));
-    case GgufType::kBool: return load<uint8_t>(at) != 0 ? "true" : "false";
-    case GgufType::kU64: return fmt::format("{}", load<uint64_t>(at));
-    case GgufType::kI64: return fmt::format("{}", load<int64_t>(at));
-    case GgufType::kF64: return fmt::format("{}", load<double>(at));
-    case GgufType::kString:
-    case GgufType::kArray: break;
+        case GgufType::kU8:
+            return fmt::format("{}", load<uint8_t>(at));
+        case GgufType::kI8:
+            return fmt::format("{}", load<int8_t>(at));
+        case GgufType::kU16:
+            return fmt::format("{}", load<uint16_t>(at));
+        case GgufType::kI16:
+            return fmt::format("{}", load<int16_t>(at));
+        case GgufType::kU32:
+            return fmt::format("{}", load<uint32_t>(at));
+        case GgufType::kI32:
+            return fmt::format("{}", load<int32_t>(at));
+        case GgufType::kF32:
+            return fmt::format("{}", load<float>(at));
+        case GgufType::kBool:
+            return load<uint8_t>(at) != 0 ? "true" : "false";
+        case GgufType::kU64:
+            return fmt::format("{}", load<uint64_t>(at));
+        case GgufType::kI64:
+            return fmt::format("{}", load<int64_t>(at));
+        case GgufType::kF64:
+            return fmt::format("{}", load<double>(at));
+        case GgufType::kString:
+        case GgufType::kArray:
+            break;
     }
     return {};
 }
 
-} // namespace
+}  // namespace
 
-std::string_view name_of(GgufType type) noexcept { return kTypes[static_cast<uint32_t>(type)].name; }
-uint32_t bytes_of(GgufType type) noexcept { return kTypes[static_cast<uint32_t>(type)].bytes; }
+std::string_view name_of(GgufType type) noexcept {
+    return kTypes[static_cast<uint32_t>(type)].name;
+}
+uint32_t bytes_of(GgufType type) noexcept {
+    return kTypes[static_cast<uint32_t>(type)].bytes;
+}
 
 std::string describe(const GgufValue& value, size_t length_max) {
     if (value.type == GgufType::kString)
@@ -123,26 +143,44 @@ Result<T> GgufFile::get_integer(std::string_view key, std::string_view wanted) c
     const GgufValue* value = find(key);
     if (!value) return absent(key, wanted);
     const std::byte* at = value->bytes.data();
-    uint64_t magnitude = 0; // of a negative number: its two's complement
+    uint64_t magnitude = 0;  // of a negative number: its two's complement
     bool negative = false;
     const auto keep = [&](auto number) {
         if constexpr (std::is_signed_v<decltype(number)>) negative = number < 0;
         magnitude = static_cast<uint64_t>(number);
     };
     switch (value->type) {
-    case GgufType::kU8: keep(load<uint8_t>(at)); break;
-    case GgufType::kI8: keep(load<int8_t>(at)); break;
-    case GgufType::kU16: keep(load<uint16_t>(at)); break;
-    case GgufType::kI16: keep(load<int16_t>(at)); break;
-    case GgufType::kU32: keep(load<uint32_t>(at)); break;
-    case GgufType::kI32: keep(load<int32_t>(at)); break;
-    case GgufType::kU64: keep(load<uint64_t>(at)); break;
-    case GgufType::kI64: keep(load<int64_t>(at)); break;
-    default: return wrong_type(key, wanted, *value);
+        case GgufType::kU8:
+            keep(load<uint8_t>(at));
+            break;
+        case GgufType::kI8:
+            keep(load<int8_t>(at));
+            break;
+        case GgufType::kU16:
+            keep(load<uint16_t>(at));
+            break;
+        case GgufType::kI16:
+            keep(load<int16_t>(at));
+            break;
+        case GgufType::kU32:
+            keep(load<uint32_t>(at));
+            break;
+        case GgufType::kI32:
+            keep(load<int32_t>(at));
+            break;
+        case GgufType::kU64:
+            keep(load<uint64_t>(at));
+            break;
+        case GgufType::kI64:
+            keep(load<int64_t>(at));
+            break;
+        default:
+            return wrong_type(key, wanted, *value);
     }
-    const bool fits = negative ? std::is_signed_v<T> && static_cast<int64_t>(magnitude) >=
-                                                            static_cast<int64_t>(std::numeric_limits<T>::min())
-                               : magnitude <= static_cast<uint64_t>(std::numeric_limits<T>::max());
+    const bool fits =
+        negative ? std::is_signed_v<T> && static_cast<int64_t>(magnitude) >=
+                                              static_cast<int64_t>(std::numeric_limits<T>::min())
+                 : magnitude <= static_cast<uint64_t>(std::numeric_limits<T>::max());
     if (!fits)
         return Error{Code::kInvalid,
                      fmt::format("key {} is {}, which is not {}", printable(key),
@@ -150,10 +188,18 @@ Result<T> GgufFile::get_integer(std::string_view key, std::string_view wanted) c
     return static_cast<T>(magnitude);
 }
 
-Result<uint32_t> GgufFile::get_u32(std::string_view key) const { return get_integer<uint32_t>(key, "u32"); }
-Result<uint64_t> GgufFile::get_u64(std::string_view key) const { return get_integer<uint64_t>(key, "u64"); }
-Result<int32_t> GgufFile::get_i32(std::string_view key) const { return get_integer<int32_t>(key, "i32"); }
-Result<int64_t> GgufFile::get_i64(std::string_view key) const { return get_integer<int64_t>(key, "i64"); }
+Result<uint32_t> GgufFile::get_u32(std::string_view key) const {
+    return get_integer<uint32_t>(key, "u32");
+}
+Result<uint64_t> GgufFile::get_u64(std::string_view key) const {
+    return get_integer<uint64_t>(key, "u64");
+}
+Result<int32_t> GgufFile::get_i32(std::string_view key) const {
+    return get_integer<int32_t>(key, "i32");
+}
+Result<int64_t> GgufFile::get_i64(std::string_view key) const {
+    return get_integer<int64_t>(key, "i64");
+}
 
 Result<float> GgufFile::get_f32(std::string_view key) const {
     const GgufValue* value = find(key);
@@ -226,4 +272,4 @@ Result<const GgufTensor*> GgufFile::get_tensor(std::string_view name) const {
     return Error{Code::kInvalid, fmt::format("tensor {} is missing", printable(name))};
 }
 
-} // namespace tenon::formats
+}  // namespace tenon::formats

@@ -1,5 +1,6 @@
-// GGUF v2 and v3, little endian: bytes to a checked index of metadata and tensors. Nothing is copied;
-// every string and every tensor is a view into the bytes given, which must outlive the index.
+// GGUF v2 and v3, little endian: bytes to a checked index of metadata and tensors. Nothing is
+// copied; every string and every tensor is a view into the bytes given, which must outlive the
+// index.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +29,7 @@ struct GgufLimits {
     uint64_t string_bytes_max = 64ull << 20;
     uint64_t array_elements_max = 16ull << 20;
     uint32_t alignment_max = 64u << 10;
-    uint64_t metadata_bytes_max = 512ull << 20; // magic to the end of the tensor index
+    uint64_t metadata_bytes_max = 512ull << 20;  // magic to the end of the tensor index
 };
 
 // Numbers as stored in the file.
@@ -48,25 +49,25 @@ enum class GgufType : uint32_t {
     kF64 = 12,
 };
 
-std::string_view name_of(GgufType type) noexcept; // "u32", "string"
-uint32_t bytes_of(GgufType type) noexcept;        // of a scalar; 0 for strings and arrays
+std::string_view name_of(GgufType type) noexcept;  // "u32", "string"
+uint32_t bytes_of(GgufType type) noexcept;         // of a scalar; 0 for strings and arrays
 
 // A checked metadata value as the file stores it.
 struct GgufValue {
     GgufType type = GgufType::kU8;
-    GgufType element = GgufType::kU8; // of an array
-    uint64_t count = 1;               // elements of an array
-    std::span<const std::byte> bytes; // the scalar, the text, or the array's elements back to back
+    GgufType element = GgufType::kU8;  // of an array
+    uint64_t count = 1;                // elements of an array
+    std::span<const std::byte> bytes;  // the scalar, the text, or the array's elements back to back
 };
 
-// Readable form for listings: numbers, quoted text, "[49152 strings] \"a\", \"b\", ...". At most about
-// `length_max` bytes, printable ASCII only.
+// Readable form for listings: numbers, quoted text, "[49152 strings] \"a\", \"b\", ...". At most
+// about `length_max` bytes, printable ASCII only.
 std::string describe(const GgufValue& value, size_t length_max = 60);
 
 struct GgufPair {
     std::string_view key;
     GgufValue value;
-    uint64_t offset; // of the key in the file
+    uint64_t offset;  // of the key in the file
 };
 
 // Elements of a numeric array, read in place at any alignment.
@@ -74,7 +75,8 @@ template <class T>
 class GgufArray {
 public:
     GgufArray() = default;
-    explicit GgufArray(const GgufValue& value) noexcept : data_(value.bytes.data()), size_(value.count) {}
+    explicit GgufArray(const GgufValue& value) noexcept
+        : data_(value.bytes.data()), size_(value.count) {}
 
     uint64_t size() const noexcept { return size_; }
     T operator[](uint64_t index) const noexcept {
@@ -142,32 +144,32 @@ private:
 
 struct GgufTensor {
     std::string_view name;
-    const StoredFormat* format = nullptr; // lives for the process
+    const StoredFormat* format = nullptr;  // lives for the process
     uint32_t dim_count = 0;
-    uint64_t dims[4] = {1, 1, 1, 1};  // dims[0] = columns, contiguous; unused ones are 1
-    uint64_t offset = 0;              // of the data, from the start of the file
-    std::span<const std::byte> bytes; // the data
+    uint64_t dims[4] = {1, 1, 1, 1};   // dims[0] = columns, contiguous; unused ones are 1
+    uint64_t offset = 0;               // of the data, from the start of the file
+    std::span<const std::byte> bytes;  // the data
 
     uint64_t cols() const noexcept { return dims[0]; }
     uint64_t rows() const noexcept { return dims[1] * dims[2] * dims[3]; }
 };
 
-// A parsed file. Every range in it was checked: inside the bytes, aligned, no two tensors overlapping,
-// no key and no tensor name twice. Thread-safe for reading.
+// A parsed file. Every range in it was checked: inside the bytes, aligned, no two tensors
+// overlapping, no key and no tensor name twice. Thread-safe for reading.
 class GgufFile {
 public:
     uint32_t version() const noexcept { return version_; }
     uint32_t alignment() const noexcept { return alignment_; }
-    uint64_t data_offset() const noexcept { return data_offset_; } // first byte of tensor data
+    uint64_t data_offset() const noexcept { return data_offset_; }  // first byte of tensor data
 
-    std::span<const GgufPair> pairs() const noexcept { return pairs_; }       // in file order
-    std::span<const GgufTensor> tensors() const noexcept { return tensors_; } // in file order
+    std::span<const GgufPair> pairs() const noexcept { return pairs_; }        // in file order
+    std::span<const GgufTensor> tensors() const noexcept { return tensors_; }  // in file order
 
-    const GgufValue* find(std::string_view key) const noexcept;          // null when absent
-    const GgufTensor* find_tensor(std::string_view name) const noexcept; // null when absent
+    const GgufValue* find(std::string_view key) const noexcept;           // null when absent
+    const GgufTensor* find_tensor(std::string_view name) const noexcept;  // null when absent
 
-    // Value of a key; the error names key, wanted and seen type. Integers convert between widths and
-    // signs when the value fits; f32 accepts f64.
+    // Value of a key; the error names key, wanted and seen type. Integers convert between widths
+    // and signs when the value fits; f32 accepts f64.
     Result<uint32_t> get_u32(std::string_view key) const;
     Result<uint64_t> get_u64(std::string_view key) const;
     Result<int32_t> get_i32(std::string_view key) const;
@@ -186,7 +188,7 @@ public:
     Result<bool> get_bool_or(std::string_view key, bool fallback) const;
     Result<std::string_view> get_string_or(std::string_view key, std::string_view fallback) const;
 
-    Result<const GgufTensor*> get_tensor(std::string_view name) const; // never null
+    Result<const GgufTensor*> get_tensor(std::string_view name) const;  // never null
 
 private:
     friend class GgufParser;
@@ -199,12 +201,13 @@ private:
     uint64_t data_offset_ = 0;
     std::vector<GgufPair> pairs_;
     std::vector<GgufTensor> tensors_;
-    std::vector<uint32_t> pairs_by_key_; // indices, sorted
+    std::vector<uint32_t> pairs_by_key_;  // indices, sorted
     std::vector<uint32_t> tensors_by_name_;
 };
 
-// Checks and indexes a file given as its bytes. kData: truncated ("needs X bytes, has Y"); kInvalid:
-// contradicts itself or a limit; kUnsupported: a version or tensor type Tenon does not read.
+// Checks and indexes a file given as its bytes. kData: truncated ("needs X bytes, has Y");
+// kInvalid: contradicts itself or a limit; kUnsupported: a version or tensor type Tenon does not
+// read.
 Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits = {});
 
 // An index together with the mapping its views point into; moves keep the views valid.
@@ -216,4 +219,4 @@ struct LoadedGguf {
 // Maps and parses the file at `path`; every error starts with the path.
 Result<LoadedGguf> load_gguf(const std::string& path, const GgufLimits& limits = {});
 
-} // namespace tenon::formats
+}  // namespace tenon::formats

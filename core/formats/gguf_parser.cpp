@@ -10,7 +10,7 @@
 namespace tenon::formats {
 namespace {
 
-constexpr uint32_t kMagic = 0x46554747; // "GGUF"
+constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr uint32_t kAlignmentDefault = 32;
 // Rows of every format may then be read as aligned 8-byte words.
 constexpr uint32_t kAlignmentMin = 8;
@@ -35,7 +35,7 @@ std::vector<uint32_t> sorted_by(size_t count, Name name) {
     return order;
 }
 
-} // namespace
+}  // namespace
 
 class GgufParser {
 public:
@@ -56,8 +56,9 @@ private:
     Status parse_header() {
         TENON_TRY(const uint32_t magic, reader_.read<uint32_t>("the magic \"GGUF\""));
         if (magic != kMagic)
-            return invalid("not a GGUF file: it starts with \"{}\", wants \"GGUF\" (file offset 0x0)",
-                           printable(as_text(bytes_.first(4))));
+            return invalid(
+                "not a GGUF file: it starts with \"{}\", wants \"GGUF\" (file offset 0x0)",
+                printable(as_text(bytes_.first(4))));
         TENON_TRY(const uint32_t version, reader_.read<uint32_t>("the version"));
         if (version != 0 && (version & 0xffff) == 0)
             return Error{Code::kUnsupported,
@@ -65,9 +66,10 @@ private:
                                      "wants little-endian GGUF (file offset 0x4)",
                                      version)};
         if (version < 2 || version > 3)
-            return Error{Code::kUnsupported,
-                         fmt::format("GGUF version {} is not supported, wants 2 or 3 (file offset 0x4)",
-                                     version)};
+            return Error{
+                Code::kUnsupported,
+                fmt::format("GGUF version {} is not supported, wants 2 or 3 (file offset 0x4)",
+                            version)};
         file_.version_ = version;
         TENON_TRY(tensor_count_, reader_.read<uint64_t>("the tensor count"));
         TENON_TRY(pair_count_, reader_.read<uint64_t>("the key-value count"));
@@ -77,12 +79,13 @@ private:
         if (pair_count_ > limits_.pairs_max)
             return invalid("{} key-value pairs, the limit is {} (file offset 0x10)", pair_count_,
                            limits_.pairs_max);
-        const CheckedSize least = CheckedSize(pair_count_) * kPairBytesMin +
-                                  CheckedSize(tensor_count_) * kTensorBytesMin;
+        const CheckedSize least =
+            CheckedSize(pair_count_) * kPairBytesMin + CheckedSize(tensor_count_) * kTensorBytesMin;
         if (!least.fits(reader_.remaining()))
-            return truncated(fmt::format("the index of {} key-value pairs and {} tensors", pair_count_,
-                                         tensor_count_),
-                             reader_.offset(), least.ok() ? least.value() : UINT64_MAX, bytes_.size());
+            return truncated(fmt::format("the index of {} key-value pairs and {} tensors",
+                                         pair_count_, tensor_count_),
+                             reader_.offset(), least.ok() ? least.value() : UINT64_MAX,
+                             bytes_.size());
         return {};
     }
 
@@ -111,14 +114,16 @@ private:
                 return std::move(key).error().within(fmt::format("key-value pair {}", i));
             pair.key = *key;
             if (pair.key.empty())
-                return invalid("key-value pair {} has an empty key (file offset {:#x})", i, pair.offset);
+                return invalid("key-value pair {} has an empty key (file offset {:#x})", i,
+                               pair.offset);
             Status parsed = parse_value(pair.value);
             if (parsed.ok()) parsed = within_metadata_limit();
             if (!parsed.ok())
                 return std::move(parsed).error().within(fmt::format("key {}", printable(pair.key)));
             file_.pairs_.push_back(pair);
         }
-        file_.pairs_by_key_ = sorted_by(file_.pairs_.size(), [&](uint32_t i) { return file_.pairs_[i].key; });
+        file_.pairs_by_key_ =
+            sorted_by(file_.pairs_.size(), [&](uint32_t i) { return file_.pairs_[i].key; });
         for (size_t i = 1; i < file_.pairs_by_key_.size(); ++i) {
             const GgufPair& first = file_.pairs_[file_.pairs_by_key_[i - 1]];
             const GgufPair& second = file_.pairs_[file_.pairs_by_key_[i]];
@@ -163,8 +168,9 @@ private:
         TENON_TRY(value.element, parse_type("array element type"));
         const uint64_t at = reader_.offset();
         if (value.element == GgufType::kArray)
-            return Error{Code::kUnsupported,
-                         fmt::format("arrays of arrays are not supported (file offset {:#x})", at - 4)};
+            return Error{
+                Code::kUnsupported,
+                fmt::format("arrays of arrays are not supported (file offset {:#x})", at - 4)};
         TENON_TRY(value.count, reader_.read<uint64_t>("the array length"));
         const uint64_t element_bytes =
             value.element == GgufType::kString ? sizeof(uint64_t) : bytes_of(value.element);
@@ -172,10 +178,11 @@ private:
         if (!least.fits(reader_.remaining()))
             return truncated(fmt::format("an array of {} elements of type {}", value.count,
                                          name_of(value.element)),
-                             reader_.offset(), least.ok() ? least.value() : UINT64_MAX, bytes_.size());
+                             reader_.offset(), least.ok() ? least.value() : UINT64_MAX,
+                             bytes_.size());
         if (value.count > limits_.array_elements_max)
-            return invalid("an array has {} elements, the limit is {} (file offset {:#x})", value.count,
-                           limits_.array_elements_max, at);
+            return invalid("an array has {} elements, the limit is {} (file offset {:#x})",
+                           value.count, limits_.array_elements_max, at);
         const uint64_t first = reader_.offset();
         if (value.element == GgufType::kString) {
             for (uint64_t i = 0; i < value.count; ++i)
@@ -211,13 +218,15 @@ private:
             Status parsed = parse_tensor(tensor);
             if (parsed.ok()) parsed = within_metadata_limit();
             if (!parsed.ok())
-                return std::move(parsed).error().within(fmt::format("tensor {}", printable(tensor.name)));
+                return std::move(parsed).error().within(
+                    fmt::format("tensor {}", printable(tensor.name)));
             file_.tensors_.push_back(tensor);
         }
         file_.tensors_by_name_ =
             sorted_by(file_.tensors_.size(), [&](uint32_t i) { return file_.tensors_[i].name; });
         for (size_t i = 1; i < file_.tensors_by_name_.size(); ++i) {
-            const uint32_t first = file_.tensors_by_name_[i - 1], second = file_.tensors_by_name_[i];
+            const uint32_t first = file_.tensors_by_name_[i - 1],
+                           second = file_.tensors_by_name_[i];
             if (file_.tensors_[first].name == file_.tensors_[second].name)
                 return invalid("tensor {} is there twice (file offsets {:#x} and {:#x})",
                                printable(file_.tensors_[first].name), index_offsets_[first],
@@ -231,13 +240,12 @@ private:
         TENON_TRY(tensor.dim_count, reader_.read<uint32_t>("the dimension count"));
         if (tensor.dim_count < 1 || tensor.dim_count > limits_.dims_max ||
             tensor.dim_count > std::size(tensor.dims))
-            return invalid("it has {} dimensions, wants 1 to {} (file offset {:#x})", tensor.dim_count,
-                           limits_.dims_max, dims_at);
+            return invalid("it has {} dimensions, wants 1 to {} (file offset {:#x})",
+                           tensor.dim_count, limits_.dims_max, dims_at);
         for (uint32_t d = 0; d < tensor.dim_count; ++d) {
             const uint64_t at = reader_.offset();
             TENON_TRY(tensor.dims[d], reader_.read<uint64_t>("a dimension"));
-            if (tensor.dims[d] == 0)
-                return invalid("dimension {} is 0 (file offset {:#x})", d, at);
+            if (tensor.dims[d] == 0) return invalid("dimension {} is 0 (file offset {:#x})", d, at);
         }
         const uint64_t type_at = reader_.offset();
         TENON_TRY(const uint32_t type, reader_.read<uint32_t>("the tensor type"));
@@ -249,43 +257,45 @@ private:
 
     static Status unreadable_type(uint32_t type, uint64_t at) {
         const std::string_view name = gguf_type_name(type);
-        if (name.empty())
-            return invalid("tensor type {} is unknown (file offset {:#x})", type, at);
+        if (name.empty()) return invalid("tensor type {} is unknown (file offset {:#x})", type, at);
         std::string readable;
         for (const StoredFormat& format : stored_formats()) {
             if (!readable.empty()) readable += ", ";
             readable += format.name;
         }
-        return Error{Code::kUnsupported,
-                     fmt::format("stored as {} (type {}), which is not supported; the formats read are "
-                                 "{} (file offset {:#x})",
-                                 name, type, readable, at)};
+        return Error{
+            Code::kUnsupported,
+            fmt::format("stored as {} (type {}), which is not supported; the formats read are "
+                        "{} (file offset {:#x})",
+                        name, type, readable, at)};
     }
 
     // Turns offsets inside the data section into checked ranges of the file.
     Status place_tensors() {
         const CheckedSize data = align_up(reader_.offset(), file_.alignment_);
         file_.data_offset_ = data.value();
-        uint64_t needed = 0; // bytes the whole file needs
+        uint64_t needed = 0;  // bytes the whole file needs
         const GgufTensor* cut = nullptr;
         for (size_t i = 0; i < file_.tensors_.size(); ++i) {
             GgufTensor& tensor = file_.tensors_[i];
             const tenon_format& format = tensor.format->format;
             if (tensor.dims[0] % format.block_elems != 0)
-                return invalid("tensor {} has {} columns; {} needs a multiple of {} (file offset {:#x})",
-                               printable(tensor.name), tensor.dims[0], tensor.format->name,
-                               format.block_elems, index_offsets_[i]);
+                return invalid(
+                    "tensor {} has {} columns; {} needs a multiple of {} (file offset {:#x})",
+                    printable(tensor.name), tensor.dims[0], tensor.format->name, format.block_elems,
+                    index_offsets_[i]);
             const CheckedSize size = stored_bytes(format, tensor.dims);
             const CheckedSize begin = data + tensor.offset;
             const CheckedSize end = begin + size;
             if (!end.ok())
-                return invalid("tensor {} has a size that does not fit in 64 bits (file offset {:#x})",
-                               printable(tensor.name), index_offsets_[i]);
+                return invalid(
+                    "tensor {} has a size that does not fit in 64 bits (file offset {:#x})",
+                    printable(tensor.name), index_offsets_[i]);
             if (tensor.offset % file_.alignment_ != 0)
-                return invalid("tensor {} lies at offset {:#x} of the data, wants a multiple of {} (file "
-                               "offset {:#x})",
-                               printable(tensor.name), tensor.offset, file_.alignment_,
-                               index_offsets_[i]);
+                return invalid(
+                    "tensor {} lies at offset {:#x} of the data, wants a multiple of {} (file "
+                    "offset {:#x})",
+                    printable(tensor.name), tensor.offset, file_.alignment_, index_offsets_[i]);
             if (end.value() > bytes_.size()) {
                 if (!cut) cut = &tensor;
                 needed = std::max(needed, end.value());
@@ -295,10 +305,11 @@ private:
             tensor.bytes = bytes_.subspan(begin.value(), size.value());
         }
         if (cut)
-            return Error{Code::kData,
-                         fmt::format("truncated: the file needs {} bytes, has {} bytes; tensor {} is the "
-                                     "first that is cut",
-                                     needed, bytes_.size(), printable(cut->name))};
+            return Error{
+                Code::kData,
+                fmt::format("truncated: the file needs {} bytes, has {} bytes; tensor {} is the "
+                            "first that is cut",
+                            needed, bytes_.size(), printable(cut->name))};
         return {};
     }
 
@@ -312,8 +323,8 @@ private:
             const GgufTensor& first = file_.tensors_[order[i - 1]];
             const GgufTensor& second = file_.tensors_[order[i]];
             if (first.offset + first.bytes.size() > second.offset)
-                return invalid("tensors {} and {} overlap at file offset {:#x}", printable(first.name),
-                               printable(second.name), second.offset);
+                return invalid("tensors {} and {} overlap at file offset {:#x}",
+                               printable(first.name), printable(second.name), second.offset);
         }
         return {};
     }
@@ -324,7 +335,7 @@ private:
     GgufFile file_;
     uint64_t tensor_count_ = 0;
     uint64_t pair_count_ = 0;
-    std::vector<uint64_t> index_offsets_; // of each tensor's entry, for messages
+    std::vector<uint64_t> index_offsets_;  // of each tensor's entry, for messages
 };
 
 Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits) {
@@ -338,4 +349,4 @@ Result<LoadedGguf> load_gguf(const std::string& path, const GgufLimits& limits) 
     return LoadedGguf{std::move(file), std::move(gguf).value()};
 }
 
-} // namespace tenon::formats
+}  // namespace tenon::formats

@@ -63,5 +63,5 @@ TEST(Printable, EscapesAndCuts) {
     EXPECT_EQ(printable("abcdef", 3), "abc...");
 }
 
-} // namespace
-} // namespace tenon
+}  // namespace
+}  // namespace tenon

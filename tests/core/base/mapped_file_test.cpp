@@ -71,7 +71,8 @@ TEST_F(MappedFileTest, RefusesWhatIsNotARegularFile) {
     const std::string fifo = (folder_ / "fifo").string();
     ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
     EXPECT_EQ(refusal(fifo), fifo + " is a FIFO; a regular file is wanted");
-    EXPECT_EQ(refusal(folder_.string()), folder_.string() + " is a directory; a regular file is wanted");
+    EXPECT_EQ(refusal(folder_.string()),
+              folder_.string() + " is a directory; a regular file is wanted");
     EXPECT_EQ(refusal("/dev/null"), "/dev/null is a character device; a regular file is wanted");
     const std::string empty = write("empty", "");
     EXPECT_EQ(refusal(empty), empty + " is empty (0 bytes)");
@@ -139,5 +140,5 @@ TEST_F(MappedFileTest, TruncationUnderAMappingIsRecognisedInTheSignalHandler) {
         testing::ExitedWithCode(1), "model file cut short");
 }
 
-} // namespace
-} // namespace tenon
+}  // namespace
+}  // namespace tenon

@@ -15,7 +15,7 @@
 namespace tenon::formats {
 namespace {
 
-constexpr int64_t kRows = 3, kCols = 64; // as golden/make.py
+constexpr int64_t kRows = 3, kCols = 64;  // as golden/make.py
 
 TEST(FormatList, HasOneRowPerFormat) {
     ASSERT_EQ(stored_formats().size(), 6u);
@@ -51,18 +51,21 @@ TEST(FormatList, StoredBytesCountsBlocksAndSeesOverflow) {
 TEST(FormatList, ReferenceDecodesTheGoldenRows) {
     for (const StoredFormat& stored : stored_formats()) {
         SCOPED_TRACE(stored.name);
-        const std::string path =
-            std::string(TENON_SOURCE_DIR "/tests/core/formats/golden/") + std::string(stored.name) + ".bin";
+        const std::string path = std::string(TENON_SOURCE_DIR "/tests/core/formats/golden/") +
+                                 std::string(stored.name) + ".bin";
         std::ifstream in(path, std::ios::binary);
         const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-        const uint64_t row_bytes = stored_bytes(stored.format, std::vector<uint64_t>{kCols}).value();
+        const uint64_t row_bytes =
+            stored_bytes(stored.format, std::vector<uint64_t>{kCols}).value();
         ASSERT_EQ(bytes.size(), kRows * (row_bytes + kCols * sizeof(float))) << path;
         for (int64_t row = 0; row < kRows; ++row) {
             std::vector<float> want(kCols), seen(kCols);
             std::memcpy(want.data(), bytes.data() + kRows * row_bytes + row * kCols * sizeof(float),
                         kCols * sizeof(float));
-            ASSERT_TRUE(reference::dequant_row(stored.format, bytes.data() + row * row_bytes, kCols, seen.data()));
-            for (int64_t i = 0; i < kCols; ++i) EXPECT_EQ(seen[i], want[i]) << "row " << row << " column " << i;
+            ASSERT_TRUE(reference::dequant_row(stored.format, bytes.data() + row * row_bytes, kCols,
+                                               seen.data()));
+            for (int64_t i = 0; i < kCols; ++i)
+                EXPECT_EQ(seen[i], want[i]) << "row " << row << " column " << i;
         }
     }
 }
@@ -79,7 +82,8 @@ TEST(Dequant, ReadsEveryBinary16) {
     for (uint32_t bits = 0; bits < 0x7c00; ++bits) {
         const int exponent = static_cast<int>(bits >> 10);
         const int mantissa = static_cast<int>(bits & 0x3ff);
-        const double want = exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24);
+        const double want =
+            exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24);
         ASSERT_EQ(reference::float_from_f16(static_cast<uint16_t>(bits)), want) << bits;
     }
 }
@@ -93,21 +97,23 @@ TEST(Dequant, FollowsTheDescription) {
     f.group = 4;
     f.block_elems = 8;
     f.packing = TENON_PACK_LSB_FIRST;
-    f.scale_type = TENON_F32; // two groups: bytes 0 and 4
+    f.scale_type = TENON_F32;  // two groups: bytes 0 and 4
     f.codes_offset = 8;
     f.zero_point = 4;
     f.block_bytes = 11;
     unsigned char block[11] = {};
     const float scales[2] = {0.5f, 2.0f};
     std::memcpy(block, scales, sizeof scales);
-    uint32_t codes = 0; // 3-bit codes 0 .. 7
-    for (uint32_t i = 0; i < 8; ++i) codes |= i << (3 * i);
+    uint32_t codes = 0;  // 3-bit codes 0 .. 7
+    for (uint32_t i = 0; i < 8; ++i)
+        codes |= i << (3 * i);
     std::memcpy(block + 8, &codes, 3);
     float out[8];
     ASSERT_EQ(reference::format_problem(f), nullptr);
     ASSERT_TRUE(reference::dequant_row(f, block, 8, out));
     const float want[8] = {-2.0f, -1.5f, -1.0f, -0.5f, 0.0f, 2.0f, 4.0f, 6.0f};
-    for (int i = 0; i < 8; ++i) EXPECT_EQ(out[i], want[i]) << i;
+    for (int i = 0; i < 8; ++i)
+        EXPECT_EQ(out[i], want[i]) << i;
 
     const float lut[8] = {0, 1, 10, 100, -1, -10, -100, 7};
     f.cls = TENON_FORMAT_LUT_GROUP;
@@ -126,7 +132,8 @@ TEST(Dequant, RefusesDescriptionsThatLeaveTheBlock) {
         change(f);
         float out[32];
         const unsigned char block[32] = {};
-        EXPECT_EQ(reference::dequant_row(f, block, 32, out), reference::format_problem(f) == nullptr);
+        EXPECT_EQ(reference::dequant_row(f, block, 32, out),
+                  reference::format_problem(f) == nullptr);
         const char* text = reference::format_problem(f);
         return std::string(text ? text : "");
     };
@@ -144,5 +151,5 @@ TEST(Dequant, RefusesDescriptionsThatLeaveTheBlock) {
     EXPECT_NE(problem([](tenon_format& f) { f.bits = 0; }), "");
 }
 
-} // namespace
-} // namespace tenon::formats
+}  // namespace
+}  // namespace tenon::formats

@@ -1,5 +1,5 @@
-// Writes GGUF files for tests, valid ones and ones that lie. Remembers where every number lies, so that
-// a mutant can hit it.
+// Writes GGUF files for tests, valid ones and ones that lie. Remembers where every number lies, so
+// that a mutant can hit it.
 #pragma once
 
 #include <cstdint>
@@ -18,20 +18,20 @@ namespace tenon::formats {
 // A number of the header: where it lies and how wide it is.
 struct GgufField {
     size_t offset;
-    size_t width; // 4 or 8
+    size_t width;  // 4 or 8
 };
 
 struct BuiltGguf {
     std::string bytes;
-    size_t header_bytes; // magic to the end of the tensor index
+    size_t header_bytes;  // magic to the end of the tensor index
     std::vector<GgufField> fields;
 };
 
 class GgufBuilder {
 public:
     uint32_t version = 3;
-    uint32_t alignment = 32;    // used for placing; stored only by number("general.alignment", ...)
-    bool pad_last_tensor = true; // writers differ
+    uint32_t alignment = 32;  // used for placing; stored only by number("general.alignment", ...)
+    bool pad_last_tensor = true;  // writers differ
 
     template <class T>
     static std::string raw(T value) {
@@ -41,17 +41,28 @@ public:
     }
     template <class T>
     static constexpr GgufType type_of() {
-        if constexpr (std::is_same_v<T, bool>) return GgufType::kBool;
-        else if constexpr (std::is_same_v<T, uint8_t>) return GgufType::kU8;
-        else if constexpr (std::is_same_v<T, int8_t>) return GgufType::kI8;
-        else if constexpr (std::is_same_v<T, uint16_t>) return GgufType::kU16;
-        else if constexpr (std::is_same_v<T, int16_t>) return GgufType::kI16;
-        else if constexpr (std::is_same_v<T, uint32_t>) return GgufType::kU32;
-        else if constexpr (std::is_same_v<T, int32_t>) return GgufType::kI32;
-        else if constexpr (std::is_same_v<T, uint64_t>) return GgufType::kU64;
-        else if constexpr (std::is_same_v<T, int64_t>) return GgufType::kI64;
-        else if constexpr (std::is_same_v<T, float>) return GgufType::kF32;
-        else return GgufType::kF64;
+        if constexpr (std::is_same_v<T, bool>)
+            return GgufType::kBool;
+        else if constexpr (std::is_same_v<T, uint8_t>)
+            return GgufType::kU8;
+        else if constexpr (std::is_same_v<T, int8_t>)
+            return GgufType::kI8;
+        else if constexpr (std::is_same_v<T, uint16_t>)
+            return GgufType::kU16;
+        else if constexpr (std::is_same_v<T, int16_t>)
+            return GgufType::kI16;
+        else if constexpr (std::is_same_v<T, uint32_t>)
+            return GgufType::kU32;
+        else if constexpr (std::is_same_v<T, int32_t>)
+            return GgufType::kI32;
+        else if constexpr (std::is_same_v<T, uint64_t>)
+            return GgufType::kU64;
+        else if constexpr (std::is_same_v<T, int64_t>)
+            return GgufType::kI64;
+        else if constexpr (std::is_same_v<T, float>)
+            return GgufType::kF32;
+        else
+            return GgufType::kF64;
     }
 
     template <class T>
@@ -70,14 +81,16 @@ public:
         pair(key, GgufType::kArray);
         field(pairs_, pair_fields_, static_cast<uint32_t>(type_of<T>()));
         field(pairs_, pair_fields_, static_cast<uint64_t>(values.size()));
-        for (const T value : values) pairs_ += raw(value);
+        for (const T value : values)
+            pairs_ += raw(value);
         return *this;
     }
     GgufBuilder& texts(std::string_view key, const std::vector<std::string>& values) {
         pair(key, GgufType::kArray);
         field(pairs_, pair_fields_, static_cast<uint32_t>(GgufType::kString));
         field(pairs_, pair_fields_, static_cast<uint64_t>(values.size()));
-        for (const std::string& value : values) string(pairs_, pair_fields_, value);
+        for (const std::string& value : values)
+            string(pairs_, pair_fields_, value);
         return *this;
     }
     // A pair whose type number and bytes are the caller's.
@@ -95,7 +108,8 @@ public:
         data_.resize(align_up(data_.size(), alignment).value());
         tensor_at(name, stored->gguf_type, dims, data_.size());
         std::mt19937_64 random(seed);
-        for (uint64_t i = 0; i < bytes; ++i) data_ += static_cast<char>(random());
+        for (uint64_t i = 0; i < bytes; ++i)
+            data_ += static_cast<char>(random());
         return *this;
     }
     // A tensor entry that says what the caller wants and brings no data.
@@ -104,7 +118,8 @@ public:
         ++tensor_count_;
         string(tensors_, tensor_fields_, name);
         field(tensors_, tensor_fields_, static_cast<uint32_t>(dims.size()));
-        for (const uint64_t dim : dims) field(tensors_, tensor_fields_, dim);
+        for (const uint64_t dim : dims)
+            field(tensors_, tensor_fields_, dim);
         field(tensors_, tensor_fields_, type);
         field(tensors_, tensor_fields_, offset);
         return *this;
@@ -140,8 +155,10 @@ private:
         string(pairs_, pair_fields_, key);
         field(pairs_, pair_fields_, static_cast<uint32_t>(type));
     }
-    static void append(BuiltGguf& out, const std::string& part, const std::vector<GgufField>& fields) {
-        for (const GgufField& f : fields) out.fields.push_back({out.bytes.size() + f.offset, f.width});
+    static void append(BuiltGguf& out, const std::string& part,
+                       const std::vector<GgufField>& fields) {
+        for (const GgufField& f : fields)
+            out.fields.push_back({out.bytes.size() + f.offset, f.width});
         out.bytes += part;
     }
 
@@ -154,14 +171,15 @@ inline std::span<const std::byte> view(const std::string& bytes) {
     return std::as_bytes(std::span(bytes));
 }
 
-// A valid file with every value type, arrays, a small vocabulary and tensors of every format, shaped by
-// the seed: version 2 or 3, any legal alignment, well under 1 MiB.
+// A valid file with every value type, arrays, a small vocabulary and tensors of every format,
+// shaped by the seed: version 2 or 3, any legal alignment, well under 1 MiB.
 inline BuiltGguf random_gguf(uint64_t seed) {
     std::mt19937_64 random(seed);
     const auto below = [&](uint64_t n) { return random() % n; };
     const auto word = [&](uint64_t length_max) {
         std::string out(1 + below(length_max), '\0');
-        for (char& c : out) c = static_cast<char>('a' + below(26));
+        for (char& c : out)
+            c = static_cast<char>('a' + below(26));
         return out;
     };
     GgufBuilder file;
@@ -172,34 +190,46 @@ inline BuiltGguf random_gguf(uint64_t seed) {
         file.number("general.alignment", file.alignment);
     }
     file.text("general.architecture", "llama").text("general.name", word(40)).text("empty", "");
-    file.number("v.u8", static_cast<uint8_t>(random())).number("v.i8", static_cast<int8_t>(random()));
-    file.number("v.u16", static_cast<uint16_t>(random())).number("v.i16", static_cast<int16_t>(random()));
-    file.number("v.u32", static_cast<uint32_t>(random())).number("v.i32", static_cast<int32_t>(random()));
-    file.number("v.u64", static_cast<uint64_t>(random())).number("v.i64", static_cast<int64_t>(random()));
-    file.number("v.f32", static_cast<float>(below(1000)) / 7).number("v.f64", static_cast<double>(below(1000)) / 7);
+    file.number("v.u8", static_cast<uint8_t>(random()))
+        .number("v.i8", static_cast<int8_t>(random()));
+    file.number("v.u16", static_cast<uint16_t>(random()))
+        .number("v.i16", static_cast<int16_t>(random()));
+    file.number("v.u32", static_cast<uint32_t>(random()))
+        .number("v.i32", static_cast<int32_t>(random()));
+    file.number("v.u64", static_cast<uint64_t>(random()))
+        .number("v.i64", static_cast<int64_t>(random()));
+    file.number("v.f32", static_cast<float>(below(1000)) / 7)
+        .number("v.f64", static_cast<double>(below(1000)) / 7);
     file.number("v.bool", below(2) == 0);
-    file.numbers("a.u8", std::vector<uint8_t>(below(40), 7)).numbers("a.i8", std::vector<int8_t>(below(9), -7));
-    file.numbers("a.u16", std::vector<uint16_t>(below(9), 7)).numbers("a.i16", std::vector<int16_t>(below(9), -7));
-    file.numbers("a.u32", std::vector<uint32_t>(below(9), 7)).numbers("a.u64", std::vector<uint64_t>(below(9), 7));
-    file.numbers("a.i64", std::vector<int64_t>(below(9), -7)).numbers("a.f64", std::vector<double>(below(9), 0.5));
+    file.numbers("a.u8", std::vector<uint8_t>(below(40), 7))
+        .numbers("a.i8", std::vector<int8_t>(below(9), -7));
+    file.numbers("a.u16", std::vector<uint16_t>(below(9), 7))
+        .numbers("a.i16", std::vector<int16_t>(below(9), -7));
+    file.numbers("a.u32", std::vector<uint32_t>(below(9), 7))
+        .numbers("a.u64", std::vector<uint64_t>(below(9), 7));
+    file.numbers("a.i64", std::vector<int64_t>(below(9), -7))
+        .numbers("a.f64", std::vector<double>(below(9), 0.5));
     std::vector<bool> flags(below(9), true);
     file.numbers("a.bool", flags);
     std::vector<std::string> tokens(1 + below(300));
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = word(12) + std::to_string(i);
+    for (size_t i = 0; i < tokens.size(); ++i)
+        tokens[i] = word(12) + std::to_string(i);
     file.text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", tokens);
     file.numbers("tokenizer.ggml.scores", std::vector<float>(tokens.size(), 0.25f));
     file.numbers("tokenizer.ggml.token_type", std::vector<int32_t>(tokens.size(), 1));
     file.texts("none", {});
-    if (seed % 16 == 5) // now and then a long index: sorting and searching must stay cheap
-        for (uint64_t i = 0, n = below(6000); i < n; ++i) file.number(word(8) + "." + std::to_string(i), 1u);
+    if (seed % 16 == 5)  // now and then a long index: sorting and searching must stay cheap
+        for (uint64_t i = 0, n = below(6000); i < n; ++i)
+            file.number(word(8) + "." + std::to_string(i), 1u);
     const uint64_t count = seed % 16 == 7 ? below(2000) : below(20);
     for (uint64_t i = 0; i < count; ++i) {
         const StoredFormat& format = stored_formats()[below(stored_formats().size())];
         std::vector<uint64_t> dims{format.format.block_elems * (1 + below(4))};
-        while (dims.size() < 4 && below(2) == 0) dims.push_back(1 + below(5));
+        while (dims.size() < 4 && below(2) == 0)
+            dims.push_back(1 + below(5));
         file.tensor("blk." + std::to_string(i) + "." + word(20), format.name, dims, random());
     }
     return file.build();
 }
 
-} // namespace tenon::formats
+}  // namespace tenon::formats

@@ -12,7 +12,8 @@
 
 namespace tenon::formats {
 
-// Reads everything the index points at. Empty when every promise of gguf.h holds, else the broken one.
+// Reads everything the index points at. Empty when every promise of gguf.h holds, else the broken
+// one.
 inline std::string broken_promise(const GgufFile& file, std::span<const std::byte> bytes) {
     const std::byte* const begin = bytes.data();
     const std::byte* const end = begin + bytes.size();
@@ -23,9 +24,11 @@ inline std::string broken_promise(const GgufFile& file, std::span<const std::byt
     uint64_t sum = 0;
     for (const GgufPair& pair : file.pairs()) {
         if (!inside(pair.key.data(), pair.key.size())) return "a key lies outside the file";
-        if (!inside(pair.value.bytes.data(), pair.value.bytes.size())) return "a value lies outside";
+        if (!inside(pair.value.bytes.data(), pair.value.bytes.size()))
+            return "a value lies outside";
         if (file.find(pair.key) != &pair.value) return "a key is not found, or there twice";
-        for (const std::byte b : pair.value.bytes) sum += static_cast<uint64_t>(b);
+        for (const std::byte b : pair.value.bytes)
+            sum += static_cast<uint64_t>(b);
         if (pair.value.type == GgufType::kArray && pair.value.element == GgufType::kString) {
             uint64_t seen = 0;
             for (const std::string_view text : GgufStrings(pair.value)) {
@@ -38,11 +41,13 @@ inline std::string broken_promise(const GgufFile& file, std::span<const std::byt
     }
     std::vector<const GgufTensor*> by_offset;
     for (const GgufTensor& tensor : file.tensors()) {
-        if (file.find_tensor(tensor.name) != &tensor) return "a tensor is not found, or there twice";
+        if (file.find_tensor(tensor.name) != &tensor)
+            return "a tensor is not found, or there twice";
         if (tensor.bytes.empty() || !inside(tensor.bytes.data(), tensor.bytes.size()))
             return "tensor data lies outside the file";
         if (tensor.bytes.data() != begin + tensor.offset) return "offset and bytes disagree";
-        if ((tensor.offset - file.data_offset()) % file.alignment() != 0) return "a tensor is misaligned";
+        if ((tensor.offset - file.data_offset()) % file.alignment() != 0)
+            return "a tensor is misaligned";
         if (tensor.offset < file.data_offset()) return "a tensor lies in the header";
         const CheckedSize elements =
             CheckedSize(tensor.dims[0]) * tensor.dims[1] * tensor.dims[2] * tensor.dims[3];
@@ -51,7 +56,8 @@ inline std::string broken_promise(const GgufFile& file, std::span<const std::byt
             return "a shape makes no sense";
         if (elements.value() / format.block_elems * format.block_bytes != tensor.bytes.size())
             return "shape and bytes disagree";
-        for (const std::byte b : tensor.bytes) sum += static_cast<uint64_t>(b);
+        for (const std::byte b : tensor.bytes)
+            sum += static_cast<uint64_t>(b);
         by_offset.push_back(&tensor);
     }
     std::sort(by_offset.begin(), by_offset.end(),
@@ -61,9 +67,9 @@ inline std::string broken_promise(const GgufFile& file, std::span<const std::byt
             return "two tensors overlap";
     const auto vocabulary = parse_vocabulary(file);
     if (vocabulary.ok() && vocabulary->tokens.empty()) return "a vocabulary without tokens";
-    volatile uint64_t keep = sum; // the reads above must happen
+    volatile uint64_t keep = sum;  // the reads above must happen
     (void)keep;
     return {};
 }
 
-} // namespace tenon::formats
+}  // namespace tenon::formats

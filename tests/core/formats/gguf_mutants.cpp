@@ -15,7 +15,7 @@
 #include "tests/core/formats/gguf_invariants.h"
 
 namespace {
-uint64_t allocated_bytes = 0; // by operator new since the last reset; this program has one thread
+uint64_t allocated_bytes = 0;  // by operator new since the last reset; this program has one thread
 }
 
 // Not inlined: the compiler would take the pair new/free for a mistake.
@@ -24,8 +24,12 @@ uint64_t allocated_bytes = 0; // by operator new since the last reset; this prog
     if (void* p = std::malloc(size ? size : 1)) return p;
     throw std::bad_alloc();
 }
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept {
+    std::free(p);
+}
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept {
+    std::free(p);
+}
 
 namespace tenon::formats {
 namespace {
@@ -40,17 +44,18 @@ double cpu_ms() {
     return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
 }
 
-constexpr uint64_t kEdges[] = {0,           1,          2,          4,           7,
-                               63,          64,         0x7fffffff, 0x80000000u, 0xffffffffu,
-                               1ull << 32,  1ull << 40, 1ull << 61, 1ull << 62,  (1ull << 63) - 1,
-                               1ull << 63,  ~0ull - 31, ~0ull - 7,  ~0ull - 1,   ~0ull};
+constexpr uint64_t kEdges[] = {0,          1,          2,          4,           7,
+                               63,         64,         0x7fffffff, 0x80000000u, 0xffffffffu,
+                               1ull << 32, 1ull << 40, 1ull << 61, 1ull << 62,  (1ull << 63) - 1,
+                               1ull << 63, ~0ull - 31, ~0ull - 7,  ~0ull - 1,   ~0ull};
 
 // The dearest files under 1 MiB: as many pairs, tensors or strings as fit.
 std::vector<std::string> dear_files() {
     std::vector<std::string> files;
     GgufBuilder pairs;
     for (uint32_t i = 0; i < 52'000; ++i)
-        pairs.number(GgufBuilder::raw((i * 2654435761u) | 0x01010101u) + std::to_string(i % 10), uint8_t{1});
+        pairs.number(GgufBuilder::raw((i * 2654435761u) | 0x01010101u) + std::to_string(i % 10),
+                     uint8_t{1});
     files.push_back(pairs.bytes());
     GgufBuilder tensors;
     for (uint32_t i = 0; i < 27'000; ++i)
@@ -64,17 +69,30 @@ class Mutator {
 public:
     explicit Mutator(uint64_t seed) : random_(seed), base_(random_gguf(seed)) {}
 
-    // Mutant `index`; every kind comes up in turn, every header byte is a truncation sooner or later.
+    // Mutant `index`; every kind comes up in turn, every header byte is a truncation sooner or
+    // later.
     std::string next(uint64_t index) {
         if (index % 40 == 0) base_ = random_gguf(random_());
         std::string bytes = base_.bytes;
         switch (index % 6) {
-        case 0: bytes.resize((index / 6 * 7 + below(7)) % base_.header_bytes); break;
-        case 1: flip_bits(bytes); break;
-        case 2: write_edges(bytes); break;
-        case 3: splice(bytes); break;
-        case 4: cut_or_repeat(bytes); break;
-        default: bytes.resize(below(bytes.size() + 1)); break;
+            case 0:
+                bytes.resize((index / 6 * 7 + below(7)) % base_.header_bytes);
+                break;
+            case 1:
+                flip_bits(bytes);
+                break;
+            case 2:
+                write_edges(bytes);
+                break;
+            case 3:
+                splice(bytes);
+                break;
+            case 4:
+                cut_or_repeat(bytes);
+                break;
+            default:
+                bytes.resize(below(bytes.size() + 1));
+                break;
         }
         if (below(8) == 0 && !bytes.empty()) flip_bits(bytes);
         if (bytes.size() >= kInputMax) bytes.resize(kInputMax - 1);
@@ -86,7 +104,8 @@ private:
 
     void flip_bits(std::string& bytes) {
         for (uint64_t n = 1 + below(4); n > 0; --n) {
-            const uint64_t range = below(4) ? std::min<uint64_t>(base_.header_bytes, bytes.size()) : bytes.size();
+            const uint64_t range =
+                below(4) ? std::min<uint64_t>(base_.header_bytes, bytes.size()) : bytes.size();
             bytes[below(range)] ^= static_cast<char>(1u << below(8));
         }
     }
@@ -111,8 +130,11 @@ private:
         const size_t at = below(base_.header_bytes);
         const size_t length = std::min<size_t>(1 + below(64), bytes.size() - at);
         const std::string part = bytes.substr(at, length);
-        if (below(2)) bytes.erase(at, length);
-        else for (uint64_t n = 1 + below(50); n > 0; --n) bytes.insert(at, part);
+        if (below(2))
+            bytes.erase(at, length);
+        else
+            for (uint64_t n = 1 + below(50); n > 0; --n)
+                bytes.insert(at, part);
     }
 
     std::mt19937_64 random_;
@@ -140,7 +162,8 @@ std::string try_file(const std::string& file_bytes, Cost& most, bool& loaded) {
     loaded = file.ok();
     if (file_bytes.size() >= kInputMax) return "the file is not under 1 MiB: the test is wrong";
     if (cost.ms > kCpuMsMax) return "took " + std::to_string(cost.ms) + " ms";
-    if (cost.allocated > kAllocatedMax) return "allocated " + std::to_string(cost.allocated) + " bytes";
+    if (cost.allocated > kAllocatedMax)
+        return "allocated " + std::to_string(cost.allocated) + " bytes";
     if (file.ok()) return broken_promise(*file, bytes);
     return file.error().message.empty() ? "was refused without a sentence" : "";
 }
@@ -176,7 +199,8 @@ int run(uint64_t count, uint64_t seed) {
     Mutator mutator(seed);
     for (uint64_t i = 0; i < count; ++i)
         if (fails("mutant", i, mutator.next(i))) return 1;
-    std::printf("%" PRIu64 " mutants: %" PRIu64 " refused, %" PRIu64 " loaded, max %.2f ms of processor "
+    std::printf("%" PRIu64 " mutants: %" PRIu64 " refused, %" PRIu64
+                " loaded, max %.2f ms of processor "
                 "time, max %" PRIu64 " bytes allocated\n",
                 count, refused, loaded, most.ms, most.allocated);
     if (count >= 100 && (refused == 0 || loaded == 0)) {
@@ -186,8 +210,8 @@ int run(uint64_t count, uint64_t seed) {
     return 0;
 }
 
-} // namespace
-} // namespace tenon::formats
+}  // namespace
+}  // namespace tenon::formats
 
 int main(int argc, char** argv) {
     uint64_t count = 2000;

@@ -29,9 +29,16 @@ protected:
 };
 
 TEST_F(Gguf, GetsValuesByKeyAndType) {
-    parse(GgufBuilder().number("u", 7u).number("wide", uint64_t{9}).number("minus", int8_t{-3})
-              .number("f", 0.5f).number("d", 0.25).number("yes", true).text("s", "text")
-              .texts("list", {"a", "", "ccc"}).numbers("ids", std::vector<int32_t>{1, -2})
+    parse(GgufBuilder()
+              .number("u", 7u)
+              .number("wide", uint64_t{9})
+              .number("minus", int8_t{-3})
+              .number("f", 0.5f)
+              .number("d", 0.25)
+              .number("yes", true)
+              .text("s", "text")
+              .texts("list", {"a", "", "ccc"})
+              .numbers("ids", std::vector<int32_t>{1, -2})
               .numbers("scores", std::vector<float>{1.5f}));
     EXPECT_EQ(file_.get_u32("u").value(), 7u);
     EXPECT_EQ(file_.get_u32("wide").value(), 9u);
@@ -55,19 +62,27 @@ TEST_F(Gguf, GetsValuesByKeyAndType) {
 }
 
 TEST_F(Gguf, ErrorsNameKeyWantedAndSeenType) {
-    parse(GgufBuilder().number("u", 7u).number("minus", -1).number("big", uint64_t{1} << 40)
-              .text("s", "x").numbers("ids", std::vector<int32_t>{1}));
+    parse(GgufBuilder()
+              .number("u", 7u)
+              .number("minus", -1)
+              .number("big", uint64_t{1} << 40)
+              .text("s", "x")
+              .numbers("ids", std::vector<int32_t>{1}));
     EXPECT_EQ(file_.get_u32("gone").error().message, "key gone is missing; a u32 is wanted");
     EXPECT_EQ(file_.get_u32("s").error().message, "key s is a string; a u32 is wanted");
     EXPECT_EQ(file_.get_u32("minus").error().message, "key minus is -1, which is not a u32");
     EXPECT_EQ(file_.get_u64("minus").error().message, "key minus is -1, which is not a u64");
     EXPECT_EQ(file_.get_u32("big").error().message, "key big is 1099511627776, which is not a u32");
-    EXPECT_EQ(file_.get_i32("big").error().message, "key big is 1099511627776, which is not an i32");
+    EXPECT_EQ(file_.get_i32("big").error().message,
+              "key big is 1099511627776, which is not an i32");
     EXPECT_EQ(file_.get_f32("u").error().message, "key u is a u32; an f32 is wanted");
     EXPECT_EQ(file_.get_bool("u").error().message, "key u is a u32; a bool is wanted");
-    EXPECT_EQ(file_.get_string("ids").error().message, "key ids is an array of i32; a string is wanted");
-    EXPECT_EQ(file_.get_strings("ids").error().message, "key ids is an array of i32; an array of string is wanted");
-    EXPECT_EQ(file_.get_array<float>("s").error().message, "key s is a string; an array of f32 is wanted");
+    EXPECT_EQ(file_.get_string("ids").error().message,
+              "key ids is an array of i32; a string is wanted");
+    EXPECT_EQ(file_.get_strings("ids").error().message,
+              "key ids is an array of i32; an array of string is wanted");
+    EXPECT_EQ(file_.get_array<float>("s").error().message,
+              "key s is a string; an array of f32 is wanted");
     EXPECT_EQ(file_.get_tensor("w").error().message, "tensor w is missing");
 }
 
@@ -91,8 +106,12 @@ TEST_F(Gguf, FindsTensorsByName) {
 }
 
 TEST_F(Gguf, DescribesValues) {
-    parse(GgufBuilder().number("u", 7u).text("s", "a\nb").texts("list", {"x", "y"})
-              .numbers("many", std::vector<int32_t>(1000, 5)).texts("none", {}));
+    parse(GgufBuilder()
+              .number("u", 7u)
+              .text("s", "a\nb")
+              .texts("list", {"x", "y"})
+              .numbers("many", std::vector<int32_t>(1000, 5))
+              .texts("none", {}));
     EXPECT_EQ(describe(*file_.find("u")), "7");
     EXPECT_EQ(describe(*file_.find("s")), "\"a\\x0ab\"");
     EXPECT_EQ(describe(*file_.find("list")), "[2 x string] \"x\", \"y\"");
@@ -120,5 +139,5 @@ TEST(LoadGguf, NamesTheFileInEveryError) {
     fs::remove_all(folder);
 }
 
-} // namespace
-} // namespace tenon::formats
+}  // namespace
+}  // namespace tenon::formats

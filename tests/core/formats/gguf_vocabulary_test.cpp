@@ -19,14 +19,20 @@ std::string vocabulary_refusal(const GgufBuilder& builder) {
 }
 
 TEST(GgufVocabulary, CollectsTheTokenizerKeysAsViews) {
-    const std::string bytes = GgufBuilder().text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm")
-        .texts("tokenizer.ggml.tokens", {"<s>", "a", "b", "ab"})
-        .numbers("tokenizer.ggml.token_type", std::vector<int32_t>{3, 1, 1, 1})
-        .numbers("tokenizer.ggml.scores", std::vector<float>{0, 1, 2, 3})
-        .texts("tokenizer.ggml.merges", {"a b"}).number("tokenizer.ggml.bos_token_id", 0u)
-        .number("tokenizer.ggml.eos_token_id", 3u).number("tokenizer.ggml.unknown_token_id", -1)
-        .number("tokenizer.ggml.eom_token_id", 2u)
-        .number("tokenizer.ggml.add_bos_token", false).bytes();
+    const std::string bytes =
+        GgufBuilder()
+            .text("tokenizer.ggml.model", "gpt2")
+            .text("tokenizer.ggml.pre", "smollm")
+            .texts("tokenizer.ggml.tokens", {"<s>", "a", "b", "ab"})
+            .numbers("tokenizer.ggml.token_type", std::vector<int32_t>{3, 1, 1, 1})
+            .numbers("tokenizer.ggml.scores", std::vector<float>{0, 1, 2, 3})
+            .texts("tokenizer.ggml.merges", {"a b"})
+            .number("tokenizer.ggml.bos_token_id", 0u)
+            .number("tokenizer.ggml.eos_token_id", 3u)
+            .number("tokenizer.ggml.unknown_token_id", -1)
+            .number("tokenizer.ggml.eom_token_id", 2u)
+            .number("tokenizer.ggml.add_bos_token", false)
+            .bytes();
     const auto file = parse_gguf(view(bytes));
     ASSERT_TRUE(file.ok()) << file.error().message;
     const auto vocabulary = parse_vocabulary(*file);
@@ -49,22 +55,29 @@ TEST(GgufVocabulary, CollectsTheTokenizerKeysAsViews) {
 }
 
 TEST(GgufVocabulary, RefusesWhatDoesNotFit) {
-    EXPECT_EQ(vocabulary_refusal(GgufBuilder()), "key tokenizer.ggml.model is missing; a string is wanted");
+    EXPECT_EQ(vocabulary_refusal(GgufBuilder()),
+              "key tokenizer.ggml.model is missing; a string is wanted");
     EXPECT_EQ(vocabulary_refusal(GgufBuilder().text("tokenizer.ggml.model", "gpt2")),
               "key tokenizer.ggml.tokens is missing; an array of string is wanted");
-    EXPECT_EQ(vocabulary_refusal(GgufBuilder().text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {})),
-              "key tokenizer.ggml.tokens is empty; at least one token is wanted");
+    EXPECT_EQ(
+        vocabulary_refusal(
+            GgufBuilder().text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {})),
+        "key tokenizer.ggml.tokens is empty; at least one token is wanted");
     const auto two_tokens = [] {
-        return GgufBuilder().text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"a", "b"});
+        return GgufBuilder()
+            .text("tokenizer.ggml.model", "gpt2")
+            .texts("tokenizer.ggml.tokens", {"a", "b"});
     };
     EXPECT_EQ(vocabulary_refusal(two_tokens()), "loaded");
-    EXPECT_EQ(vocabulary_refusal(two_tokens().numbers("tokenizer.ggml.scores", std::vector<float>{1})),
-              "key tokenizer.ggml.scores has 1 entries; tokenizer.ggml.tokens has 2");
-    EXPECT_EQ(vocabulary_refusal(two_tokens().numbers("tokenizer.ggml.token_type", std::vector<float>{1, 1})),
+    EXPECT_EQ(
+        vocabulary_refusal(two_tokens().numbers("tokenizer.ggml.scores", std::vector<float>{1})),
+        "key tokenizer.ggml.scores has 1 entries; tokenizer.ggml.tokens has 2");
+    EXPECT_EQ(vocabulary_refusal(
+                  two_tokens().numbers("tokenizer.ggml.token_type", std::vector<float>{1, 1})),
               "key tokenizer.ggml.token_type is an array of f32; an array of i32 is wanted");
     EXPECT_EQ(vocabulary_refusal(two_tokens().text("tokenizer.ggml.bos_token_id", "1")),
               "key tokenizer.ggml.bos_token_id is a string; an i64 is wanted");
 }
 
-} // namespace
-} // namespace tenon::formats
+}  // namespace
+}  // namespace tenon::formats

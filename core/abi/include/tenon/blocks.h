@@ -1,8 +1,9 @@
-// Stored weight blocks: the bytes of one group of a quantised row, exactly as a GGUF file holds them.
+// Stored weight blocks: the bytes of one group of a quantised row, exactly as a GGUF file holds
+// them.
 //
 // All integers are little endian; `d` and `m` are IEEE binary16 bit patterns. A row of `cols`
-// elements is cols / kBlockElems blocks, one after the other, without padding. Nibble packing: element
-// i of a block (i < 16) is the low half of qs[i], element i + 16 is the high half of qs[i].
+// elements is cols / kBlockElems blocks, one after the other, without padding. Nibble packing:
+// element i of a block (i < 16) is the low half of qs[i], element i + 16 is the high half of qs[i].
 // POD, no alignment beyond 2 is promised for a row inside a file. Header-only, C++17.
 #pragma once
 
@@ -43,4 +44,4 @@ static_assert(std::is_trivial<BlockQ4_0>::value && std::is_standard_layout<Block
 static_assert(std::is_trivial<BlockQ4_1>::value && std::is_standard_layout<BlockQ4_1>::value);
 static_assert(std::is_trivial<BlockQ8_0>::value && std::is_standard_layout<BlockQ8_0>::value);
 
-} // namespace tenon
+}  // namespace tenon

@@ -1,8 +1,8 @@
 // The reference decoder of stored weights: any described tenon_format to float.
 //
-// Driven by the description alone; every faster decoder is tested against it. Multiplies and adds in
-// float in the order the class is written: scale * (q - zero_point) + min. Header-only, C++17; never
-// allocates. Bytes are little endian and may have any alignment.
+// Driven by the description alone; every faster decoder is tested against it. Multiplies and adds
+// in float in the order the class is written: scale * (q - zero_point) + min. Header-only, C++17;
+// never allocates. Bytes are little endian and may have any alignment.
 #pragma once
 
 #include <cstdint>
@@ -73,19 +73,21 @@ inline int32_t load_code(const tenon_format& format, const unsigned char* block,
     }
     const uint64_t bit = static_cast<uint64_t>(i) * format.bits;
     uint32_t code = codes[bit / 8] >> (bit % 8);
-    if (bit % 8 + format.bits > 8) code |= static_cast<uint32_t>(codes[bit / 8 + 1]) << (8 - bit % 8);
+    if (bit % 8 + format.bits > 8)
+        code |= static_cast<uint32_t>(codes[bit / 8 + 1]) << (8 - bit % 8);
     return static_cast<int32_t>(code & ((1u << format.bits) - 1));
 }
 
-// Why dequant_row cannot decode `format`, as part of a sentence; null when it can. A description that
-// passes here never makes dequant_row read outside its row.
+// Why dequant_row cannot decode `format`, as part of a sentence; null when it can. A description
+// that passes here never makes dequant_row read outside its row.
 inline const char* format_problem(const tenon_format& f) {
     if (f.block_elems == 0 || f.block_bytes == 0) return "a block holds nothing";
     const uint64_t scale_bytes = float_type_bytes(f.scale_type);
     if (scale_bytes == 0) return "scale_type is not F32, F16 or BF16";
     if (f.cls == TENON_FORMAT_FLOAT)
-        return f.block_elems * scale_bytes == f.block_bytes ? nullptr
-                                                            : "block_bytes does not hold the elements";
+        return f.block_elems * scale_bytes == f.block_bytes
+                   ? nullptr
+                   : "block_bytes does not hold the elements";
     if (f.cls != TENON_FORMAT_AFFINE_GROUP && f.cls != TENON_FORMAT_LUT_GROUP)
         return "its class has no generic decoder";
     if (f.bits < 1 || f.bits > 8) return "bits is not in 1 .. 8";
@@ -116,14 +118,16 @@ inline const char* format_problem(const tenon_format& f) {
 }
 
 // Expands one row: `cols` elements, a multiple of block_elems, at `row` to out[0 .. cols). `out`
-// aliases no byte of the row. Group g of a block has its scale and min as element g of the arrays at
-// scale_offset and min_offset. False, with `out` untouched, when format_problem(format) is not null
-// or cols does not fit.
+// aliases no byte of the row. Group g of a block has its scale and min as element g of the arrays
+// at scale_offset and min_offset. False, with `out` untouched, when format_problem(format) is not
+// null or cols does not fit.
 inline bool dequant_row(const tenon_format& format, const void* row, int64_t cols, float* out) {
-    if (format_problem(format) != nullptr || cols < 0 || cols % format.block_elems != 0) return false;
+    if (format_problem(format) != nullptr || cols < 0 || cols % format.block_elems != 0)
+        return false;
     const unsigned char* block = static_cast<const unsigned char*>(row);
     if (format.cls == TENON_FORMAT_FLOAT) {
-        for (int64_t i = 0; i < cols; ++i) out[i] = load_float(format.scale_type, block, i);
+        for (int64_t i = 0; i < cols; ++i)
+            out[i] = load_float(format.scale_type, block, i);
         return true;
     }
     for (int64_t done = 0; done < cols; done += format.block_elems, block += format.block_bytes) {
@@ -142,5 +146,5 @@ inline bool dequant_row(const tenon_format& format, const void* row, int64_t col
     return true;
 }
 
-} // namespace reference
-} // namespace tenon
+}  // namespace reference
+}  // namespace tenon
