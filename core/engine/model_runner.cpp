@@ -1,6 +1,7 @@
 #include "core/engine/model_runner.h"
 
 #include "core/formats/format_list.h"
+#include "core/ops/verify.h"
 
 #include <fmt/format.h>
 
@@ -145,6 +146,7 @@ Status ModelRunner::make_buffers() {
 
 Status ModelRunner::prepare() {
     const tenon_program& program = program_.view();
+    TENON_CHECK(ops::verify_program(program));
     TENON_TRY(const std::vector<tenon_verdict> verdicts, device_.query(program, options_.compute));
     std::string refused;
     for (uint32_t i = 0; i < program.n_nodes; ++i) {

@@ -1,0 +1,49 @@
+// The command line of one verb: options declared once give parsing, help and suggestions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tenon::cli {
+
+// Exit codes of the program; there are no others.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitConfig = 78;
+
+// Declares options bound to variables, which must outlive parse(). Names as "-t,--threads".
+class Arguments {
+public:
+    Arguments(std::string verb, std::string summary);
+    ~Arguments();
+
+    void positional(const std::string& name, std::string& value, const std::string& text,
+                    bool required = true);
+    void flag(const std::string& names, bool& value, const std::string& text);
+    void option(const std::string& names, std::string& value, const std::string& text,
+                const std::string& placeholder = "TEXT");
+    void option(const std::string& names, std::vector<std::string>& values, const std::string& text,
+                const std::string& placeholder = "TEXT");
+    void option(const std::string& names, uint32_t& value, const std::string& text);
+    void option(const std::string& names, uint64_t& value, const std::string& text);
+    void option(const std::string& names, float& value, const std::string& text);
+    // One line of the examples at the end of the help.
+    void example(const std::string& line);
+
+    // Nothing when the verb should run; else the exit code, its text already written.
+    std::optional<int> parse(int argc, char** argv);
+    // Whether the option was given; `name` without dashes.
+    bool given(const std::string& name) const;
+    // Help text as --help prints it.
+    std::string help() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace tenon::cli

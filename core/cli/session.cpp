@@ -1,0 +1,162 @@
+#include "core/cli/session.h"
+
+#include "core/base/json_writer.h"
+#include "core/cli/progress.h"
+#include "core/config/environment.h"
+#include "core/config/yaml.h"
+#include "core/engine/device.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include <unistd.h>
+
+namespace tenon::cli {
+
+namespace {
+
+uint32_t* g_cancel = nullptr; // read by the signal handler
+
+extern "C" void on_interrupt(int signal) {
+    if (g_cancel == nullptr || __atomic_load_n(g_cancel, __ATOMIC_RELAXED) != 0) {
+        std::signal(signal, SIG_DFL);
+        std::raise(signal);
+        return;
+    }
+    __atomic_store_n(g_cancel, 1u, __ATOMIC_RELAXED);
+}
+
+Status set_given(config::EngineConfig& config, const char* field, const char* flag,
+                 const std::string& value) {
+    if (value.empty()) return {};
+    return config::set_field(config, field, value, flag);
+}
+
+} // namespace
+
+void declare(Arguments& arguments, EngineArguments& engine) {
+    arguments.positional("MODEL", engine.model, "path of a .gguf file");
+    declare_config(arguments, engine);
+    arguments.option("-c,--ctx", engine.context, "tokens that prompt and answer may have [2048]", "N");
+    arguments.option("--compute", engine.compute, "fast or precise [fast]", "MODE");
+}
+
+void declare_config(Arguments& arguments, EngineArguments& engine) {
+    arguments.option("--backend", engine.backend, "backend plugin [auto]", "NAME");
+    arguments.option("-t,--threads", engine.threads, "threads of a CPU backend [cores]", "N");
+    arguments.option("--config", engine.config_file, "YAML file with options", "FILE");
+    arguments.option("--set", engine.settings, "any option, also BACKEND.OPTION=VALUE", "KEY=VALUE");
+    arguments.option("--plugin-dir", engine.plugin_dirs, "search here for plugins first", "DIR");
+    arguments.option("--fallback", engine.fallback, "error, warn or allow [error]", "RULE");
+}
+
+Status resolve(EngineArguments& engine) {
+    config::EngineConfig& config = engine.config;
+    if (!engine.config_file.empty()) {
+        Result<std::string> text = read_text(engine.config_file);
+        if (!text.ok()) return Error{Code::kConfig, text.error().message};
+        TENON_CHECK(config::read_yaml(*text, engine.config_file, config));
+    }
+    TENON_CHECK(config::read_environment(config));
+    for (const std::string& setting : engine.settings) {
+        const size_t equals = setting.find('=');
+        if (equals == std::string::npos) {
+            return Error{Code::kConfig, fmt::format("--set: expected KEY=VALUE, got '{}'", setting)};
+        }
+        TENON_CHECK(config::set_field(config, std::string_view(setting).substr(0, equals),
+                                      std::string_view(setting).substr(equals + 1), "--set"));
+    }
+    TENON_CHECK(set_given(config, "backend", "--backend", engine.backend));
+    TENON_CHECK(set_given(config, "threads", "--threads", engine.threads));
+    TENON_CHECK(set_given(config, "context_length", "--ctx", engine.context));
+    TENON_CHECK(set_given(config, "compute", "--compute", engine.compute));
+    TENON_CHECK(set_given(config, "fallback", "--fallback", engine.fallback));
+    config.plugin_dirs.insert(config.plugin_dirs.begin(), engine.plugin_dirs.begin(),
+                              engine.plugin_dirs.end());
+    return {};
+}
+
+Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOptions options) {
+    const auto start = std::chrono::steady_clock::now();
+    const config::EngineConfig& config = engine.config;
+    const uint64_t at_start = resident_bytes();
+    TENON_TRY(engine::LoadedModel model, engine::LoadedModel::open(engine.model));
+    const uint64_t with_model = resident_bytes();
+    TENON_TRY(engine::OpenedDevice device, engine::open_device(config));
+    options.context_length = config.context_length;
+    options.compute = config.compute == "precise" ? TENON_COMPUTE_PRECISE : TENON_COMPUTE_FAST;
+    options.deterministic = config.deterministic;
+    const bool wide = config.kv_cache_dtype == "f32" ||
+                      (config.kv_cache_dtype == "auto" && config.compute == "precise");
+    options.kv_dtype = wide ? TENON_F32 : TENON_F16;
+    Progress progress("loading");
+    options.on_load = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+    TENON_TRY(std::unique_ptr<engine::ModelRunner> runner,
+              engine::ModelRunner::create(std::move(device.device), *model.model, model.source,
+                                          std::move(options)));
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    return OpenEngine{std::move(model), std::move(runner),     device.backend,
+                      device.info,      at_start,              with_model - at_start,
+                      took.count()};
+}
+
+std::string memory_json(const OpenEngine& engine) {
+    const engine::RunnerMemory& memory = engine.runner->memory();
+    const uint64_t total = engine.process_bytes + engine.model_bytes + memory.weights +
+                           memory.kv_pool + memory.scratch + memory.buffers;
+    JsonWriter json;
+    json.begin_object()
+        .field("process", engine.process_bytes)
+        .field("model_metadata", engine.model_bytes)
+        .field("weights", memory.weights)
+        .field("kv_pool", memory.kv_pool)
+        .field("scratch", memory.scratch)
+        .field("buffers", memory.buffers)
+        .field("total", total)
+        .end_object();
+    return json.text();
+}
+
+uint64_t resident_bytes() {
+    // Second number of statm: resident pages (proc(5)).
+    std::ifstream statm("/proc/self/statm");
+    uint64_t size = 0, resident = 0;
+    statm >> size >> resident;
+    return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+void watch_interrupts(uint32_t* cancel) {
+    g_cancel = cancel;
+    struct sigaction action {};
+    action.sa_handler = cancel != nullptr ? on_interrupt : SIG_DFL;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+}
+
+int report(std::string_view verb, const Error& error) {
+    fmt::print(stderr, "tenon {}: {}\n", verb, error.message);
+    return error.code == Code::kConfig ? kExitConfig : kExitFailure;
+}
+
+Result<std::string> read_text(const std::string& path) {
+    if (path == "-") {
+        std::string text;
+        char piece[65536];
+        while (const size_t n = std::fread(piece, 1, sizeof piece, stdin)) text.append(piece, n);
+        return text;
+    }
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (!file || !(text << file.rdbuf())) {
+        return Error{Code::kInvalid, fmt::format("{}: cannot be read, or is empty", path)};
+    }
+    return text.str();
+}
+
+} // namespace tenon::cli

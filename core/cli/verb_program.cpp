@@ -1,0 +1,61 @@
+// tenon program MODEL: the step-program of a model, to be read by a person.
+#include "core/cli/session.h"
+#include "core/cli/verb.h"
+#include "core/formats/gguf.h"
+#include "core/model/registry.h"
+#include "core/ops/print.h"
+#include "core/ops/verify.h"
+
+#include <fmt/format.h>
+
+namespace tenon::cli {
+
+namespace {
+
+int run(int argc, char** argv) {
+    std::string path;
+    bool dot = false, text = false, logits = false;
+    uint32_t tokens = 512, sequences = 1, context = 2048;
+    Arguments arguments("program", "Prints the nodes that one step of a model runs.");
+    arguments.positional("MODEL", path, "path of a .gguf file");
+    arguments.flag("--text", text, "lines of text (what it does without a flag)");
+    arguments.flag("--dot", dot, "a graph for dot");
+    arguments.flag("--logits", logits, "end in logits, not in a drawn token");
+    arguments.option("--step-tokens", tokens, "largest step");
+    arguments.option("--sequences", sequences, "sequences of a step");
+    arguments.option("-c,--ctx", context, "positions of a sequence");
+    arguments.example("tenon program smollm2.gguf --dot | dot -Tsvg > step.svg");
+    if (const auto code = arguments.parse(argc, argv)) return *code;
+    if (text && dot) {
+        fmt::print(stderr, "tenon program: expected one of --text and --dot\n");
+        return kExitUsage;
+    }
+    const Result<formats::LoadedGguf> source = formats::load_gguf(path);
+    if (!source.ok()) return report("program", source.error());
+    Result<std::unique_ptr<model::Model>> model = model::load_model(source->gguf);
+    if (!model.ok()) return report("program", std::move(model).error().within(path));
+    model::StepShape shape;
+    shape.tokens_max = tokens;
+    shape.sequences_max = sequences;
+    shape.logits_max = sequences;
+    shape.blocks_per_sequence = (int64_t{context} + 15) / 16;
+    shape.end = logits ? model::StepShape::End::kLogits : model::StepShape::End::kSample;
+    const ops::Program program = (*model)->build_step(shape);
+    if (const Status status = ops::verify_program(program.view()); !status.ok()) {
+        return report("program", status.error());
+    }
+    const auto format = [&](uint32_t entry) -> std::string {
+        const model::WeightSpec& spec = (*model)->weights()[entry];
+        return spec.stored != nullptr ? std::string(spec.stored->format->name) : "f32";
+    };
+    fmt::print("{}", dot ? ops::program_dot(program.view(), format)
+                         : ops::program_text(program.view(), format));
+    return kExitOk;
+}
+
+} // namespace
+
+extern const Verb kVerb_program;
+const Verb kVerb_program = {"program", "the step-program of a model", true, run};
+
+} // namespace tenon::cli
