@@ -1,0 +1,292 @@
+#include "core/host/loader.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string_view>
+
+#include "core/base/bytes.h"
+#include "core/host/elf_note.h"
+#include "core/host/cpu_features.h"
+#include "core/host/host_table.h"
+#include "core/host/status.h"
+
+namespace tenon::host {
+namespace {
+
+constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+constexpr unsigned kMemfdExec = 0x10; // MFD_EXEC, Linux 6.3: memory that may become code
+
+Error refuse(const std::string& sentence, Code code = Code::kInvalid) {
+    return Error{code, sentence};
+}
+
+Status check_abi(const std::string& what, uint32_t revision, uint64_t fingerprint) {
+    if (revision == TENON_ABI_REVISION && fingerprint == TENON_ABI_FINGERPRINT) return {};
+    const char* age = revision < TENON_ABI_REVISION   ? "an older ABI"
+                      : revision > TENON_ABI_REVISION ? "a newer ABI"
+                                                      : "another ABI of the same revision";
+    return refuse(fmt::format("{} was built for {}: revision {}, fingerprint {:016x}; this host has "
+                              "revision {}, fingerprint {:016x}. Rebuild the plugin.",
+                              what, age, revision, fingerprint, TENON_ABI_REVISION,
+                              TENON_ABI_FINGERPRINT),
+                  Code::kUnsupported);
+}
+
+Status check_platform(const Manifest& manifest, const std::string& path) {
+    if (manifest.os != "linux") {
+        return refuse(fmt::format("{}: The plugin is for {}, this is linux.", path,
+                                  printable(manifest.os)),
+                      Code::kUnsupported);
+    }
+    if (manifest.arch != host_arch()) {
+        return refuse(fmt::format("{}: The plugin is for {}, this machine is {}.", path,
+                                  printable(manifest.arch), host_arch()),
+                      Code::kUnsupported);
+    }
+    TENON_TRY(const auto missing, missing_cpu_features(manifest.cpu_requires));
+    if (!missing.empty()) {
+        return refuse(fmt::format("{}: The plugin needs a processor with {}, this one lacks it.",
+                                  path, fmt::join(missing, ", ")),
+                      Code::kUnsupported);
+    }
+    return {};
+}
+
+// A copy of `bytes` that nobody can change any more.
+Result<Fd> sealed_copy(const std::vector<std::byte>& bytes, const std::string& name) {
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    Fd fd(memfd_create(name.c_str(), flags | kMemfdExec));
+    if (!fd && errno == EINVAL) fd = Fd(memfd_create(name.c_str(), flags));
+    const auto failed = [&](const char* what) {
+        return refuse(fmt::format("A sealed copy of plugin {} cannot be {}: {}.", name, what,
+                                  std::strerror(errno)));
+    };
+    if (!fd) return failed("made");
+    for (size_t done = 0; done < bytes.size();) {
+        const ssize_t put = write(fd.get(), bytes.data() + done, bytes.size() - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return failed("written");
+        done += static_cast<size_t>(put);
+    }
+    if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0 || fcntl(fd.get(), F_GET_SEALS) != kSeals) {
+        return failed("sealed");
+    }
+    return fd;
+}
+
+// Whether the path still leads to the very file that was verified.
+Status check_unchanged(const VerifiedPlugin& plugin) {
+    struct stat verified;
+    struct stat now;
+    if (fstat(plugin.file.fd.get(), &verified) != 0 || lstat(plugin.file.path.c_str(), &now) != 0 ||
+        verified.st_dev != now.st_dev || verified.st_ino != now.st_ino ||
+        verified.st_size != now.st_size || verified.st_mtim.tv_sec != now.st_mtim.tv_sec ||
+        verified.st_mtim.tv_nsec != now.st_mtim.tv_nsec ||
+        verified.st_ctim.tv_sec != now.st_ctim.tv_sec ||
+        verified.st_ctim.tv_nsec != now.st_ctim.tv_nsec) {
+        return refuse(fmt::format("{} changed after it was verified.", plugin.file.path));
+    }
+    return {};
+}
+
+// Runs code of the plugin; what it throws becomes an error.
+template <class Call>
+Status guarded(const std::string& id, const char* what, Call&& call) {
+    try {
+        return call();
+    } catch (const std::exception& error) {
+        return refuse(fmt::format("Plugin {} threw an exception out of {}: {}", id, what,
+                                  printable(error.what())),
+                      Code::kInternal);
+    } catch (...) {
+        return refuse(fmt::format("Plugin {} threw an exception out of {}.", id, what),
+                      Code::kInternal);
+    }
+}
+
+std::string_view view(tenon_str text) noexcept {
+    return text.p == nullptr ? std::string_view() : std::string_view(text.p, text.n);
+}
+
+Status check_plugin_table(const tenon_plugin_table* table, const Manifest& manifest) {
+    const std::string& id = manifest.id;
+    if (table == nullptr) return refuse(fmt::format("Plugin {} opened without a table.", id));
+    if (table->size != sizeof(tenon_plugin_table)) {
+        return refuse(fmt::format("The table of plugin {} has {} bytes, wanted {}.", id, table->size,
+                                  sizeof(tenon_plugin_table)));
+    }
+    TENON_CHECK(check_abi("The table of plugin " + id, table->revision, table->fingerprint));
+    if (view(table->id) != id || view(table->version) != manifest.version) {
+        return refuse(fmt::format("The plugin calls itself {} {}, its manifest says {} {}.",
+                                  printable(view(table->id)), printable(view(table->version)), id,
+                                  manifest.version));
+    }
+    if (table->activate == nullptr || table->deactivate == nullptr || table->iface == nullptr) {
+        return refuse(fmt::format("The table of plugin {} has a null slot.", id));
+    }
+    return {};
+}
+
+// One loaded plugin; never unloaded.
+struct Loaded {
+    const tenon_backend_table* backend;
+    // The sealed copy stays open: were its number reused, the loader would take
+    // /proc/self/fd/N of a later plugin for this one.
+    int fd;
+};
+
+std::mutex g_mutex;
+
+std::map<Sha256Digest, Loaded>& loaded_plugins() {
+    static auto* plugins = new std::map<Sha256Digest, Loaded>; // outlives every static destructor
+    return *plugins;
+}
+
+Result<void*> open_library(const VerifiedPlugin& plugin, int* kept_fd) {
+    std::string path = plugin.file.path;
+    Fd copy;
+    if (plugin.file.admin_owned) {
+        TENON_CHECK(check_unchanged(plugin));
+    } else {
+        TENON_TRY(copy, sealed_copy(plugin.bytes, "tenon-" + plugin.manifest.id));
+        path = fmt::format("/proc/self/fd/{}", copy.get());
+    }
+    *kept_fd = copy.release();
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (library == nullptr) {
+        const char* why = dlerror();
+        return refuse(fmt::format("Plugin {} cannot be loaded: {}.", plugin.manifest.id,
+                                  printable(why == nullptr ? "no reason given" : why, 400)));
+    }
+    return library;
+}
+
+Result<const tenon_backend_table*> activate(void* library, const Manifest& manifest) {
+    const std::string& id = manifest.id;
+    tenon_plugin_open_fn open = nullptr;
+    void* symbol = dlsym(library, TENON_PLUGIN_OPEN_SYMBOL);
+    if (symbol == nullptr) {
+        return refuse(fmt::format("Plugin {} does not export {}.", id, TENON_PLUGIN_OPEN_SYMBOL));
+    }
+    std::memcpy(&open, &symbol, sizeof open);
+
+    tenon_error error = make_abi_error();
+    const tenon_plugin_table* table = nullptr;
+    TENON_CHECK(guarded(id, TENON_PLUGIN_OPEN_SYMBOL, [&]() -> Status {
+        const int32_t code = open(TENON_ABI_REVISION, TENON_ABI_FINGERPRINT, &table, &error);
+        if (code == TENON_OK) return {};
+        return error_from_abi(code, error, TENON_PLUGIN_OPEN_SYMBOL);
+    }));
+    TENON_CHECK(check_plugin_table(table, manifest));
+    TENON_CHECK(guarded(id, "activate", [&]() -> Status {
+        const int32_t code = table->activate(host_table(), &error);
+        if (code == TENON_OK) return {};
+        return error_from_abi(code, error, "activate")
+            .within(fmt::format("Plugin {} refused to start", id));
+    }));
+    const void* backend = nullptr;
+    TENON_CHECK(guarded(id, "iface", [&]() -> Status {
+        backend = table->iface(TENON_IFACE_BACKEND);
+        return {};
+    }));
+    if (backend == nullptr) {
+        return refuse(fmt::format("Plugin {} does not offer {}.", id, TENON_IFACE_BACKEND));
+    }
+    const auto* slots = static_cast<const tenon_backend_table*>(backend);
+    const Status ok = check_backend_table(slots);
+    if (!ok.ok()) {
+        Error why = ok.error();
+        return std::move(why).within("Plugin " + id);
+    }
+    return slots;
+}
+
+} // namespace
+
+Status check_backend_table(const tenon_backend_table* table) {
+    if (table->size != sizeof(tenon_backend_table)) {
+        return refuse(fmt::format("The backend table has {} bytes, wanted {}.", table->size,
+                                  sizeof(tenon_backend_table)));
+    }
+    constexpr size_t kFirst = offsetof(tenon_backend_table, enumerate);
+    constexpr size_t kSlots = (sizeof(tenon_backend_table) - kFirst) / sizeof(void (*)());
+    static_assert(kFirst + kSlots * sizeof(void (*)()) == sizeof(tenon_backend_table));
+    for (size_t i = 0; i < kSlots; ++i) {
+        uintptr_t slot = 0;
+        std::memcpy(&slot, reinterpret_cast<const char*>(table) + kFirst + i * sizeof slot,
+                    sizeof slot);
+        if (slot == 0) {
+            return refuse(fmt::format("Slot {} of the backend table is null; every slot is mandatory.",
+                                      i));
+        }
+    }
+    return {};
+}
+
+Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::string& name,
+                                     const Trust& trust) {
+    TENON_TRY(const TrustedPath manifest_file,
+              open_trusted_file_in(folder, "plugin.yaml", trust.caller));
+    TENON_TRY(const auto text, read_file(manifest_file, kManifestBytesMax));
+    VerifiedPlugin plugin;
+    TENON_TRY(plugin.manifest, parse_manifest(as_text(text), manifest_file.path));
+    const Manifest& manifest = plugin.manifest;
+    if (manifest.id != name) {
+        return refuse(fmt::format("{}: The manifest's id is {}, its folder is {}.",
+                                  manifest_file.path, manifest.id, name));
+    }
+    TENON_CHECK(check_platform(manifest, manifest_file.path));
+    TENON_CHECK(check_abi("Plugin " + manifest.id, manifest.abi_revision, manifest.abi_fingerprint));
+    TENON_CHECK(check_allowed(trust, manifest));
+    TENON_TRY(plugin.file, open_trusted_file_in(folder, manifest.file, trust.caller));
+    TENON_TRY(plugin.bytes, read_file(plugin.file, kPluginBytesMax));
+    const Sha256Digest digest = sha256(plugin.bytes);
+    if (digest != manifest.sha256) {
+        return refuse(fmt::format("{} has sha256 {}, its manifest says {}.", plugin.file.path,
+                                  to_hex(digest), to_hex(manifest.sha256)));
+    }
+    TENON_TRY(const PluginElf elf, parse_plugin_elf(plugin.bytes, plugin.file.path));
+    TENON_CHECK(check_abi(plugin.file.path, elf.abi_revision, elf.abi_fingerprint));
+    if (elf.id != manifest.id) {
+        return refuse(fmt::format("{}: The note says the plugin is {}, the manifest says {}.",
+                                  plugin.file.path, printable(elf.id), manifest.id));
+    }
+    return plugin;
+}
+
+Result<Backend> load_backend(const VerifiedPlugin& plugin) {
+    const Manifest& manifest = plugin.manifest;
+    const std::lock_guard<std::mutex> lock(g_mutex);
+    const auto known = loaded_plugins().find(manifest.sha256);
+    if (known != loaded_plugins().end()) {
+        if (known->second.backend == nullptr) {
+            return refuse(fmt::format("Plugin {} failed to load before.", manifest.id));
+        }
+        return Backend(manifest.id, manifest.version, known->second.backend);
+    }
+    int fd = -1;
+    auto library = open_library(plugin, &fd);
+    if (!library.ok()) {
+        if (fd >= 0) close(fd); // nothing was mapped from it
+        return std::move(library).error();
+    }
+    // From here on code of the plugin ran: it stays, and so does its descriptor, whatever it answers.
+    loaded_plugins()[manifest.sha256] = {nullptr, fd};
+    TENON_TRY(const tenon_backend_table* table, activate(*library, manifest));
+    loaded_plugins()[manifest.sha256].backend = table;
+    return Backend(manifest.id, manifest.version, table);
+}
+
+} // namespace tenon::host

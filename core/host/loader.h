@@ -1,0 +1,39 @@
+// The only dlopen of Tenon: verifies a plugin as data, then loads exactly what was verified.
+#pragma once
+
+#include <tenon/abi.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/host/backend.h"
+#include "core/host/manifest.h"
+#include "core/host/trust.h"
+
+namespace tenon::host {
+
+// A plugin whose path, manifest, digest, ELF note and requirements passed; no code of it ran.
+struct VerifiedPlugin {
+    Manifest manifest;
+    TrustedPath file;
+    std::vector<std::byte> bytes; // of the file, as hashed
+};
+
+// Verifies the plugin in `folder`, an opened plugin folder. The manifest's id must be the folder's
+// name `name`. One sentence says what is wrong.
+Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::string& name,
+                                     const Trust& trust);
+
+// Loads and activates it; the code stays for the process. A plugin with the same digest is loaded
+// once. An admin-owned file is opened by its path after it was found unchanged; any other one from a
+// sealed copy in memory of the verified bytes. An exception out of the plugin is an error; an abort or
+// a fault in its constructors ends the process, as nothing inside a process can prevent that.
+// [load]: callers are serialised.
+Result<Backend> load_backend(const VerifiedPlugin& plugin);
+
+// Whether `table`, as a plugin handed it out, has this ABI's size and no null slot.
+Status check_backend_table(const tenon_backend_table* table);
+
+} // namespace tenon::host

@@ -1,0 +1,46 @@
+// plugin.yaml: what a plugin says of itself, read before any of its code runs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/base/sha256.h"
+
+namespace tenon::host {
+
+// Limits of a manifest; aliases and anchors are refused.
+constexpr size_t kManifestBytesMax = 64 * 1024;
+constexpr size_t kManifestDepthMax = 8;
+constexpr size_t kManifestNodesMax = 4096;
+
+// One setting that the plugin takes below its section of the configuration.
+struct OptionSpec {
+    enum class Type { kBool, kInt, kFloat, kString };
+    std::string key;
+    Type type = Type::kString;
+    std::string default_text; // canonical text; empty: the plugin decides
+    std::string doc;
+};
+
+struct Manifest {
+    std::string id;      // [a-z][a-z0-9_-]*, at most 64 bytes
+    std::string version; // digits and dots first, at most 64 bytes
+    std::vector<std::string> kinds;
+    uint32_t abi_revision = 0;
+    uint64_t abi_fingerprint = 0;
+    std::string os;
+    std::string arch;
+    std::vector<std::string> cpu_requires; // names of core/host/cpu_features.h
+    std::string file;                      // a name beside the manifest, no path
+    Sha256Digest sha256{};
+    std::vector<OptionSpec> options;
+};
+
+// Parses the bytes of a manifest; `where` names them in messages. Unknown and missing keys, wrong
+// types, a file outside of the folder: one kInvalid sentence with the line.
+Result<Manifest> parse_manifest(std::string_view text, const std::string& where);
+
+} // namespace tenon::host
