@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 #include <limits>
+#include <utility>
 
 namespace tenon::tokenizer {
 namespace {
@@ -95,42 +97,41 @@ void WordMerger::merge_short(std::span<const int32_t> ids, std::vector<int32_t>&
 
 void WordMerger::offer(int32_t left, int32_t right) {
     if (left < 0 || right < 0) return;
-    const int32_t left_id = symbols_[static_cast<size_t>(left)].id;
-    const int32_t right_id = symbols_[static_cast<size_t>(right)].id;
-    if (const Merge* merge = table_->find(left_id, right_id)) {
-        const uint64_t order =
-            (static_cast<uint64_t>(merge->rank) << 32) | static_cast<uint32_t>(left);
-        heap_.push_back({order, left_id, right_id, merge->merged});
-    }
+    const Merge* merge = table_->find(symbols_[static_cast<size_t>(left)].id,
+                                      symbols_[static_cast<size_t>(right)].id);
+    if (merge == nullptr) return;
+    offers_.push_back((static_cast<uint64_t>(merge->rank) << 32) | static_cast<uint32_t>(left));
 }
 
 void WordMerger::merge_long(std::span<const int32_t> ids, std::vector<int32_t>& out) {
     const auto n = static_cast<int32_t>(ids.size());
-    const auto later = [](const Candidate& a, const Candidate& b) { return a.order > b.order; };
     symbols_.clear();
-    heap_.clear();
+    symbols_.reserve(ids.size());
+    offers_.clear();
     for (int32_t i = 0; i < n; ++i) {
         symbols_.push_back({ids[static_cast<size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1});
         if (i > 0) offer(i - 1, i);
     }
-    std::make_heap(heap_.begin(), heap_.end(), later);
-    while (!heap_.empty()) {
-        std::pop_heap(heap_.begin(), heap_.end(), later);
-        const Candidate best = heap_.back();
-        heap_.pop_back();
-        const auto at = static_cast<int32_t>(best.order & 0xFFFFFFFFu);
+    std::make_heap(offers_.begin(), offers_.end(), std::greater<>());
+    while (!offers_.empty()) {
+        std::pop_heap(offers_.begin(), offers_.end(), std::greater<>());
+        const uint64_t best = offers_.back();
+        offers_.pop_back();
+        const auto at = static_cast<int32_t>(best & 0xFFFFFFFFu);
         Symbol& left = symbols_[static_cast<size_t>(at)];
-        if (left.id != best.left_id || left.next < 0) continue;
+        if (left.id < 0 || left.next < 0) continue;
+        // The offer is stale unless the two symbols still merge at the rank it was made for.
         Symbol& right = symbols_[static_cast<size_t>(left.next)];
-        if (right.id != best.right_id) continue;
-        left.id = best.merged;
+        const Merge* merge = table_->find(left.id, right.id);
+        if (merge == nullptr || static_cast<uint64_t>(merge->rank) != best >> 32) continue;
+        left.id = merge->merged;
         right.id = kGone;
         left.next = right.next;
         if (left.next >= 0) symbols_[static_cast<size_t>(left.next)].prev = at;
         for (const auto& [a, b] : {std::pair{left.prev, at}, std::pair{at, left.next}}) {
-            const size_t before = heap_.size();
+            const size_t before = offers_.size();
             offer(a, b);
-            if (heap_.size() > before) std::push_heap(heap_.begin(), heap_.end(), later);
+            if (offers_.size() > before) std::push_heap(offers_.begin(), offers_.end(), std::greater<>());
         }
     }
     for (const Symbol& symbol : symbols_) {

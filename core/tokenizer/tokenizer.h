@@ -24,8 +24,8 @@ struct EncodeOptions {
     size_t input_bytes_max = 16u << 20; // longer input is refused; at most kInputBytesMax
 };
 
-// A hard limit: positions are 32-bit inside.
-inline constexpr size_t kInputBytesMax = 1u << 30;
+// A hard limit: positions are 32-bit inside, and repair makes three bytes of a broken one.
+inline constexpr size_t kInputBytesMax = 1u << 29;
 
 // A part of a prompt. Parts are tokenized as the one text they form together: only special tokens
 // stop at the border between what a template wrote and what it was given.

@@ -1,9 +1,11 @@
 #include "core/tokenizer/tokenizer.h"
 
+#include <atomic>
 #include <ctime>
 #include <functional>
 #include <limits>
 #include <random>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -175,6 +177,27 @@ TEST(Tokenizer, ValidTextComesBackAndAnyBytesAreLegal) {
             ASSERT_EQ(decode(*t, ids, {.repair = false}), is_utf8(text) ? text : clean_text(text).bytes);
         }
     }
+}
+
+TEST(Tokenizer, ThreadsShareOne) {
+    std::mt19937 random(5);
+    Sample s;
+    s.tiny.grow(random, 60);
+    const Tokenizer t = s.make();
+    const std::string text = "hello we  abc \xC3\xA9 12<|im_end|> \xE2\x82 cab";
+    const Ids expected = encode(t, text, {.parse_special = true});
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong = 0;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            for (int n = 0; n < 200; ++n) {
+                const auto ids = t.encode(text, {.parse_special = true});
+                if (!ids || *ids != expected) ++wrong;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
 }
 
 TEST(Tokenizer, BytesWithoutATokenAreLeftOut) {
