@@ -36,6 +36,10 @@ class Failure(Exception):
     """tenon did not answer as asked; the text says how."""
 
 
+def sentence(error):
+    return f"the answer lacks {error}" if isinstance(error, KeyError) else str(error)
+
+
 class Report:
     """Prints lines as they come and remembers whether one failed."""
 
@@ -56,6 +60,13 @@ class Tenon:
 
     def __init__(self, program, timeout):
         self.program, self.timeout = program, timeout
+
+    def logits(self, model, *options, isa):
+        """`tenon logits` that ran on the asked path; `detail` names the kernels that the device picked."""
+        answer = self.json("logits", model, *options, isa=isa)
+        if isa not in answer["detail"]:
+            raise Failure(f"asked for {isa}, but the device says {answer['detail']!r}")
+        return answer
 
     def json(self, verb, model, *options, isa=None):
         command = [self.program, verb, str(model), *map(str, options), "--json"]
@@ -116,7 +127,7 @@ def perplexity(tenon, model, report):
                 figure += f", and llama.cpp's {peer:+.3%}"
             report.line(good, name, figure + ")")
         except (Failure, KeyError) as error:
-            report.line(False, name, f"{error}")
+            report.line(False, name, sentence(error))
 
 
 def greedy(tenon, model, report, isa):
@@ -144,7 +155,7 @@ def greedy(tenon, model, report, isa):
         report.line(not wrong, name, f"{compared} places of {len(reference['prompts'])} prompts, {len(wrong)} wrong"
                     + "".join("; " + text for text in wrong[:3]))
     except (Failure, KeyError) as error:
-        report.line(False, name, f"{error}")
+        report.line(False, name, sentence(error))
 
 
 def choices(tenon, model, report, isa, compute):
@@ -157,7 +168,7 @@ def choices(tenon, model, report, isa, compute):
             file = Path(folder) / "ids.json"
             for row in reference["prompts"]:
                 file.write_text(json.dumps({"ids": row["prompt_ids"] + row["tokens"][:-1]}), encoding="utf-8")
-                answer = tenon.json("logits", model, "--ids", file, "--compute", compute, "--top", 2, isa=isa)
+                answer = tenon.logits(model, "--ids", file, "--compute", compute, "--top", 2, isa=isa)
                 ours = answer["argmax"][len(row["prompt_ids"]) - 1:]
                 if len(ours) != len(row["tokens"]):
                     raise Failure(f"`tenon logits` gave {len(answer['argmax'])} choices for "
@@ -172,7 +183,7 @@ def choices(tenon, model, report, isa, compute):
         report.line(good, name, f"{clear_agree} of {clear} with margin > {CLOSE_MARGIN} ({clear_agree / clear:.2%}), "
                     f"{wide_agree} of {wide} with margin > {WIDE_MARGIN}; {close} closer places not judged")
     except (Failure, KeyError) as error:
-        report.line(False, name, f"{error}")
+        report.line(False, name, sentence(error))
 
 
 def floats(path):
@@ -198,8 +209,8 @@ def largest_difference(left, right):
 def tiny_logits(tenon, folder, row, isa, *options):
     out = folder / "logits.bin"
     out.unlink(missing_ok=True)
-    tenon.json("logits", GOLDEN / "tiny" / row["model"], "--ids", folder / "ids.json", "--compute", "precise",
-               "--full", out, *options, isa=isa)
+    tenon.logits(GOLDEN / "tiny" / row["model"], "--ids", folder / "ids.json", "--compute", "precise",
+                 "--full", out, *options, isa=isa)
     if not out.is_file():
         raise Failure("`tenon logits --full` wrote no file")
     return floats(out)
@@ -238,7 +249,7 @@ def tiny(tenon, report, isa):
                     f"chunks of {', '.join(map(str, CHUNKS))} differ by {chunked:.2e}")
         report.line(shuffled == 0, f"{name}, shuffled blocks = contiguous", f"differ by {shuffled:.2e}")
     except (Failure, KeyError) as error:
-        report.line(False, name, f"{error}")
+        report.line(False, name, sentence(error))
 
 
 def main():
