@@ -63,7 +63,7 @@ quality() {
         grep '^skip' <<<"$lines" | tr -s ' ' | paste -sd ';'
         return 77
     fi
-    sed 's/^ok *//' <<<"$lines" | tr -s ' ' | paste -sd ';'
+    tr -s ' ' <<<"${lines//ok  /}" | paste -sd ';'
 }
 
 # 5

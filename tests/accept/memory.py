@@ -59,15 +59,6 @@ def run_program(program, model, tokens, *options):
     return output, usage.ru_maxrss * 1024, last, first_byte
 
 
-def numbers_of(memory):
-    """Every number of the `memory` object that is a term of the sum, by its key, in bytes."""
-    terms = {}
-    for key, value in memory.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            terms[key] = value
-    return terms
-
-
 def main():
     if len(sys.argv) != 3:
         print("usage: memory.py PROGRAM MODEL", file=sys.stderr)
@@ -89,13 +80,13 @@ def main():
     # Long enough to be sampled well after the first token.
     output, _, running, _ = run_program(program, model, 64, "--json")
     memory = json.loads(output)["memory"]
-    terms = numbers_of(memory)
     print("terms of memory:", json.dumps(memory))
-    pool = sum(value for key, value in terms.items() if "kv" in key)
-    hold("resident after the first token", running / MIB, (RUNNING_FACTOR * size + pool + RUNNING_EXTRA) / MIB, "MiB")
-    total = terms.get("total", terms.get("total_bytes"))
-    if total is None:
-        total = sum(value for key, value in terms.items() if "peak" not in key and "rss" not in key)
+    hold("resident after the first token", running / MIB,
+         (RUNNING_FACTOR * size + memory["kv_pool"] + RUNNING_EXTRA) / MIB, "MiB")
+    total = memory["total"]
+    terms = sum(value for key, value in memory.items() if key != "total")
+    if terms != total:
+        raise RuntimeError(f"the terms of memory sum to {terms}, its total says {total}")
     hold("terms against resident memory", 100 * abs(total - running) / running, 100 * TERMS_TOLERANCE, "%")
 
     starts = [run_program(program, model, 1)[3] for _ in range(5)]
