@@ -50,7 +50,9 @@ TEST(StopMatcher, EqualsASearchInTheWholeTextHoweverItIsCut) {
         EXPECT_EQ(stopped, any);
         EXPECT_EQ(text.compare(0, out.size(), out), 0);
         for (const std::string& stop : stops) EXPECT_EQ(out.find(stop), std::string::npos);
-        if (!any) EXPECT_EQ(out, text);
+        if (!any) {
+            EXPECT_EQ(out, text);
+        }
     }
 }
 
