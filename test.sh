@@ -76,6 +76,12 @@ arm64_stage() {
     build_and_test arm64 core/host core/tokenizer kernels
 }
 
+# Tests that want a real model skip, and say so, when this names none.
+name_model() {
+    local path
+    if path=$(configs/models/pull.py smollm2-135m-instruct "$@"); then export TENON_TEST_MODEL=$path; fi
+}
+
 failed=()
 # stage NAME COMMAND...: its time, and its failure remembered rather than ending the run.
 stage() {
@@ -100,6 +106,8 @@ full() {
         echo "== packages"
         install_packages build test arm64
     fi
+    echo "== model"
+    name_model
     echo "== release build"
     build_release
     stage "address and undefined-behaviour sanitizers" asan_stage
@@ -118,6 +126,7 @@ case ${1:-} in
     '') full ;;
     --no-install) install=no; full ;;
     fast)
+        name_model --offline 2>/dev/null
         build_release
         tests_of build/release -LE slow
         ;;

