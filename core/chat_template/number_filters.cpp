@@ -53,6 +53,9 @@ Result<Value> int_filter(Runtime&, const Call& call) {
     } else if (call.self.is_integral()) {
         value = call.self.as_integer();
     } else if (call.self.is(Value::Kind::kFloat)) {
+        if (std::isfinite(call.self.as_float()) && !truncate(call.self.as_float())) {
+            return type_error("'int' of a number beyond 64 bits.");
+        }
         value = truncate(call.self.as_float());
     } else if (call.self.is_undefined()) {
         return undefined_error(call.self);

@@ -276,7 +276,7 @@ Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& 
         if (how.left) out.append(pad);
         TENON_CHECK(runtime.check_size(out.size()));
     }
-    if (used < available && !values.is(Kind::kDict)) return type_error("a format has fewer '%' than there are values.");
+    if (used < available && !values.is(Kind::kDict) && (many || !values.is(Kind::kList))) return type_error("a format has fewer '%' than there are values.");
     return runtime.make_text(std::move(out));
 }
 

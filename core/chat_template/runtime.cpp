@@ -18,6 +18,20 @@ Error undefined_error(const Value& value) { return type_error(value.complaint() 
 
 std::string describe_value(const Value& value) { return fmt::format("a {}", value.type_name()); }
 
+namespace {
+
+// Whether repr() shows a character as it is: all but blanks, format characters, private use and
+// unassigned planes. Unassigned code points inside of assigned blocks count as printable here.
+bool is_printable(uint32_t c) {
+    const auto within = [c](uint32_t first, uint32_t last) { return c >= first && c <= last; };
+    if (c > 0x10FFFF) return true;
+    return !((c > 0x20 && is_space(c)) || within(0x200B, 0x200F) || within(0x202A, 0x202E) || within(0x2060, 0x206F) ||
+             within(0xE000, 0xF8FF) || c == 0xFEFF || within(0xFFF9, 0xFFFB) || within(0x600, 0x605) || c == 0x61C ||
+             c == 0x6DD || c == 0x70F || c == 0x180E || within(0xE0000, 0xE00FF) || within(0xE01F0, 0x10FFFF));
+}
+
+} // namespace
+
 Runtime::Runtime(const Limits& limits, size_t input_bytes, const std::tm& now)
     : limits_(limits),
       text_cap_(std::max(limits.output_factor * input_bytes + limits.output_base, limits.repeat_bytes)),
@@ -225,7 +239,7 @@ Result<Value> Runtime::path(const Value& value, const Value& dotted) {
 Result<Value> Runtime::slice(const Value& value, const Value* from, const Value* to, const Value* step) {
     if (value.is_undefined()) return undefined_error(value);
     if (!value.is_string() && !value.is(Kind::kList)) {
-        return Value::undefined(fmt::format("a {} has no slices", value.type_name()));
+        return type_error(fmt::format("{} cannot be sliced.", describe_value(value)));
     }
     int64_t bounds[3] = {0, 0, 1};
     bool given[3] = {false, false, false};
@@ -353,6 +367,8 @@ Status Runtime::repr(const Value& value, Text& out, uint32_t depth) {
                     out.append_marked(c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t", user);
                 } else if (c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD) {
                     out.append_marked(fmt::format("\\x{:02x}", c), user);
+                } else if (!is_printable(c)) {
+                    out.append_marked(c <= 0xFFFF ? fmt::format("\\u{:04x}", c) : fmt::format("\\U{:08x}", c), user);
                 } else {
                     out.append(text, i, next);
                 }

@@ -8,6 +8,12 @@ namespace tenon::chat_template {
 
 namespace {
 
+// As jinja: what is false has no items, whatever its type.
+Result<std::vector<Value>> items_of(Runtime& runtime, const Value& value) {
+    if (!value.truth()) return std::vector<Value>();
+    return runtime.iterate(value);
+}
+
 // The rest of `args` behind the first `skip` positional ones.
 Args rest_of(const Args& args, size_t skip) {
     Args rest;
@@ -17,7 +23,7 @@ Args rest_of(const Args& args, size_t skip) {
 }
 
 Result<Value> map_filter(Runtime& runtime, const Call& call) {
-    TENON_TRY(const std::vector<Value> items, runtime.iterate(call.self));
+    TENON_TRY(const std::vector<Value> items, items_of(runtime, call.self));
     const Args& args = *call.args;
     std::vector<Value> out;
     if (args.positional.empty()) {
@@ -54,7 +60,7 @@ Result<Value> map_filter(Runtime& runtime, const Call& call) {
 
 // Items for which the test named by the arguments is `wanted`; without a name, for their truth.
 Result<Value> choose(Runtime& runtime, const Call& call, bool by_attribute, bool wanted) {
-    TENON_TRY(const std::vector<Value> items, runtime.iterate(call.self));
+    TENON_TRY(const std::vector<Value> items, items_of(runtime, call.self));
     const Args& args = *call.args;
     const size_t at = by_attribute ? 1 : 0;
     if (args.positional.size() < at) return type_error("'selectattr' and 'rejectattr' want the name of an attribute.");

@@ -127,6 +127,8 @@ Result<std::vector<Keyed>> key_items(Runtime& runtime, const Call& call, const V
 
 Result<Value> sort(Runtime& runtime, const Call& call) {
     TENON_TRY(std::vector<Keyed> keyed, key_items(runtime, call, call.slots[2], call.truth(1, false)));
+    // In a list as jinja keeps it: equal keys need no order.
+    for (Keyed& entry : keyed) entry.key = Value::list({std::move(entry.key)});
     TENON_CHECK(sort_keyed(runtime, keyed, call.truth(0, false)));
     std::vector<Value> items;
     for (Keyed& entry : keyed) items.push_back(std::move(entry.item));
@@ -158,6 +160,8 @@ Result<Value> unique(Runtime& runtime, const Call& call) {
     std::vector<Value> seen;
     std::vector<Value> items;
     for (Keyed& entry : keyed) {
+        const bool mutable_key = entry.key.is(Kind::kDict) || (entry.key.is(Kind::kList) && !entry.key.as_list().is_tuple);
+        if (mutable_key) return type_error(fmt::format("'unique' cannot compare {}.", describe_value(entry.key)));
         bool known = false;
         for (const Value& other : seen) {
             TENON_TRY(known, runtime.equal(entry.key, other));

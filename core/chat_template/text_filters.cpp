@@ -94,23 +94,28 @@ Result<Value> safe(Runtime& runtime, const Call& call) {
     return runtime.make_text(std::move(text));
 }
 
-// Lines end as str.splitlines says, for the breaks that occur in ASCII.
+// Lines as str.splitlines finds them.
 std::vector<Span> split_lines(const std::string& s) {
     std::vector<Span> lines;
     size_t begin = 0;
-    for (size_t i = 0; i < s.size(); ++i) {
-        const char c = s[i];
-        if (c != '\n' && c != '\r' && c != '\v' && c != '\f' && c != 0x1C && c != 0x1D && c != 0x1E) continue;
-        lines.push_back({begin, i});
-        if (c == '\r' && i + 1 < s.size() && s[i + 1] == '\n') ++i;
-        begin = i + 1;
+    for (size_t i = 0; i < s.size();) {
+        const uint32_t c = decode_point(s, i);
+        size_t next = next_point(s, i);
+        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+        if (ends) {
+            lines.push_back({begin, i});
+            if (c == '\r' && next < s.size() && s[next] == '\n') ++next;
+            begin = next;
+        }
+        i = next;
     }
     if (begin < s.size()) lines.push_back({begin, s.size()});
     return lines;
 }
 
 Result<Value> indent(Runtime& runtime, const Call& call) {
-    TENON_TRY(Text text, runtime.to_text(call.self));
+    if (!call.self.is_string()) return type_error(fmt::format("'indent' wants a str, not {}.", describe_value(call.self)));
+    Text text = call.self.as_text();
     Text margin = Text::trusted("    ");
     if (call.has(0) && call.at(0).is_string()) {
         margin = call.at(0).as_text();
@@ -149,22 +154,6 @@ Result<Value> center(Runtime& runtime, const Call& call) {
     return runtime.make_text(std::move(out));
 }
 
-Result<Value> wordcount(Runtime& runtime, const Call& call) {
-    TENON_TRY(const Text text, runtime.to_text(call.self));
-    TENON_CHECK(runtime.spend(text.size() / 16));
-    // Runs of \w: letters, digits, underscore; beyond ASCII everything that is no space counts.
-    int64_t words = 0;
-    bool inside = false;
-    for (size_t i = 0; i < text.size(); i = next_point(text.bytes(), i)) {
-        const uint32_t c = decode_point(text.bytes(), i);
-        const bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                          (c >= 0x80 && !is_space(c));
-        words += word && !inside;
-        inside = word;
-    }
-    return Value::integer(words);
-}
-
 Result<Value> format_filter(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text text, runtime.to_text(call.self));
     if (!call.args->named.empty()) return Error{Code::kUnsupported, "named values in 'format' are not supported."};
@@ -185,7 +174,6 @@ constexpr Builtin kTable[] = {
     {"safe", "", 0, safe},
     {"indent", "width,first,blank", 0, indent},
     {"center", "width", 0, center},
-    {"wordcount", "", 0, wordcount},
     {"format", "*", 0, format_filter},
 };
 

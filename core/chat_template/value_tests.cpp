@@ -1,6 +1,4 @@
 // The tests behind `is`.
-#include <cmath>
-
 #include "core/chat_template/builtin_tables.h"
 #include "core/chat_template/operators.h"
 
@@ -40,20 +38,16 @@ bool is_callable(const Value& v) {
 }
 bool is_escaped(const Value& v) { return v.is_string() && v.as_text().markup(); }
 
-Result<Value> remainder_is(const Call& call, int64_t divisor, int64_t wanted) {
-    if (call.self.is_undefined()) return undefined_error(call.self);
-    if (!call.self.is_integral()) return type_error("this test wants an int.");
-    if (divisor == 0) return type_error("a division by zero.");
-    if (divisor == -1) return Value::boolean(wanted == 0);
-    return Value::boolean(std::abs(call.self.as_integer() % divisor) == wanted);
+// `self % divisor == wanted`; of a str, % formats, as in Python.
+Result<Value> remainder_is(Runtime& runtime, const Call& call, const Value& divisor, int64_t wanted) {
+    TENON_TRY(const Value rest, apply_arithmetic(runtime, Op::kMod, call.self, divisor));
+    TENON_TRY(const bool same, runtime.equal(rest, Value::integer(wanted)));
+    return Value::boolean(same);
 }
 
-Result<Value> is_odd(Runtime&, const Call& call) { return remainder_is(call, 2, 1); }
-Result<Value> is_even(Runtime&, const Call& call) { return remainder_is(call, 2, 0); }
-Result<Value> is_divisible(Runtime&, const Call& call) {
-    TENON_TRY(const int64_t divisor, call.integer(0, 0));
-    return remainder_is(call, divisor, 0);
-}
+Result<Value> is_odd(Runtime& runtime, const Call& call) { return remainder_is(runtime, call, Value::integer(2), 1); }
+Result<Value> is_even(Runtime& runtime, const Call& call) { return remainder_is(runtime, call, Value::integer(2), 0); }
+Result<Value> is_divisible(Runtime& runtime, const Call& call) { return remainder_is(runtime, call, call.at(0), 0); }
 
 Result<Value> is_same(Runtime&, const Call& call) {
     const Value& other = call.at(0);
