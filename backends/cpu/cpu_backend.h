@@ -1,0 +1,218 @@
+// The CPU backend: the types behind the handles of the ABI and the functions behind its table.
+//
+// Work (copies, KV moves, steps) is queued and runs in queue order on the thread that waits for a
+// timeline, helped by the pool; one piece at a time runs on a device. A driver thread is started only
+// when the host polls or asks for a notification, since then nobody waits. One mutex per device
+// guards queues and timelines and is never held while work runs.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <tenon/plugin.hpp>
+
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/thread_pool.h"
+
+namespace tenon::cpu {
+
+namespace sdk = tenon::sdk;
+
+struct Exec;
+struct Queue;
+
+struct Device {
+    KernelTable kernels;
+    std::unique_ptr<ThreadPool> pool;
+
+    std::mutex mutex;                // guards everything below
+    std::condition_variable changed; // a timeline moved, work came or ended
+    std::vector<Queue*> queues;      // open ones; not owned
+    bool running = false;            // some thread runs a piece of work, or packs weights
+    bool closing = false;
+    std::thread driver;
+
+    ~Device();
+
+    // With the mutex held: runs the first ready piece of work, the mutex released meanwhile. False
+    // when none is ready or another thread is running one.
+    bool run_one(std::unique_lock<std::mutex>& lock) noexcept;
+    // With the mutex held: sees to it that ready work runs although nobody waits.
+    void start_driver();
+    // Runs task on every thread of the pool, outside of any queue (packing weights).
+    void run_aside(ThreadPool::Task task, void* context) noexcept;
+};
+
+struct Buffer {
+    sdk::HostMemory memory;
+    uint8_t* at(uint64_t offset) noexcept { return static_cast<uint8_t*>(memory.data()) + offset; }
+};
+
+struct Timeline {
+    struct Notice {
+        uint64_t value;
+        uint64_t cookie;
+    };
+
+    Device* device = nullptr;
+    uint64_t value = 0;
+    sdk::Status failure; // first failure, for good
+    std::vector<Notice> notices;
+
+    // With the device's mutex held. A value below the present one changes nothing.
+    void raise(uint64_t to) noexcept;
+    void fail(const sdk::Status& status) noexcept;
+
+private:
+    void tell() noexcept;
+};
+
+// One packed or plain weight. Memory belongs to the set.
+struct WeightEntry {
+    kernels::PackedFormat format = kernels::PackedFormat::kF32;
+    uint32_t rows = 0, cols = 0;
+    uint32_t uses = 0;
+    const uint8_t* packed = nullptr; // MATMUL, ROWS
+    const float* plain = nullptr;    // ELEMENTWISE: rows * cols floats
+};
+
+// Owns anonymous memory in large pages where the system gives them, handed out piece by piece.
+class WeightArena {
+public:
+    ~WeightArena();
+    // 64-byte aligned; null when memory is out.
+    uint8_t* take(uint64_t bytes, uint64_t chunk_hint) noexcept;
+    uint64_t bytes_used() const noexcept { return used_; }
+
+private:
+    struct Chunk {
+        uint8_t* memory;
+        uint64_t bytes;
+        uint64_t used;
+    };
+    std::vector<Chunk> chunks_;
+    uint64_t used_ = 0;
+};
+
+struct Weights {
+    Device* device = nullptr;
+    uint32_t n_entries_max = 0;
+    uint64_t stored_bytes = 0;
+    bool finished = false;
+    std::vector<WeightEntry> entries;
+    WeightArena arena;
+};
+
+// KV blocks, [layer][block]; kernels/kv.h says what a block of a layer looks like.
+struct KvPool {
+    uint8_t* memory = nullptr; // owned mapping
+    uint64_t pool_bytes = 0;
+    uint64_t layer_block_bytes = 0; // one block of one layer
+    uint32_t n_layers = 0;
+    uint32_t n_blocks = 0;
+    kernels::KvType type = kernels::KvType::kF16;
+    kernels::KvGeometry geometry{};
+    ~KvPool();
+
+    uint8_t* block(uint32_t layer, uint32_t id) const noexcept {
+        return memory + (uint64_t{layer} * n_blocks + id) * layer_block_bytes;
+    }
+};
+
+constexpr uint32_t kPointsMax = 16;   // waits or signals of one piece of work
+constexpr uint32_t kPendingMax = 64;  // pieces of work that may wait in one queue
+constexpr uint32_t kSlotsMax = 64;    // bound buffers of a step
+constexpr uint32_t kSymbolsMax = 16;  // symbols of a step
+
+// One queued piece of work. Fixed storage, so that submit allocates nothing.
+struct Work {
+    enum class Kind { kCopy, kMove, kStep };
+    Kind kind = Kind::kCopy;
+    uint32_t n_waits = 0;
+    uint32_t n_signals = 0;
+    tenon_point waits[kPointsMax];
+    tenon_point signals[kPointsMax];
+    std::vector<tenon_copy> copies;
+    std::vector<tenon_kv_move> moves;
+    Exec* exec = nullptr;
+    tenon_bind bind{};
+    tenon_buffer* buffers[kSlotsMax];
+    uint64_t offsets[kSlotsMax];
+    int64_t symbols[kSymbolsMax];
+};
+
+// A ring of work. The first piece stays in its place while it runs.
+struct Queue {
+    Device* device = nullptr;
+    std::unique_ptr<Work[]> ring;
+    uint32_t first = 0;
+    uint32_t count = 0;
+    ~Queue(); // runs or waits until the ring is empty
+
+    // With the device's mutex held: a place for new work with sync filled in; push() makes it count.
+    sdk::Status reserve(const tenon_sync& sync, Work** work);
+    void push() noexcept;
+};
+
+sdk::Status run_copies(const tenon_copy* copies, uint32_t n) noexcept;
+sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept;
+// Runs one step on the pool of its device. The caller holds the device's turn.
+sdk::Status run_step(Exec& exec, const tenon_bind& bind) noexcept;
+
+// The functions behind the table: the contract is in tenon/sdk/backend.hpp.
+struct Impl {
+    using Device = cpu::Device;
+    using Buffer = cpu::Buffer;
+    using Queue = cpu::Queue;
+    using Timeline = cpu::Timeline;
+    using Weights = cpu::Weights;
+    using KvPool = cpu::KvPool;
+    using Exec = cpu::Exec;
+
+    static sdk::Status enumerate(sdk::DeviceList& list);
+    static sdk::Status device_open(const uint8_t* uuid, sdk::Span<const tenon_option> options,
+                                   std::unique_ptr<Device>& device);
+    static sdk::Status device_stat(Device& device, tenon_device_info& info);
+    static const void* device_ext(Device& device, const char* id) noexcept;
+    static sdk::Status buffer_alloc(Device& device, const tenon_buffer_desc& desc,
+                                    std::unique_ptr<Buffer>& buffer);
+    static sdk::Status queue_open(Device& device, uint32_t kind, std::unique_ptr<Queue>& queue);
+    static sdk::Status timeline_create(Device& device, uint64_t value,
+                                       std::unique_ptr<Timeline>& timeline);
+    static sdk::Status timeline_query(Timeline& timeline, uint64_t& value);
+    static sdk::Status timeline_wait(Timeline& timeline, uint64_t value, uint64_t timeout_ns);
+    static sdk::Status timeline_notify(Timeline& timeline, uint64_t value, uint64_t cookie);
+    static sdk::Status timeline_signal(Timeline& timeline, uint64_t value, int32_t status);
+    static sdk::Status copy(Queue& queue, sdk::Span<const tenon_copy> copies,
+                            const tenon_sync& sync);
+    static sdk::Status weights_begin(Device& device, uint32_t n_entries, uint64_t bytes,
+                                     std::unique_ptr<Weights>& weights);
+    static sdk::Status weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry);
+    static sdk::Status weights_finish(Weights& weights, tenon_weights_info& info);
+    static sdk::Status weights_save(Weights& weights, void* blob, uint64_t& bytes);
+    static sdk::Status weights_restore(Weights& weights, const void* blob, uint64_t bytes);
+    static sdk::Status kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info);
+    static sdk::Status kv_create(Device& device, const tenon_kv_desc& desc,
+                                 std::unique_ptr<KvPool>& pool);
+    static sdk::Status kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
+                               const tenon_sync& sync);
+    static sdk::Status query(Device& device, const tenon_program& program, uint32_t compute,
+                             sdk::Strided<tenon_verdict> verdicts);
+    static sdk::Status prepare(Device& device, const tenon_program& program,
+                               const tenon_prepare& how, std::unique_ptr<Exec>& exec,
+                               tenon_exec_info& info);
+    static sdk::Status exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times,
+                                    uint32_t& count);
+    static sdk::Status submit(Queue& queue, Exec& exec, const tenon_bind& bind,
+                              const tenon_sync& sync);
+};
+
+using Handles = sdk::Backend<Impl>;
+
+} // namespace tenon::cpu

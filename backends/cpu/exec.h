@@ -1,0 +1,200 @@
+// A prepared program: phases over planned memory.
+//
+// A phase is what all threads do between two barriers: one node, or several that read the same
+// rows. What varies from step to step is resolved into `rows` and `data` before the threads start.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "backends/cpu/cpu_backend.h"
+
+namespace tenon::cpu {
+
+constexpr uint32_t kInputsMax = 10;
+constexpr uint32_t kOutputsMax = 2;
+// Up to a tile of tokens a step is bound by memory: work is split by weight rows, and norms are
+// repeated by every thread instead of costing a barrier.
+constexpr int64_t kSmallRows = kernels::kTileTokens;
+constexpr uint32_t kPanelTokens = 64; // tokens of one unit of a large matmul
+
+struct Value {
+    uint32_t kind = 0;
+    uint32_t dtype = 0;
+    uint32_t slot = TENON_NONE;
+    uint32_t weight = TENON_NONE;
+    uint32_t rank = 0;
+    tenon_dim dims[TENON_MAX_RANK] = {};
+    uint64_t cols = 0;        // elements behind one index of the first dimension
+    int64_t rows_max = 0;     // over all buckets
+    bool as_float = false;    // somebody reads (or is given) the floats
+    bool as_codes = false;    // some matmul reads it in 8 bits
+    bool per_thread = false;  // while small, every thread computes its own copy
+    uint32_t first_phase = UINT32_MAX;
+    uint32_t last_phase = 0;
+    uint64_t float_at = 0, codes_at = 0;               // in the shared arena
+    uint64_t thread_float_at = 0, thread_codes_at = 0; // in each thread's arena
+};
+
+struct Node {
+    uint32_t op = 0;
+    const void* attrs = nullptr;
+    uint32_t in[kInputsMax];
+    uint32_t out[kOutputsMax];
+    const WeightEntry* weights[2] = {nullptr, nullptr}; // matmul, embed; glu: gate, up
+    kernels::MatmulFn multiply[2] = {nullptr, nullptr};
+    bool fast = false;       // the matmul reads codes
+    uint32_t rope_table = 0; // index into Exec::rope_tables
+
+    template <class T>
+    const T& attr() const noexcept {
+        return *static_cast<const T*>(attrs);
+    }
+};
+
+struct Phase {
+    using Run = void (*)(Exec& exec, const Phase& phase, uint32_t thread);
+    Run run = nullptr;
+    std::vector<uint32_t> nodes;
+    uint32_t index = 0;
+    uint32_t subject = 0;    // the value a quantise phase is about, or a rope table
+    bool per_thread = false; // no barrier while its value is small
+};
+
+struct RopeTable {
+    uint32_t positions, inv_freq; // values
+    uint32_t rope_dim;
+    kernels::RopeStyle style;
+    float mscale;
+    uint64_t at = 0; // in the shared arena
+    float* data = nullptr;
+};
+
+// An index input and the range its elements must lie in.
+struct IndexCheck {
+    enum class Kind { kIds, kSlots, kRows, kSequences };
+    Kind kind = Kind::kIds;
+    uint32_t value = 0;   // ids, slots, rows; sequences: q_start
+    uint32_t limit = 0;   // first illegal number
+    uint32_t limit_value = TENON_NONE; // rows: the value whose rows are the limit
+    uint32_t block_table = 0, kv_len = 0, tokens = 0; // sequences
+    uint32_t node = 0;
+};
+
+struct alignas(64) Counter {
+    std::atomic<uint32_t> next{0};
+};
+
+// Owns an anonymous mapping; pages are taken when touched.
+class Mapping {
+public:
+    ~Mapping();
+    bool allocate(uint64_t bytes) noexcept;
+    uint8_t* data() const noexcept { return data_; }
+    uint64_t bytes() const noexcept { return bytes_; }
+
+private:
+    uint8_t* data_ = nullptr;
+    uint64_t bytes_ = 0;
+};
+
+struct Exec {
+    Device* device = nullptr;
+    Weights* weights = nullptr;
+    KvPool* kv = nullptr;
+    bool fast = false;
+    bool profile = false;
+    uint32_t n_slots = 0;
+    uint32_t n_symbols = 0;
+    std::vector<int64_t> bucket_symbols; // n_buckets rows of n_symbols upper bounds
+    std::vector<Value> values;
+    std::vector<Node> nodes;
+    std::vector<Phase> phases;
+    std::vector<RopeTable> rope_tables;
+    std::vector<IndexCheck> checks;
+    Mapping shared;            // temporaries
+    Mapping threads;           // thread_stride bytes for each thread
+    uint64_t thread_stride = 0;
+    uint64_t row_scratch_at = 0;    // one row of floats, or all heads of a token
+    uint64_t glu_scratch_at = 0;    // gate and up of a panel: 2 x kPanelTokens x 32 floats
+    uint64_t sample_scratch_at = 0; // candidates of one row
+    std::unique_ptr<Counter[]> counters; // one for each phase
+
+    // Of the running step.
+    std::vector<int64_t> rows;   // of each value
+    std::vector<uint8_t*> data;  // floats or indices of each value; null where there are none
+    const tenon_bind* bind = nullptr;
+    bool stop[2] = {false, false}; // by parity of the barrier, written by thread 0 before it
+    std::vector<uint64_t> phase_ns;
+
+    bool small(uint32_t value) const noexcept { return rows[value] <= kSmallRows; }
+    uint8_t* thread_memory(uint32_t thread) const noexcept {
+        return threads.data() + thread * thread_stride;
+    }
+    float* row_scratch(uint32_t thread) const noexcept {
+        return reinterpret_cast<float*>(thread_memory(thread) + row_scratch_at);
+    }
+    float* floats(uint32_t value, uint32_t thread) const noexcept {
+        const Value& v = values[value];
+        if (v.per_thread && small(value))
+            return reinterpret_cast<float*>(thread_memory(thread) + v.thread_float_at);
+        return reinterpret_cast<float*>(data[value]);
+    }
+    // Null where no matmul reads the value in 8 bits.
+    kernels::ActivationBlock* codes(uint32_t value, uint32_t thread) const noexcept {
+        const Value& v = values[value];
+        if (!v.as_codes) return nullptr;
+        uint8_t* base = v.per_thread && small(value) ? thread_memory(thread) + v.thread_codes_at
+                                                     : shared.data() + v.codes_at;
+        return reinterpret_cast<kernels::ActivationBlock*>(base);
+    }
+    const float* optional(uint32_t value, uint32_t thread) const noexcept {
+        return value == TENON_NONE ? nullptr : floats(value, thread);
+    }
+    const int32_t* indices(uint32_t value) const noexcept {
+        return reinterpret_cast<const int32_t*>(data[value]);
+    }
+    uint32_t next(const Phase& phase) noexcept {
+        return counters[phase.index].next.fetch_add(1, std::memory_order_relaxed);
+    }
+};
+
+// Rows [begin, end) of `count` that belong to `thread` when each gets one piece.
+struct Share {
+    uint32_t begin, end;
+};
+inline Share share(uint64_t count, uint32_t thread, uint32_t threads) noexcept {
+    return {static_cast<uint32_t>(count * thread / threads),
+            static_cast<uint32_t>(count * (thread + 1) / threads)};
+}
+
+// Quantises rows [begin, end) of a value's floats into its codes, when a matmul reads them.
+void quantise_rows(const Exec& exec, uint32_t value, const float* floats, uint32_t begin,
+                   uint32_t end, uint32_t block_begin, uint32_t block_end,
+                   uint32_t thread) noexcept;
+
+// The phases.
+void run_matmul(Exec& exec, const Phase& phase, uint32_t thread);
+void run_glu(Exec& exec, const Phase& phase, uint32_t thread);
+void run_rope(Exec& exec, const Phase& phase, uint32_t thread);
+void run_rope_table(Exec& exec, const Phase& phase, uint32_t thread);
+void run_attention(Exec& exec, const Phase& phase, uint32_t thread);
+void run_norm(Exec& exec, const Phase& phase, uint32_t thread);
+void run_quantise(Exec& exec, const Phase& phase, uint32_t thread);
+void run_embed(Exec& exec, const Phase& phase, uint32_t thread);
+void run_gather(Exec& exec, const Phase& phase, uint32_t thread);
+void run_elementwise(Exec& exec, const Phase& phase, uint32_t thread);
+void run_pool(Exec& exec, const Phase& phase, uint32_t thread);
+void run_sample(Exec& exec, const Phase& phase, uint32_t thread);
+
+// Bytes of scratch that run_sample needs for a vocabulary.
+uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept;
+
+// Whether one node runs here; also what prepare relies on.
+sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept;
+
+// Lifetimes and offsets of all temporaries, tables and thread scratch; allocates them.
+sdk::Status plan_memory(Exec& exec);
+
+} // namespace tenon::cpu

@@ -1,0 +1,118 @@
+#include <sys/mman.h>
+
+#include "backends/cpu/cpu_backend.h"
+
+namespace tenon::cpu {
+namespace {
+
+constexpr uint32_t kExtentMax = 1u << 20; // heads, dims and layers: keeps products within 64 bits
+
+sdk::Status check_desc(const tenon_kv_desc& desc) {
+    if (desc.dtype != TENON_F32 && desc.dtype != TENON_F16) {
+        return sdk::fail(TENON_UNSUPPORTED, "KV element type %u is not offered, F32 and F16 are.",
+                         desc.dtype);
+    }
+    if (desc.block_tokens != 16 && desc.block_tokens != 32) {
+        return sdk::fail(TENON_INVALID, "KV blocks hold %u tokens, wanted 16 or 32.",
+                         desc.block_tokens);
+    }
+    for (uint32_t extent : {desc.n_layers, desc.n_kv_heads, desc.dim_k, desc.dim_v}) {
+        if (extent == 0 || extent > kExtentMax) {
+            return sdk::fail(TENON_INVALID,
+                             "A KV pool of %u layers, %u heads, keys of %u and values of %u "
+                             "elements: each must be 1 to %u.",
+                             desc.n_layers, desc.n_kv_heads, desc.dim_k, desc.dim_v, kExtentMax);
+        }
+    }
+    if (desc.dim_k > kernels::kHeadDimMax || desc.dim_v > kernels::kHeadDimMax) {
+        return sdk::fail(TENON_UNSUPPORTED, "Heads of %u and %u elements, at most %u are supported.",
+                         desc.dim_k, desc.dim_v, kernels::kHeadDimMax);
+    }
+    return {};
+}
+
+} // namespace
+
+sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
+    TENON_SDK_CHECK(check_desc(desc));
+    const kernels::KvType type =
+        desc.dtype == TENON_F32 ? kernels::KvType::kF32 : kernels::KvType::kF16;
+    const kernels::KvGeometry geometry{desc.n_kv_heads, desc.dim_k, desc.dim_v, desc.block_tokens};
+    const uint64_t layer = kernels::kv_block_size(geometry) * kernels::kv_element_bytes(type);
+    uint64_t block = 0;
+    uint64_t pool = 0;
+    if (__builtin_mul_overflow(layer, uint64_t{desc.n_layers}, &block) ||
+        __builtin_mul_overflow(block, uint64_t{desc.n_blocks}, &pool)) {
+        return sdk::fail(TENON_INVALID, "The KV pool's size does not fit 64 bits.");
+    }
+    info.block_bytes = block;
+    info.pool_bytes = pool;
+    return {};
+}
+
+sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
+                            std::unique_ptr<KvPool>& pool) {
+    tenon_kv_info info{};
+    TENON_SDK_CHECK(kv_query(device, desc, info));
+    auto made = std::make_unique<KvPool>();
+    made->type = desc.dtype == TENON_F32 ? kernels::KvType::kF32 : kernels::KvType::kF16;
+    made->geometry = {desc.n_kv_heads, desc.dim_k, desc.dim_v, desc.block_tokens};
+    made->layer_block_bytes =
+        kernels::kv_block_size(made->geometry) * kernels::kv_element_bytes(made->type);
+    made->n_layers = desc.n_layers;
+    made->n_blocks = desc.n_blocks;
+    if (info.pool_bytes != 0) {
+        void* memory = mmap(nullptr, info.pool_bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) {
+            return sdk::fail(TENON_OOM_DEVICE, "A KV pool of %llu bytes does not fit into memory.",
+                             static_cast<unsigned long long>(info.pool_bytes));
+        }
+        made->memory = static_cast<uint8_t*>(memory);
+        made->pool_bytes = info.pool_bytes;
+    }
+    pool = std::move(made);
+    return {};
+}
+
+KvPool::~KvPool() {
+    if (memory != nullptr) munmap(memory, pool_bytes);
+}
+
+sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept {
+    for (uint32_t i = 0; i < n; ++i) {
+        const KvPool& dst = *Handles::get(moves[i].dst_pool);
+        const KvPool& src = *Handles::get(moves[i].src_pool);
+        for (uint32_t layer = 0; layer < dst.n_layers; ++layer)
+            std::memmove(dst.block(layer, moves[i].dst), src.block(layer, moves[i].src),
+                         dst.layer_block_bytes);
+    }
+    return {};
+}
+
+sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
+                          const tenon_sync& sync) {
+    for (uint32_t i = 0; i < moves.count; ++i) {
+        const KvPool& dst = *Handles::get(moves[i].dst_pool);
+        const KvPool& src = *Handles::get(moves[i].src_pool);
+        const kernels::KvGeometry& a = dst.geometry;
+        const kernels::KvGeometry& b = src.geometry;
+        if (dst.n_layers != src.n_layers || dst.type != src.type || a.kv_heads != b.kv_heads ||
+            a.dim_k != b.dim_k || a.dim_v != b.dim_v || a.block_tokens != b.block_tokens) {
+            return sdk::fail(TENON_INVALID, "Move %u joins pools whose blocks differ.", i);
+        }
+        if (moves[i].dst >= dst.n_blocks || moves[i].src >= src.n_blocks) {
+            return sdk::fail(TENON_INVALID, "Move %u goes from block %u of %u to block %u of %u.",
+                             i, moves[i].src, src.n_blocks, moves[i].dst, dst.n_blocks);
+        }
+    }
+    const std::lock_guard<std::mutex> lock(queue.device->mutex);
+    Work* work = nullptr;
+    TENON_SDK_CHECK(queue.reserve(sync, &work));
+    work->kind = Work::Kind::kMove;
+    work->moves.assign(moves.begin(), moves.end());
+    queue.push();
+    return {};
+}
+
+} // namespace tenon::cpu

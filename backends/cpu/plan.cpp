@@ -1,0 +1,140 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "backends/cpu/exec.h"
+
+namespace tenon::cpu {
+namespace {
+
+constexpr uint64_t kLine = 64;
+
+uint64_t round_up(uint64_t value, uint64_t unit) noexcept { return (value + unit - 1) / unit * unit; }
+
+// Memory alive from one phase to another, both included.
+struct Item {
+    uint64_t bytes;
+    uint32_t first, last;
+    uint64_t* at;
+};
+
+// Largest first, each at the lowest place free of every item alive at the same time.
+uint64_t place_items(std::vector<Item>& items) {
+    std::stable_sort(items.begin(), items.end(),
+                     [](const Item& a, const Item& b) { return a.bytes > b.bytes; });
+    uint64_t total = 0;
+    std::vector<const Item*> neighbours;
+    for (size_t i = 0; i < items.size(); ++i) {
+        Item& item = items[i];
+        neighbours.clear();
+        for (size_t j = 0; j < i; ++j)
+            if (items[j].first <= item.last && item.first <= items[j].last)
+                neighbours.push_back(&items[j]);
+        std::sort(neighbours.begin(), neighbours.end(),
+                  [](const Item* a, const Item* b) { return *a->at < *b->at; });
+        uint64_t at = 0;
+        for (const Item* other : neighbours) {
+            if (at + item.bytes <= *other->at) break;
+            at = std::max(at, *other->at + other->bytes);
+        }
+        *item.at = at;
+        total = std::max(total, at + item.bytes);
+    }
+    return total;
+}
+
+uint64_t codes_bytes(uint64_t rows, uint64_t cols) noexcept {
+    return kernels::tile_count(static_cast<uint32_t>(rows)) * (cols / kernels::kBlockCols) *
+           sizeof(kernels::ActivationBlock);
+}
+
+void find_lifetimes(Exec& exec) {
+    const auto touch = [&](uint32_t value, uint32_t phase, uint32_t until) {
+        if (value == TENON_NONE) return;
+        Value& v = exec.values[value];
+        v.first_phase = std::min(v.first_phase, phase);
+        v.last_phase = std::max(v.last_phase, until);
+    };
+    for (const Phase& phase : exec.phases) {
+        // Without a barrier behind it a slower thread may still read while the next phase writes.
+        const uint32_t until = phase.index + (phase.per_thread ? 1 : 0);
+        if (phase.run == run_quantise) touch(phase.subject, phase.index, until);
+        for (uint32_t n : phase.nodes) {
+            for (uint32_t value : exec.nodes[n].in) touch(value, phase.index, until);
+            for (uint32_t value : exec.nodes[n].out) touch(value, phase.index, until);
+        }
+    }
+}
+
+} // namespace
+
+Mapping::~Mapping() {
+    if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+bool Mapping::allocate(uint64_t bytes) noexcept {
+    bytes = std::max<uint64_t>(bytes, 1);
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return false;
+    data_ = static_cast<uint8_t*>(memory);
+    bytes_ = bytes;
+    return true;
+}
+
+sdk::Status plan_memory(Exec& exec) {
+    find_lifetimes(exec);
+    std::vector<Item> shared;
+    std::vector<Item> per_thread;
+    uint64_t row = 1;
+    uint64_t vocabulary = 0;
+    for (Value& v : exec.values) {
+        if (v.kind == TENON_VALUE_KV || v.kind == TENON_VALUE_WEIGHT) continue;
+        if (v.first_phase == UINT32_MAX) continue;
+        const uint64_t rows = static_cast<uint64_t>(v.rows_max);
+        const uint64_t element = sdk::dtype_bytes(v.dtype);
+        row = std::max(row, v.cols);
+        if (v.kind == TENON_VALUE_TEMP && v.as_float)
+            shared.push_back({round_up(rows * v.cols * element, kLine), v.first_phase,
+                              v.last_phase, &v.float_at});
+        if (v.as_codes)
+            shared.push_back({round_up(codes_bytes(rows, v.cols), kLine), v.first_phase,
+                              v.last_phase, &v.codes_at});
+        if (!v.per_thread) continue;
+        const uint64_t few = static_cast<uint64_t>(kSmallRows);
+        if (v.as_float)
+            per_thread.push_back({round_up(few * v.cols * element, kLine), v.first_phase,
+                                  v.last_phase, &v.thread_float_at});
+        if (v.as_codes)
+            per_thread.push_back({round_up(codes_bytes(few, v.cols), kLine), v.first_phase,
+                                  v.last_phase, &v.thread_codes_at});
+    }
+    for (RopeTable& table : exec.rope_tables) {
+        const uint64_t tokens = static_cast<uint64_t>(exec.values[table.positions].rows_max);
+        shared.push_back({round_up(tokens * 2 * table.rope_dim * sizeof(float), kLine), 0,
+                          UINT32_MAX, &table.at});
+    }
+    for (const Node& node : exec.nodes)
+        if (node.op == TENON_OP_SAMPLE)
+            vocabulary = std::max(vocabulary, exec.values[node.in[0]].cols);
+    const uint64_t shared_bytes = place_items(shared);
+    uint64_t bytes = place_items(per_thread);
+    exec.row_scratch_at = bytes;
+    bytes += round_up(row * sizeof(float), kLine);
+    exec.glu_scratch_at = bytes;
+    bytes += uint64_t{2} * kPanelTokens * 2 * kernels::kGroupRows * sizeof(float);
+    exec.sample_scratch_at = bytes;
+    bytes += round_up(sample_scratch_bytes(vocabulary), kLine);
+    // Neighbouring threads start on pages of their own.
+    exec.thread_stride = round_up(bytes, 4096);
+    if (!exec.shared.allocate(shared_bytes) ||
+        !exec.threads.allocate(exec.thread_stride * exec.device->pool->threads())) {
+        return sdk::fail(TENON_OOM_DEVICE, "Scratch memory of %llu bytes does not fit.",
+                         static_cast<unsigned long long>(shared_bytes + bytes));
+    }
+    for (RopeTable& table : exec.rope_tables)
+        table.data = reinterpret_cast<float*>(exec.shared.data() + table.at);
+    return {};
+}
+
+} // namespace tenon::cpu

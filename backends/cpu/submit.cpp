@@ -1,0 +1,215 @@
+#include <chrono>
+
+#include "backends/cpu/exec.h"
+
+namespace tenon::cpu {
+namespace {
+
+// Bytes of a bound value with these symbols; false when it wraps or an extent is negative.
+bool value_bytes(const Value& value, const int64_t* symbols, uint64_t* bytes) noexcept {
+    const int64_t rows = sdk::extent(value.dims[0], symbols);
+    *bytes = sdk::dtype_bytes(value.dtype);
+    return rows >= 0 && !__builtin_mul_overflow(*bytes, value.cols, bytes) &&
+           !__builtin_mul_overflow(*bytes, static_cast<uint64_t>(rows), bytes);
+}
+
+sdk::Status check_bind(const Exec& exec, const tenon_bind& bind) noexcept {
+    if (bind.n_slots != exec.n_slots || (bind.n_slots != 0 && bind.buffers == nullptr)) {
+        return sdk::fail(TENON_INVALID, "%u buffers are bound, the program has %u slots.",
+                         bind.n_slots, exec.n_slots);
+    }
+    if (exec.n_symbols != 0 && bind.symbols == nullptr) {
+        return sdk::fail(TENON_INVALID, "tenon_bind.symbols is null.");
+    }
+    if (uint64_t{bind.bucket} * exec.n_symbols + exec.n_symbols > exec.bucket_symbols.size()) {
+        return sdk::fail(TENON_INVALID, "Bucket %u was not prepared.", bind.bucket);
+    }
+    const int64_t* max = exec.bucket_symbols.data() + uint64_t{bind.bucket} * exec.n_symbols;
+    for (uint32_t i = 0; i < exec.n_symbols; ++i) {
+        if (bind.symbols[i] < 0 || bind.symbols[i] > max[i]) {
+            return sdk::fail(TENON_INVALID, "Symbol %u is %lld, the bucket allows 0 to %lld.", i,
+                             static_cast<long long>(bind.symbols[i]),
+                             static_cast<long long>(max[i]));
+        }
+    }
+    for (const Value& value : exec.values) {
+        if (value.kind != TENON_VALUE_INPUT && value.kind != TENON_VALUE_OUTPUT) continue;
+        if (value.first_phase == UINT32_MAX) continue;
+        Buffer* buffer = Handles::get(bind.buffers[value.slot]);
+        const uint64_t offset = bind.offsets == nullptr ? 0 : bind.offsets[value.slot];
+        uint64_t bytes = 0;
+        if (buffer == nullptr || !value_bytes(value, bind.symbols, &bytes) ||
+            offset > buffer->memory.bytes() || bytes > buffer->memory.bytes() - offset) {
+            return sdk::fail(TENON_INVALID, "The %llu bytes of slot %u do not fit its buffer.",
+                             static_cast<unsigned long long>(bytes), value.slot);
+        }
+        if (offset % sdk::dtype_bytes(value.dtype) != 0) {
+            return sdk::fail(TENON_INVALID, "Slot %u is bound at offset %llu, off its alignment.",
+                             value.slot, static_cast<unsigned long long>(offset));
+        }
+    }
+    return {};
+}
+
+void resolve(Exec& exec, const tenon_bind& bind) noexcept {
+    for (size_t i = 0; i < exec.values.size(); ++i) {
+        const Value& value = exec.values[i];
+        exec.rows[i] = value.rank == 0 ? 0 : sdk::extent(value.dims[0], bind.symbols);
+        exec.data[i] = nullptr;
+        if (value.first_phase == UINT32_MAX) continue;
+        switch (value.kind) {
+            case TENON_VALUE_INPUT:
+            case TENON_VALUE_OUTPUT:
+                exec.data[i] = Handles::get(bind.buffers[value.slot])
+                                   ->at(bind.offsets == nullptr ? 0 : bind.offsets[value.slot]);
+                break;
+            case TENON_VALUE_WEIGHT:
+                exec.data[i] = reinterpret_cast<uint8_t*>(
+                    const_cast<float*>(exec.weights->entries[value.weight].plain));
+                break;
+            case TENON_VALUE_TEMP:
+                if (value.as_float) exec.data[i] = exec.shared.data() + value.float_at;
+                break;
+            default: break;
+        }
+    }
+}
+
+sdk::Status check_sequences(const Exec& exec, const IndexCheck& check) noexcept {
+    const int32_t* starts = exec.indices(check.value);
+    const int64_t sequences = exec.rows[check.value] - 1;
+    int64_t last = 0;
+    for (int64_t s = 0; s <= sequences; ++s) {
+        if (starts[s] < last || starts[s] > exec.rows[check.tokens] || (s == 0 && starts[s] != 0))
+            return sdk::fail(TENON_INVALID,
+                             "q_start[%lld] is %d; starts begin at 0, never fall and end at most at "
+                             "%lld tokens.",
+                             static_cast<long long>(s), starts[s],
+                             static_cast<long long>(exec.rows[check.tokens]));
+        last = starts[s];
+    }
+    if (check.block_table == TENON_NONE) return {};
+    const uint64_t width = exec.values[check.block_table].cols;
+    const uint32_t block_tokens = exec.kv->geometry.block_tokens;
+    for (int64_t s = 0; s < sequences; ++s) {
+        const int32_t length = exec.indices(check.kv_len)[s];
+        const int32_t count = starts[s + 1] - starts[s];
+        if (count == 0) continue;
+        const uint64_t blocks = (static_cast<uint64_t>(length < 0 ? 0 : length) + block_tokens - 1) / block_tokens;
+        if (length < count || blocks > width)
+            return sdk::fail(TENON_INVALID,
+                             "kv_len[%lld] is %d with %d new tokens; its row of the block table "
+                             "holds %llu blocks of %u.",
+                             static_cast<long long>(s), length, count,
+                             static_cast<unsigned long long>(width), block_tokens);
+        const int32_t* row = exec.indices(check.block_table) + static_cast<uint64_t>(s) * width;
+        for (uint64_t b = 0; b < blocks; ++b)
+            if (row[b] < 0 || row[b] >= static_cast<int32_t>(exec.kv->n_blocks))
+                return sdk::fail(TENON_INVALID, "Block %d of sequence %lld is not one of %u.",
+                                 row[b], static_cast<long long>(s), exec.kv->n_blocks);
+    }
+    return {};
+}
+
+// Indices are data of the device: a wrong one must not become a wild read.
+sdk::Status check_indices(const Exec& exec) noexcept {
+    for (const IndexCheck& check : exec.checks) {
+        if (check.kind == IndexCheck::Kind::kSequences) {
+            sdk::Status status = check_sequences(exec, check);
+            if (!status.ok()) return std::move(status).at_node(check.node);
+            continue;
+        }
+        const int64_t limit = check.kind == IndexCheck::Kind::kRows ? exec.rows[check.limit_value]
+                                                                    : int64_t{check.limit};
+        const int64_t lowest = check.kind == IndexCheck::Kind::kSlots ? INT32_MIN : 0;
+        const int32_t* index = exec.indices(check.value);
+        for (int64_t i = 0; i < exec.rows[check.value]; ++i) {
+            if (index[i] >= lowest && index[i] < limit) continue;
+            return sdk::fail(TENON_INVALID, "Index %lld is %d, legal is below %lld.",
+                             static_cast<long long>(i), index[i], static_cast<long long>(limit))
+                .at_node(check.node);
+        }
+    }
+    return {};
+}
+
+uint64_t now_ns() noexcept {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                     std::chrono::steady_clock::now().time_since_epoch())
+                                     .count());
+}
+
+// Whether all threads repeat the phase's work, so that nobody need wait.
+bool repeated(const Exec& exec, const Phase& phase) noexcept {
+    return phase.per_thread && exec.small(exec.nodes[phase.nodes[0]].out[0]);
+}
+
+void step_thread(void* context, uint32_t thread) {
+    Exec& exec = *static_cast<Exec*>(context);
+    ThreadPool& pool = *exec.device->pool;
+    const tenon_bind& bind = *exec.bind;
+    uint32_t parity = 0;
+    uint64_t before = exec.profile && thread == 0 ? now_ns() : 0;
+    for (const Phase& phase : exec.phases) {
+        phase.run(exec, phase, thread);
+        const bool last = phase.index + 1 == exec.phases.size();
+        const bool joins = !last && !repeated(exec, phase);
+        if (thread == 0) {
+            if (bind.progress != nullptr)
+                __atomic_fetch_add(bind.progress, uint64_t{phase.nodes.size()}, __ATOMIC_RELAXED);
+            exec.stop[parity] =
+                bind.cancel != nullptr && __atomic_load_n(bind.cancel, __ATOMIC_RELAXED) != 0;
+        }
+        if (joins) {
+            pool.barrier(thread);
+            const bool stop = exec.stop[parity];
+            parity ^= 1;
+            if (stop) return;
+        }
+        if (exec.profile && thread == 0) {
+            const uint64_t after = now_ns();
+            exec.phase_ns[phase.index] = after - before;
+            before = after;
+        }
+    }
+}
+
+} // namespace
+
+sdk::Status run_step(Exec& exec, const tenon_bind& bind) noexcept {
+    const auto cancelled = [&] {
+        return bind.cancel != nullptr && __atomic_load_n(bind.cancel, __ATOMIC_RELAXED) != 0;
+    };
+    const sdk::Status stopped = sdk::fail(TENON_CANCELLED, "The cancel word was set.");
+    if (cancelled()) return stopped;
+    exec.bind = &bind;
+    exec.stop[0] = exec.stop[1] = false;
+    resolve(exec, bind);
+    TENON_SDK_CHECK(check_indices(exec));
+    for (size_t i = 0; i < exec.phases.size(); ++i)
+        exec.counters[i].next.store(0, std::memory_order_relaxed);
+    exec.device->pool->run(step_thread, &exec);
+    return exec.stop[0] || exec.stop[1] ? stopped : sdk::Status();
+}
+
+sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync) {
+    TENON_SDK_CHECK(check_bind(exec, bind));
+    const std::lock_guard<std::mutex> lock(queue.device->mutex);
+    Work* work = nullptr;
+    TENON_SDK_CHECK(queue.reserve(sync, &work));
+    work->kind = Work::Kind::kStep;
+    work->exec = &exec;
+    work->bind = bind;
+    for (uint32_t i = 0; i < bind.n_slots; ++i) {
+        work->buffers[i] = bind.buffers[i];
+        work->offsets[i] = bind.offsets == nullptr ? 0 : bind.offsets[i];
+    }
+    for (uint32_t i = 0; i < exec.n_symbols; ++i) work->symbols[i] = bind.symbols[i];
+    work->bind.buffers = work->buffers;
+    work->bind.offsets = work->offsets;
+    work->bind.symbols = work->symbols;
+    queue.push();
+    return {};
+}
+
+} // namespace tenon::cpu
