@@ -23,6 +23,18 @@ namespace {
 
 uint32_t* g_cancel = nullptr; // read by the signal handler
 
+// A file cut short under a mapping raises SIGBUS at the missing page: one sentence instead of a core.
+extern "C" void on_bus_error(int signal, siginfo_t* info, void*) {
+    if (is_mapped_file(info->si_addr)) {
+        constexpr char kText[] = "tenon: the model file was cut short while it was in use\n";
+        const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
+        static_cast<void>(written);
+        _exit(kExitFailure);
+    }
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+}
+
 extern "C" void on_interrupt(int signal) {
     if (g_cancel == nullptr || __atomic_load_n(g_cancel, __ATOMIC_RELAXED) != 0) {
         std::signal(signal, SIG_DFL);
@@ -92,6 +104,7 @@ Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOpti
     options.context_length = config.context_length;
     options.compute = config.compute == "precise" ? TENON_COMPUTE_PRECISE : TENON_COMPUTE_FAST;
     options.deterministic = config.deterministic;
+    TENON_TRY(options.fallback, host::parse_fallback(config.fallback));
     const bool wide = config.kv_cache_dtype == "f32" ||
                       (config.kv_cache_dtype == "auto" && config.compute == "precise");
     options.kv_dtype = wide ? TENON_F32 : TENON_F16;
@@ -100,6 +113,9 @@ Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOpti
     TENON_TRY(std::unique_ptr<engine::ModelRunner> runner,
               engine::ModelRunner::create(std::move(device.device), *model.model, model.source,
                                           std::move(options)));
+    if (config.fallback == "warn") {
+        for (const std::string& line : runner->placement()) fmt::print(stderr, "tenon: {}\n", line);
+    }
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     return OpenEngine{std::move(model), std::move(runner),     device.backend,
                       device.info,      at_start,              with_model - at_start,
@@ -137,6 +153,11 @@ void watch_interrupts(uint32_t* cancel) {
     action.sa_handler = cancel != nullptr ? on_interrupt : SIG_DFL;
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    struct sigaction bus {};
+    bus.sa_sigaction = on_bus_error;
+    bus.sa_flags = SA_SIGINFO;
+    sigaction(SIGBUS, &bus, nullptr);
+    std::signal(SIGPIPE, SIG_IGN); // a closed pipe is an error of the write, not a death
 }
 
 int report(std::string_view verb, const Error& error) {

@@ -32,6 +32,7 @@ struct EngineConfig {
     std::string fallback = "error";
     std::vector<std::string> plugin_dirs;
     std::string plugin_trust = "owner";
+    std::vector<std::string> plugin_allow;
     std::map<std::string, PluginOptions> plugins; // backend name -> its options
 };
 
@@ -57,6 +58,8 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
     visit("plugin_dirs", c.plugin_dirs, Constraint{}, "directories searched for plugins first");
     visit("plugin_trust", c.plugin_trust, Constraint{.choices = {"owner", "allowlist"}},
           "which plugins may be loaded");
+    visit("plugin_allow", c.plugin_allow, Constraint{},
+          "plugins that trust 'allowlist' accepts, each id@version:sha256");
     visit("plugins", c.plugins, Constraint{}, "options of each backend, by its name");
 }
 

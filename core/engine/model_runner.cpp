@@ -1,6 +1,7 @@
 #include "core/engine/model_runner.h"
 
 #include "core/formats/format_list.h"
+#include "core/ops/decompose.h"
 #include "core/ops/verify.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@ namespace tenon::engine {
 namespace {
 
 constexpr uint32_t kBlockTokens = 16; // tokens of a KV block: the grain of sharing a prefix
+constexpr int kDecomposeRounds = 4;   // a part may have parts; no op nests deeper than two
 
 // Bytes of each slot at the largest step; 0 where the program has no such slot.
 uint64_t slot_bytes(uint32_t slot, const RunnerOptions& o, int64_t blocks, uint64_t vocab) {
@@ -144,21 +146,30 @@ Status ModelRunner::make_buffers() {
     return renew_queue();
 }
 
+// The ladder of host/fallback_plan.h with this one device: what it does not take whole is decomposed
+// and asked for again.
+Status ModelRunner::place_nodes() {
+    for (int round = 0;; ++round) {
+        const tenon_program& program = program_.view();
+        std::vector<std::vector<tenon_verdict>> verdicts(1);
+        TENON_TRY(verdicts[0], device_.query(program, options_.compute));
+        const auto can_decompose = [&](uint32_t index) {
+            std::vector<bool> chosen(program.n_nodes);
+            chosen[index] = true;
+            return round < kDecomposeRounds && ops::decompose_nodes(program, chosen).ok();
+        };
+        TENON_TRY(const host::FallbackPlan plan,
+                  host::plan_fallback(program, verdicts, options_.fallback, can_decompose));
+        for (const std::string& line : plan.report(program)) placement_.push_back(line);
+        if (!plan.needs_rewrite()) return {};
+        TENON_TRY(program_, ops::decompose_nodes(program, plan.decompose()));
+    }
+}
+
 Status ModelRunner::prepare() {
+    TENON_CHECK(ops::verify_program(program_.view()));
+    TENON_CHECK(place_nodes());
     const tenon_program& program = program_.view();
-    TENON_CHECK(ops::verify_program(program));
-    TENON_TRY(const std::vector<tenon_verdict> verdicts, device_.query(program, options_.compute));
-    std::string refused;
-    for (uint32_t i = 0; i < program.n_nodes; ++i) {
-        if (verdicts[i].kind != TENON_VERDICT_NO) continue;
-        const tenon_node& node = program.nodes[i];
-        refused += fmt::format("\n  {}: {}", std::string_view(node.name.p, node.name.n),
-                               verdicts[i].reason);
-    }
-    if (!refused.empty()) {
-        return Error{Code::kUnsupported, "the device does not run these operations, and fallback is "
-                                         "'error':" + refused};
-    }
     const int64_t max[] = {options_.step_tokens_max, options_.sequences_max, options_.logit_rows_max};
     const tenon_bucket bucket{max};
     tenon_prepare how{};

@@ -7,6 +7,7 @@
 
 #include "core/formats/gguf.h"
 #include "core/host/backend.h"
+#include "core/host/fallback_plan.h"
 #include "core/kv/block_table.h"
 #include "core/model/model.h"
 #include "core/model/step_slots.h"
@@ -28,6 +29,7 @@ struct RunnerOptions {
     tenon_compute compute = TENON_COMPUTE_FAST;
     tenon_dtype kv_dtype = TENON_F16;
     bool deterministic = false;
+    host::Fallback fallback = host::Fallback::kError;
     uint64_t shuffle_blocks_seed = 0;         // other than 0: hand out KV blocks in random order
     const uint32_t* cancel = nullptr;         // polled during a step; must outlive the runner
     std::function<void(uint64_t done, uint64_t total)> on_load; // stored bytes
@@ -92,6 +94,8 @@ public:
     const host::Device& device() const noexcept { return device_; }
     const tenon_exec_info& exec_info() const noexcept { return exec_.info(); }
     const ops::Program& program() const noexcept { return program_; }
+    // One line for each node that the device does not run as the model wrote it.
+    const std::vector<std::string>& placement() const noexcept { return placement_; }
 
 private:
     ModelRunner(host::Device device, const model::Model& model, RunnerOptions options,
@@ -99,6 +103,7 @@ private:
     Status load_weights(const model::Model& model, const formats::LoadedGguf& source);
     Status make_cache(const model::ModelConfig& config);
     Status make_buffers();
+    Status place_nodes();
     Status prepare();
     Status check(std::span<const StepItem> items) const;
     Status fill(std::span<const StepItem> items);
@@ -109,6 +114,7 @@ private:
     uint32_t vocab_size_;
     int64_t blocks_per_sequence_;
     RunnerMemory memory_;
+    std::vector<std::string> placement_;
     std::unique_ptr<kv::BlockPool> blocks_;
 
     // Host side of a step's inputs; their capacity is the options'.
