@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -148,6 +148,21 @@ struct Loaded {
 };
 
 std::mutex g_mutex;
+std::atomic<const char*> g_loading{nullptr};
+
+// Marks a plugin as being loaded for as long as it lives. `id` must outlive it.
+class LoadingMark {
+public:
+    explicit LoadingMark(const std::string& id) noexcept { g_loading.store(id.c_str()); }
+    LoadingMark(const LoadingMark&) = delete;
+    LoadingMark& operator=(const LoadingMark&) = delete;
+    ~LoadingMark() { g_loading.store(nullptr); }
+};
+
+// An exception out of a constructor must not unwind the dynamic linker, which would keep its lock.
+void* open_without_unwinding(const char* path) noexcept {
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+}
 
 std::map<Sha256Digest, Loaded>& loaded_plugins() {
     static auto* plugins = new std::map<Sha256Digest, Loaded>; // outlives every static destructor
@@ -164,7 +179,7 @@ Result<void*> open_library(const VerifiedPlugin& plugin, int* kept_fd) {
         path = fmt::format("/proc/self/fd/{}", copy.get());
     }
     *kept_fd = copy.release();
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void* library = open_without_unwinding(path.c_str());
     if (library == nullptr) {
         const char* why = dlerror();
         return refuse(fmt::format("Plugin {} cannot be loaded: {}.", plugin.manifest.id,
@@ -235,6 +250,8 @@ Status check_backend_table(const tenon_backend_table* table) {
     return {};
 }
 
+const char* loading_plugin() noexcept { return g_loading.load(); }
+
 Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::string& name,
                                      const Trust& trust) {
     TENON_TRY(const TrustedPath manifest_file,
@@ -276,6 +293,7 @@ Result<Backend> load_backend(const VerifiedPlugin& plugin) {
         }
         return Backend(manifest.id, manifest.version, known->second.backend);
     }
+    const LoadingMark mark(manifest.id);
     int fd = -1;
     auto library = open_library(plugin, &fd);
     if (!library.ok()) {

@@ -28,10 +28,15 @@ Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::strin
 
 // Loads and activates it; the code stays for the process. A plugin with the same digest is loaded
 // once. An admin-owned file is opened by its path after it was found unchanged; any other one from a
-// sealed copy in memory of the verified bytes. An exception out of the plugin is an error; an abort or
-// a fault in its constructors ends the process, as nothing inside a process can prevent that.
+// sealed copy in memory of the verified bytes. An exception out of the plugin's functions is an error;
+// an abort, a fault or an exception in its constructors ends the process, as nothing inside a process
+// can prevent that: loading_plugin() lets a signal handler say whose fault it was.
 // [load]: callers are serialised.
 Result<Backend> load_backend(const VerifiedPlugin& plugin);
+
+// Id of the plugin whose code is being loaded and activated now, or null. Async-signal-safe; the text
+// lives until that load ends.
+const char* loading_plugin() noexcept;
 
 // Whether `table`, as a plugin handed it out, has this ABI's size and no null slot.
 Status check_backend_table(const tenon_backend_table* table);

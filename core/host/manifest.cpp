@@ -64,7 +64,8 @@ private:
     size_t nodes_ = 0;
 };
 
-// Bracket depth outside of quotes and comments, before yaml-cpp's recursive parser sees the text.
+// A bound on nesting that needs no parser: yaml-cpp's recurses, and runs out of stack on hostile text.
+// Counts marks inside of quotes too, so its limit is four times the real one.
 bool nested_too_deep(std::string_view text) {
     size_t depth = 0;
     for (char c : text) {
@@ -72,10 +73,11 @@ bool nested_too_deep(std::string_view text) {
         if ((c == ']' || c == '}') && depth > 0) --depth;
         if (depth > 4 * kManifestDepthMax) return true;
     }
-    // Block sequences nest on one line: "- - - -".
+    // Block collections nest on one line too: "- - - -".
     size_t dashes = 0;
     for (size_t i = 0; i + 1 < text.size(); ++i) {
-        if ((text[i] == '-' || text[i] == '?' || text[i] == ':') && text[i + 1] == ' ') ++dashes;
+        const bool mark = text[i] == '-' || text[i] == '?' || text[i] == ':';
+        if (mark && (text[i + 1] == ' ' || text[i + 1] == '\t')) ++dashes;
         if (text[i] == '\n') dashes = 0;
         if (dashes > 4 * kManifestDepthMax) return true;
     }

@@ -3,8 +3,7 @@
 
 #include <elf.h>
 
-#include <sys/wait.h>
-
+#include <csignal>
 #include <cstddef>
 
 #include "tests/core/host/plugin_folder.h"
@@ -191,19 +190,34 @@ TEST_F(WrongBinary, CallsItselfSomethingElse) {
                                            "says other_version 1.0.0.");
 }
 
-// A constructor that faults ends the process by its signal: code inside a process cannot be held back,
-// so the promise is a clear end and not a refusal.
-TEST_F(WrongBinary, CrashesInAConstructor) {
+// A constructor that faults or throws ends the process: code inside a process cannot be held back, so
+// the promise is a clear end and not a refusal.
+class CrashingConstructor : public WrongBinary, public testing::WithParamInterface<const char*> {};
+
+TEST_P(CrashingConstructor, EndsTheProcessAndIsNamed) {
     testing::FLAGS_gtest_death_test_style = "threadsafe";
-    install("crashes");
-    EXPECT_NE(scan().find("crashes"), nullptr);
+    const std::string id = GetParam();
+    install(id);
+    ASSERT_NE(scan().find(id), nullptr);
+    EXPECT_EQ(loading_plugin(), nullptr);
     EXPECT_EXIT(
         {
-            (void)scan().load("crashes").ok();
+            for (int signal : {SIGILL, SIGTRAP, SIGABRT, SIGSEGV}) {
+                std::signal(signal, [](int) {
+                    const char* culprit = loading_plugin();
+                    if (culprit == nullptr) culprit = "nobody";
+                    if (write(STDERR_FILENO, culprit, std::strlen(culprit)) < 0) _exit(1);
+                    _exit(70);
+                });
+            }
+            (void)scan().load(id).ok();
             _exit(0);
         },
-        [](int status) { return WIFSIGNALED(status); }, "");
+        testing::ExitedWithCode(70), id);
 }
+
+INSTANTIATE_TEST_SUITE_P(WrongBinary, CrashingConstructor,
+                         testing::Values("crashes", "constructor_throws"));
 
 // The other direction: the host of an older or newer ABI gets both sides' numbers from the plugin.
 TEST_F(WrongBinary, DirtyTailIsRefusedByThePlugin) {

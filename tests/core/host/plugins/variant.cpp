@@ -51,6 +51,11 @@ TENON_PLUGIN(TENON_TEST_ID, "9.9.9", activate, deactivate, iface)
 #else
 TENON_PLUGIN(TENON_TEST_ID, "1.0.0", activate, deactivate, iface)
 #endif
+#if defined(TENON_TEST_CONSTRUCTOR_THROWS)
+namespace {
+const int thrown = []() -> int { throw std::runtime_error("out of a constructor"); }();
+} // namespace
+#endif
 #if defined(TENON_TEST_CRASHES)
 namespace {
 const int crashed = [] {
