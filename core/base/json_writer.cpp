@@ -17,20 +17,20 @@ size_t utf8_length(std::string_view text) {
     if (lead >= 0xC2 && lead < 0xE0) return tail(1) ? 2 : 0;
     if (lead >= 0xE0 && lead < 0xF0) {
         if (!tail(1) || !tail(2)) return 0;
-        if (lead == 0xE0 && byte(1) < 0xA0) return 0; // overlong
-        if (lead == 0xED && byte(1) > 0x9F) return 0; // surrogate
+        if (lead == 0xE0 && byte(1) < 0xA0) return 0;  // overlong
+        if (lead == 0xED && byte(1) > 0x9F) return 0;  // surrogate
         return 3;
     }
     if (lead >= 0xF0 && lead < 0xF5) {
         if (!tail(1) || !tail(2) || !tail(3)) return 0;
-        if (lead == 0xF0 && byte(1) < 0x90) return 0; // overlong
-        if (lead == 0xF4 && byte(1) > 0x8F) return 0; // above U+10FFFF
+        if (lead == 0xF0 && byte(1) < 0x90) return 0;  // overlong
+        if (lead == 0xF4 && byte(1) > 0x8F) return 0;  // above U+10FFFF
         return 4;
     }
     return 0;
 }
 
-} // namespace
+}  // namespace
 
 void JsonWriter::comma() {
     if (!first_) text_ += ',';
@@ -109,4 +109,4 @@ void JsonWriter::quote(std::string_view text) {
     text_ += '"';
 }
 
-} // namespace tenon
+}  // namespace tenon

@@ -38,7 +38,8 @@ public:
     template <class Range>
     JsonWriter& array(std::string_view name, const Range& range) {
         key(name).begin_array();
-        for (const auto& item : range) value(item);
+        for (const auto& item : range)
+            value(item);
         return end_array();
     }
 
@@ -51,7 +52,7 @@ private:
     void quote(std::string_view text);
 
     std::string text_;
-    bool first_ = true; // no value stands before this one in its object or array
+    bool first_ = true;  // no value stands before this one in its object or array
 };
 
-} // namespace tenon
+}  // namespace tenon

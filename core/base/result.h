@@ -16,17 +16,17 @@ namespace tenon {
 // Same numbers as tenon_status of the plugin ABI (core/abi/abi.yaml); host/status.h asserts it.
 enum class Code : int32_t {
     kOk = 0,
-    kInvalid = 1,     // the caller or the file is wrong: fail this request or this load
-    kUnsupported = 2, // legal, but not by this implementation: try the next one
-    kOomDevice = 3,   // device memory is out: preempt and retry
-    kOomHost = 4,     // host memory is out
-    kBusy = 5,        // try again later
-    kTimeout = 6,     // a clock fired
-    kCancelled = 7,   // the caller asked for it
-    kDeviceLost = 8,  // recycle the worker, replay its requests
-    kData = 9,        // bytes are corrupt: truncated file, digest mismatch, NaN
-    kInternal = 10,   // a bug of the implementation
-    kConfig = 11,     // host only: the configuration is wrong (exit code 78)
+    kInvalid = 1,      // the caller or the file is wrong: fail this request or this load
+    kUnsupported = 2,  // legal, but not by this implementation: try the next one
+    kOomDevice = 3,    // device memory is out: preempt and retry
+    kOomHost = 4,      // host memory is out
+    kBusy = 5,         // try again later
+    kTimeout = 6,      // a clock fired
+    kCancelled = 7,    // the caller asked for it
+    kDeviceLost = 8,   // recycle the worker, replay its requests
+    kData = 9,         // bytes are corrupt: truncated file, digest mismatch, NaN
+    kInternal = 10,    // a bug of the implementation
+    kConfig = 11,      // host only: the configuration is wrong (exit code 78)
 };
 
 // An error as a value: code plus one sentence for the person who can act.
@@ -79,21 +79,21 @@ private:
     std::optional<Error> error_;
 };
 
-} // namespace tenon
+}  // namespace tenon
 
 #define TENON_CONCAT_(a, b) a##b
 #define TENON_CONCAT(a, b) TENON_CONCAT_(a, b)
 
 // Returns the error of a Status or Result expression to the caller, if it has one.
-#define TENON_CHECK(expr)                                                                          \
-    do {                                                                                           \
-        auto tenon_status_ = (expr);                                                               \
-        if (!tenon_status_.ok()) return std::move(tenon_status_).error();                          \
+#define TENON_CHECK(expr)                                                 \
+    do {                                                                  \
+        auto tenon_status_ = (expr);                                      \
+        if (!tenon_status_.ok()) return std::move(tenon_status_).error(); \
     } while (false)
 
 // TENON_TRY(Type name, expr): declares `name` from the value of a Result, or returns its error.
-#define TENON_TRY_(tmp, decl, expr)                                                                \
-    auto tmp = (expr);                                                                             \
-    if (!tmp.ok()) return std::move(tmp).error();                                                  \
+#define TENON_TRY_(tmp, decl, expr)               \
+    auto tmp = (expr);                            \
+    if (!tmp.ok()) return std::move(tmp).error(); \
     decl = std::move(tmp).value()
 #define TENON_TRY(decl, ...) TENON_TRY_(TENON_CONCAT(tenon_result_, __LINE__), decl, (__VA_ARGS__))

@@ -2,8 +2,8 @@
 
 #include "core/config/nearest.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -29,7 +29,7 @@ std::string with_default(const std::string& text, const std::string& value) {
     return value.empty() ? text : fmt::format("{} [{}]", text, value);
 }
 
-} // namespace
+}  // namespace
 
 Arguments::Arguments(std::string verb, std::string summary) : impl_(std::make_unique<Impl>(verb)) {
     impl_->summary = std::move(summary);
@@ -58,8 +58,10 @@ void Arguments::option(const std::string& names, std::string& value, const std::
 
 void Arguments::option(const std::string& names, std::vector<std::string>& values,
                        const std::string& text, const std::string& placeholder) {
-    impl_->app.add_option(names, values, text)->type_size(1)->expected(1)->multi_option_policy(
-        CLI::MultiOptionPolicy::TakeAll);
+    impl_->app.add_option(names, values, text)
+        ->type_size(1)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     impl_->rows.push_back({names + " " + placeholder, text, false});
 }
 
@@ -78,7 +80,9 @@ void Arguments::option(const std::string& names, float& value, const std::string
     impl_->rows.push_back({names + " X", with_default(text, fmt::format("{}", value)), false});
 }
 
-void Arguments::example(const std::string& line) { impl_->examples.push_back(line); }
+void Arguments::example(const std::string& line) {
+    impl_->examples.push_back(line);
+}
 
 std::string Arguments::help() const {
     std::string usage = "usage: tenon " + impl_->app.get_name();
@@ -87,14 +91,17 @@ std::string Arguments::help() const {
     }
     std::string text = fmt::format("{} [options]\n\n{}\n\n", usage, impl_->summary);
     size_t width = 0;
-    for (const auto& row : impl_->rows) width = std::max(width, row.left.size());
+    for (const auto& row : impl_->rows)
+        width = std::max(width, row.left.size());
     width = std::min<size_t>(width, 26);
     for (const auto& row : impl_->rows) {
-        text += row.left.size() > width ? fmt::format("  {}\n  {:{}}  {}\n", row.left, "", width, row.text)
-                                        : fmt::format("  {:{}}  {}\n", row.left, width, row.text);
+        text += row.left.size() > width
+                    ? fmt::format("  {}\n  {:{}}  {}\n", row.left, "", width, row.text)
+                    : fmt::format("  {:{}}  {}\n", row.left, width, row.text);
     }
     if (!impl_->examples.empty()) text += "\nexamples:\n";
-    for (const std::string& line : impl_->examples) text += "  " + line + "\n";
+    for (const std::string& line : impl_->examples)
+        text += "  " + line + "\n";
     return text;
 }
 
@@ -102,7 +109,8 @@ std::optional<int> Arguments::parse(int argc, char** argv) {
     const std::string verb = impl_->app.get_name();
     std::vector<std::string> names;
     for (const CLI::Option* option : impl_->app.get_options()) {
-        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+        for (const std::string& name : option->get_lnames())
+            names.push_back("--" + name);
     }
     // Said before parsing, so that a mistyped option is not taken for a positional's text.
     for (int i = 1; i < argc; ++i) {
@@ -133,4 +141,4 @@ bool Arguments::given(const std::string& name) const {
     return option != nullptr && option->count() > 0;
 }
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -24,8 +24,9 @@ void print_help() {
     for (const Verb* const* verb = kVerbs; *verb != nullptr; ++verb) {
         if ((*verb)->listed) fmt::print("  {:12}{}\n", (*verb)->name, (*verb)->summary);
     }
-    fmt::print("\n  tenon VERB --help     options of a verb\n  tenon --version       version and ABI\n\n"
-               "exit codes: 0 ok, 1 failure or mismatch, 2 usage, 78 configuration\n");
+    fmt::print(
+        "\n  tenon VERB --help     options of a verb\n  tenon --version       version and ABI\n\n"
+        "exit codes: 0 ok, 1 failure or mismatch, 2 usage, 78 configuration\n");
 }
 
 int run(int argc, char** argv) {
@@ -54,9 +55,9 @@ int run(int argc, char** argv) {
     return kExitUsage;
 }
 
-} // namespace
+}  // namespace
 
-} // namespace tenon::cli
+}  // namespace tenon::cli
 
 int main(int argc, char** argv) {
     try {

@@ -9,8 +9,10 @@
 namespace tenon::cli {
 
 Progress::Progress(std::string what)
-    : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) == 1),
-      start_(std::chrono::steady_clock::now()), last_(start_) {}
+    : what_(std::move(what)),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(std::chrono::steady_clock::now()),
+      last_(start_) {}
 
 Progress::~Progress() {
     if (drawn_) fmt::print(stderr, "\r\x1b[K");
@@ -32,4 +34,4 @@ void Progress::show(uint64_t done, uint64_t total) {
     std::fflush(stderr);
 }
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

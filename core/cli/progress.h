@@ -7,8 +7,8 @@
 
 namespace tenon::cli {
 
-// Draws on standard error, at most ten times a second, only where that is a terminal and only after a
-// quarter of a second. Wipes itself when destroyed.
+// Draws on standard error, at most ten times a second, only where that is a terminal and only after
+// a quarter of a second. Wipes itself when destroyed.
 class Progress {
 public:
     explicit Progress(std::string what);
@@ -25,4 +25,4 @@ private:
     std::chrono::steady_clock::time_point start_, last_;
 };
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

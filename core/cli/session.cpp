@@ -21,9 +21,10 @@ namespace tenon::cli {
 
 namespace {
 
-uint32_t* g_cancel = nullptr; // read by the signal handler
+uint32_t* g_cancel = nullptr;  // read by the signal handler
 
-// A file cut short under a mapping raises SIGBUS at the missing page: one sentence instead of a core.
+// A file cut short under a mapping raises SIGBUS at the missing page: one sentence instead of a
+// core.
 extern "C" void on_bus_error(int signal, siginfo_t* info, void*) {
     if (is_mapped_file(info->si_addr)) {
         constexpr char kText[] = "tenon: the model file was cut short while it was in use\n";
@@ -50,12 +51,13 @@ Status set_given(config::EngineConfig& config, const char* field, const char* fl
     return config::set_field(config, field, value, flag);
 }
 
-} // namespace
+}  // namespace
 
 void declare(Arguments& arguments, EngineArguments& engine) {
     arguments.positional("MODEL", engine.model, "path of a .gguf file");
     declare_config(arguments, engine);
-    arguments.option("-c,--ctx", engine.context, "tokens that prompt and answer may have [2048]", "N");
+    arguments.option("-c,--ctx", engine.context, "tokens that prompt and answer may have [2048]",
+                     "N");
     arguments.option("--compute", engine.compute, "fast or precise [fast]", "MODE");
 }
 
@@ -63,23 +65,29 @@ void declare_config(Arguments& arguments, EngineArguments& engine) {
     arguments.option("--backend", engine.backend, "backend plugin [auto]", "NAME");
     arguments.option("-t,--threads", engine.threads, "threads of a CPU backend [cores]", "N");
     arguments.option("--config", engine.config_file, "YAML file with options", "FILE");
-    arguments.option("--set", engine.settings, "any option, also BACKEND.OPTION=VALUE", "KEY=VALUE");
+    arguments.option("--set", engine.settings, "any option, also BACKEND.OPTION=VALUE",
+                     "KEY=VALUE");
     arguments.option("--plugin-dir", engine.plugin_dirs, "search here for plugins first", "DIR");
     arguments.option("--fallback", engine.fallback, "error, warn or allow [error]", "RULE");
 }
 
-Status resolve(EngineArguments& engine) {
-    config::EngineConfig& config = engine.config;
-    if (!engine.config_file.empty()) {
-        Result<std::string> text = read_text(engine.config_file);
+namespace {
+
+Status read_config(const std::string& file, config::EngineConfig& config) {
+    if (!file.empty()) {
+        Result<std::string> text = read_text(file);
         if (!text.ok()) return Error{Code::kConfig, text.error().message};
-        TENON_CHECK(config::read_yaml(*text, engine.config_file, config));
+        TENON_CHECK(config::read_yaml(*text, file, config));
     }
-    TENON_CHECK(config::read_environment(config));
+    return config::read_environment(config);
+}
+
+Status read_flags(const EngineArguments& engine, config::EngineConfig& config) {
     for (const std::string& setting : engine.settings) {
         const size_t equals = setting.find('=');
         if (equals == std::string::npos) {
-            return Error{Code::kConfig, fmt::format("--set: expected KEY=VALUE, got '{}'", setting)};
+            return Error{Code::kInvalid,
+                         fmt::format("--set: expected KEY=VALUE, got '{}'", setting)};
         }
         TENON_CHECK(config::set_field(config, std::string_view(setting).substr(0, equals),
                                       std::string_view(setting).substr(equals + 1), "--set"));
@@ -92,6 +100,19 @@ Status resolve(EngineArguments& engine) {
     config.plugin_dirs.insert(config.plugin_dirs.begin(), engine.plugin_dirs.begin(),
                               engine.plugin_dirs.end());
     return {};
+}
+
+}  // namespace
+
+std::optional<int> resolve(std::string_view verb, EngineArguments& engine) {
+    if (const Status status = read_config(engine.config_file, engine.config); !status.ok()) {
+        return report(verb, status.error());
+    }
+    if (const Status status = read_flags(engine, engine.config); !status.ok()) {
+        report(verb, status.error());
+        return kExitUsage;
+    }
+    return std::nullopt;
 }
 
 Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOptions options) {
@@ -114,12 +135,12 @@ Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOpti
               engine::ModelRunner::create(std::move(device.device), *model.model, model.source,
                                           std::move(options)));
     if (config.fallback == "warn") {
-        for (const std::string& line : runner->placement()) fmt::print(stderr, "tenon: {}\n", line);
+        for (const std::string& line : runner->placement())
+            fmt::print(stderr, "tenon: {}\n", line);
     }
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    return OpenEngine{std::move(model), std::move(runner),     device.backend,
-                      device.info,      at_start,              with_model - at_start,
-                      took.count()};
+    return OpenEngine{std::move(model), std::move(runner),     device.backend, device.info,
+                      at_start,         with_model - at_start, took.count()};
 }
 
 std::string memory_json(const OpenEngine& engine) {
@@ -157,7 +178,7 @@ void watch_interrupts(uint32_t* cancel) {
     bus.sa_sigaction = on_bus_error;
     bus.sa_flags = SA_SIGINFO;
     sigaction(SIGBUS, &bus, nullptr);
-    std::signal(SIGPIPE, SIG_IGN); // a closed pipe is an error of the write, not a death
+    std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not a death
 }
 
 int report(std::string_view verb, const Error& error) {
@@ -169,7 +190,8 @@ Result<std::string> read_text(const std::string& path) {
     if (path == "-") {
         std::string text;
         char piece[65536];
-        while (const size_t n = std::fread(piece, 1, sizeof piece, stdin)) text.append(piece, n);
+        while (const size_t n = std::fread(piece, 1, sizeof piece, stdin))
+            text.append(piece, n);
         return text;
     }
     std::ifstream file(path, std::ios::binary);
@@ -180,4 +202,4 @@ Result<std::string> read_text(const std::string& path) {
     return text.str();
 }
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -1,4 +1,5 @@
-// What verbs that run a model share: its options, opening it, Ctrl+C, and how errors reach the user.
+// What verbs that run a model share: its options, opening it, Ctrl+C, and how errors reach the
+// user.
 #pragma once
 
 #include "core/cli/arguments.h"
@@ -7,6 +8,7 @@
 #include "core/engine/model_runner.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,17 +28,18 @@ struct EngineArguments {
 void declare(Arguments& arguments, EngineArguments& engine);
 // The same options without a model: for verbs that only need the configuration.
 void declare_config(Arguments& arguments, EngineArguments& engine);
-// Fills engine.config. kConfig says what is wrong and where.
-Status resolve(EngineArguments& engine);
+// Fills engine.config. Nothing when all is well; else the exit code, its text already written:
+// usage for a flag, configuration for a file or the environment.
+std::optional<int> resolve(std::string_view verb, EngineArguments& engine);
 
 // A model on its device.
 struct OpenEngine {
     engine::LoadedModel model;
     std::unique_ptr<engine::ModelRunner> runner;
-    std::string backend;        // id of the plugin
-    tenon_device_info device{}; // as opened
-    uint64_t process_bytes = 0; // resident before anything was loaded
-    uint64_t model_bytes = 0;   // resident growth of metadata, tokenizer and template
+    std::string backend;         // id of the plugin
+    tenon_device_info device{};  // as opened
+    uint64_t process_bytes = 0;  // resident before anything was loaded
+    uint64_t model_bytes = 0;    // resident growth of metadata, tokenizer and template
     double load_ms = 0;
 };
 
@@ -50,8 +53,8 @@ std::string memory_json(const OpenEngine& engine);
 // Resident bytes of this process.
 uint64_t resident_bytes();
 
-// Sets the word that Ctrl+C raises. From then on the first SIGINT or SIGTERM asks work to end; a second one
-// ends the process. Null restores the default.
+// Sets the word that Ctrl+C raises. From then on the first SIGINT or SIGTERM asks work to end; a
+// second one ends the process. Null restores the default.
 void watch_interrupts(uint32_t* cancel);
 
 // Prints "tenon VERB: message" to standard error; returns the exit code that the error implies.
@@ -60,4 +63,4 @@ int report(std::string_view verb, const Error& error);
 // Reads a whole file, or standard input for "-".
 Result<std::string> read_text(const std::string& path);
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

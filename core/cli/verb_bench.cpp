@@ -19,7 +19,7 @@ struct Row {
     std::string test;
     uint32_t batch = 1;
     uint32_t tokens = 0;
-    std::vector<double> rates; // tokens per second over the whole batch, one per repetition
+    std::vector<double> rates;  // tokens per second over the whole batch, one per repetition
 
     double median() const {
         std::vector<double> sorted = rates;
@@ -29,9 +29,10 @@ struct Row {
     }
 };
 
-// Runs `prompt` tokens of prefill, or `steps` single-token steps, on `batch` empty sequences; seconds.
-Result<double> time_once(engine::ModelRunner& runner, uint32_t vocab, uint32_t batch, uint32_t prompt,
-                         uint32_t steps) {
+// Runs `prompt` tokens of prefill, or `steps` single-token steps, on `batch` empty sequences;
+// seconds.
+Result<double> time_once(engine::ModelRunner& runner, uint32_t vocab, uint32_t batch,
+                         uint32_t prompt, uint32_t steps) {
     std::mt19937 random(prompt * 31 + steps);
     std::uniform_int_distribution<int32_t> token(0, static_cast<int32_t>(vocab) - 1);
     std::deque<engine::Sequence> sequences;
@@ -40,7 +41,8 @@ Result<double> time_once(engine::ModelRunner& runner, uint32_t vocab, uint32_t b
         sequences.push_back(std::move(sequence));
     }
     std::vector<int32_t> ids(prompt);
-    for (int32_t& id : ids) id = token(random);
+    for (int32_t& id : ids)
+        id = token(random);
     const auto start = std::chrono::steady_clock::now();
     for (engine::Sequence& sequence : sequences) {
         if (prompt > 0) TENON_CHECK(runner.prefill(sequence, ids));
@@ -61,8 +63,9 @@ int run(int argc, char** argv) {
     EngineArguments engine;
     uint32_t prompt = 512, steps = 128, batch = 1, repetitions = 5;
     bool json = false;
-    Arguments arguments("bench", "Measures prefill (pp) and decode (tg): random tokens, empty context, one "
-                                 "warm-up, the median of the repetitions.");
+    Arguments arguments("bench",
+                        "Measures prefill (pp) and decode (tg): random tokens, empty context, one "
+                        "warm-up, the median of the repetitions.");
     declare(arguments, engine);
     arguments.option("-p,--prompt", prompt, "tokens of prefill; 0: none");
     arguments.option("-n,--decode", steps, "single-token steps; 0: none");
@@ -72,19 +75,23 @@ int run(int argc, char** argv) {
     if (const auto code = arguments.parse(argc, argv)) return *code;
     if (batch < 1 || batch > 4096 || repetitions < 1 || (prompt == 0 && steps == 0) ||
         std::max(prompt, steps) > (1u << 20)) {
-        fmt::print(stderr, "tenon bench: expected a batch of 1 to 4096, at least 1 repetition, and at least one "
-                           "test of at most {} tokens\n", 1u << 20);
+        fmt::print(
+            stderr,
+            "tenon bench: expected a batch of 1 to 4096, at least 1 repetition, and at least one "
+            "test of at most {} tokens\n",
+            1u << 20);
         return kExitUsage;
     }
     if (engine.context.empty()) engine.context = std::to_string(std::max(prompt, steps));
-    if (const Status status = resolve(engine); !status.ok()) return report("bench", status.error());
+    if (const auto code = resolve("bench", engine)) return *code;
 
     uint32_t cancel = 0;
     watch_interrupts(&cancel);
     engine::RunnerOptions options;
     options.cancel = &cancel;
     options.sequences_max = batch;
-    options.step_tokens_max = std::max(batch, std::min(std::max(prompt, 1u), engine.config.chunked_prefill_size));
+    options.step_tokens_max =
+        std::max(batch, std::min(std::max(prompt, 1u), engine.config.chunked_prefill_size));
     options.logit_rows_max = batch;
     Result<OpenEngine> open = open_engine(engine, options);
     if (!open.ok()) return report("bench", open.error());
@@ -95,9 +102,9 @@ int run(int argc, char** argv) {
     if (steps > 0) rows.push_back({fmt::format("tg{}", steps), batch, steps * batch, {}});
     for (Row& row : rows) {
         const bool is_prefill = row.test[0] == 'p';
-        for (uint32_t r = 0; r <= repetitions; ++r) { // the first one warms up
-            const Result<double> seconds = time_once(*open->runner, vocab, batch, is_prefill ? prompt : 0,
-                                                     is_prefill ? 0 : steps);
+        for (uint32_t r = 0; r <= repetitions; ++r) {  // the first one warms up
+            const Result<double> seconds = time_once(
+                *open->runner, vocab, batch, is_prefill ? prompt : 0, is_prefill ? 0 : steps);
             if (!seconds.ok()) return report("bench", seconds.error());
             if (r > 0) row.rates.push_back(row.tokens / *seconds);
         }
@@ -122,15 +129,15 @@ int run(int argc, char** argv) {
                engine.config.compute);
     for (const Row& row : rows) {
         const auto [low, high] = std::minmax_element(row.rates.begin(), row.rates.end());
-        fmt::print("  {:8} batch {:<3} {:10.2f} tokens/s   ({:.2f} to {:.2f})\n", row.test, row.batch,
-                   row.median(), *low, *high);
+        fmt::print("  {:8} batch {:<3} {:10.2f} tokens/s   ({:.2f} to {:.2f})\n", row.test,
+                   row.batch, row.median(), *low, *high);
     }
     return kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_bench;
 const Verb kVerb_bench = {"bench", "tokens per second of prefill and decode", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -48,36 +48,44 @@ std::vector<Finding> look(const host::Registry& registry, bool* any_device) {
 int run(int argc, char** argv) {
     EngineArguments engine;
     bool json = false;
-    Arguments arguments("doctor", "Loads every usable plugin, lists its devices and says what is wrong.");
+    Arguments arguments("doctor",
+                        "Loads every usable plugin, lists its devices and says what is wrong.");
     declare_config(arguments, engine);
     arguments.flag("--json", json, "one object: ok, findings");
     if (const auto code = arguments.parse(argc, argv)) return *code;
-    if (const Status status = resolve(engine); !status.ok()) return report("doctor", status.error());
+    if (const auto code = resolve("doctor", engine)) return *code;
     const Result<host::Registry> registry = engine::scan_plugins(engine.config);
     if (!registry.ok()) return report("doctor", registry.error());
     bool any_device = false;
     std::vector<Finding> findings = look(*registry, &any_device);
     if (!any_device) {
-        findings.push_back({"devices", false, "no plugin has a device that computes; see 'tenon plugins list --why'"});
+        findings.push_back(
+            {"devices", false,
+             "no plugin has a device that computes; see 'tenon plugins list --why'"});
     }
     if (json) {
         JsonWriter out;
         out.begin_object().field("ok", any_device).key("findings").begin_array();
         for (const Finding& f : findings) {
-            out.begin_object().field("what", f.what).field("ok", f.good).field("text", f.text).end_object();
+            out.begin_object()
+                .field("what", f.what)
+                .field("ok", f.good)
+                .field("text", f.text)
+                .end_object();
         }
         out.end_array().end_object();
         fmt::print("{}\n", out.text());
     } else {
         fmt::print("plugin ABI v{} revision {}\n", TENON_ABI_VERSION, TENON_ABI_REVISION);
-        for (const Finding& f : findings) fmt::print("  {:4} {}: {}\n", f.good ? "ok" : "BAD", f.what, f.text);
+        for (const Finding& f : findings)
+            fmt::print("  {:4} {}: {}\n", f.good ? "ok" : "BAD", f.what, f.text);
     }
     return any_device ? kExitOk : kExitFailure;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_doctor;
 const Verb kVerb_doctor = {"doctor", "does this installation work here", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -1,5 +1,5 @@
-// tenon logits MODEL --ids FILE: what the model makes of given ids, position by position. For tests and
-// comparisons against other engines.
+// tenon logits MODEL --ids FILE: what the model makes of given ids, position by position. For tests
+// and comparisons against other engines.
 #include "core/base/json_writer.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
@@ -21,13 +21,14 @@ Result<std::vector<int32_t>> read_ids(const std::string& path) {
     try {
         return YAML::Load(text)["ids"].as<std::vector<int32_t>>();
     } catch (const std::exception&) {
-        return Error{Code::kInvalid, fmt::format("{}: expected an object {{\"ids\": [numbers]}}", path)};
+        return Error{Code::kInvalid,
+                     fmt::format("{}: expected an object {{\"ids\": [numbers]}}", path)};
     }
 }
 
 struct TopTwo {
     int32_t first = 0, second = 0;
-    double margin = 0; // difference of their log probabilities
+    double margin = 0;  // difference of their log probabilities
 };
 
 TopTwo top_two(std::span<const float> logits) {
@@ -58,19 +59,21 @@ int run(int argc, char** argv) {
     declare(arguments, engine);
     arguments.option("--ids", ids_file, "JSON file {\"ids\": [...]} (required)", "FILE");
     arguments.option("--chunk", chunk, "tokens of a step");
-    arguments.option("--shuffle-blocks", shuffle, "hand out KV blocks in random order by this seed");
+    arguments.option("--shuffle-blocks", shuffle,
+                     "hand out KV blocks in random order by this seed");
     arguments.option("--top", top, "1: choices only; 2: choices and margins");
     arguments.option("--full", full, "write all logits here, f32[ids, vocabulary]", "FILE");
     arguments.flag("--json", json, "one object: argmax, second, margin");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     if (ids_file.empty() || chunk < 1 || chunk > 4096 || top < 1 || top > 2) {
-        fmt::print(stderr, "tenon logits: expected --ids FILE, --chunk of 1 to 4096, --top of 1 or 2\n");
+        fmt::print(stderr,
+                   "tenon logits: expected --ids FILE, --chunk of 1 to 4096, --top of 1 or 2\n");
         return kExitUsage;
     }
     const Result<std::vector<int32_t>> ids = read_ids(ids_file);
     if (!ids.ok()) return report("logits", ids.error());
     if (engine.context.empty()) engine.context = std::to_string(std::max<size_t>(1, ids->size()));
-    if (const Status status = resolve(engine); !status.ok()) return report("logits", status.error());
+    if (const auto code = resolve("logits", engine)) return *code;
 
     engine::RunnerOptions options;
     options.end = model::StepShape::End::kLogits;
@@ -85,13 +88,15 @@ int run(int argc, char** argv) {
     std::vector<TopTwo> choices;
     for (size_t at = 0; at < ids->size(); at += chunk) {
         const size_t n = std::min<size_t>(chunk, ids->size() - at);
-        const engine::StepItem item{&*sequence, {ids->data() + at, n}, static_cast<uint32_t>(n), {}};
+        const engine::StepItem item{
+            &*sequence, {ids->data() + at, n}, static_cast<uint32_t>(n), {}};
         if (const Status status = open->runner->step({&item, 1}); !status.ok()) {
             return report("logits", status.error());
         }
         const std::span<const float> logits = open->runner->logits();
         const size_t vocab = logits.size() / n;
-        for (size_t r = 0; r < n; ++r) choices.push_back(top_two(logits.subspan(r * vocab, vocab)));
+        for (size_t r = 0; r < n; ++r)
+            choices.push_back(top_two(logits.subspan(r * vocab, vocab)));
         if (!full.empty()) {
             out.write(reinterpret_cast<const char*>(logits.data()),
                       static_cast<std::streamsize>(logits.size_bytes()));
@@ -99,17 +104,21 @@ int run(int argc, char** argv) {
     }
     if (!full.empty()) {
         out.close();
-        if (!out) return report("logits", {Code::kInvalid, fmt::format("{}: cannot be written", full)});
+        if (!out)
+            return report("logits", {Code::kInvalid, fmt::format("{}: cannot be written", full)});
     }
     JsonWriter text;
     text.begin_object().key("argmax").begin_array();
-    for (const TopTwo& c : choices) text.value(c.first);
+    for (const TopTwo& c : choices)
+        text.value(c.first);
     text.end_array();
     if (top == 2) {
         text.key("second").begin_array();
-        for (const TopTwo& c : choices) text.value(c.second);
+        for (const TopTwo& c : choices)
+            text.value(c.second);
         text.end_array().key("margin").begin_array();
-        for (const TopTwo& c : choices) text.value(c.margin);
+        for (const TopTwo& c : choices)
+            text.value(c.margin);
         text.end_array();
     }
     text.field("detail", open->device.detail).end_object();
@@ -123,9 +132,9 @@ int run(int argc, char** argv) {
     return kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_logits;
 const Verb kVerb_logits = {"logits", "choices and margins for given ids", false, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -11,14 +11,15 @@ namespace tenon::cli {
 
 namespace {
 
-constexpr uint32_t kStepTokens = 128; // bounds the logits that a step holds: 128 rows
+constexpr uint32_t kStepTokens = 128;  // bounds the logits that a step holds: 128 rows
 
 int run(int argc, char** argv) {
     EngineArguments engine;
     std::string file;
     bool json = false;
-    Arguments arguments("perplexity", "Scores a text in chunks of the context (-c, 512 tokens unless "
-                                      "given): each chunk's second half.");
+    Arguments arguments("perplexity",
+                        "Scores a text in chunks of the context (-c, 512 tokens unless "
+                        "given): each chunk's second half.");
     declare(arguments, engine);
     arguments.option("--file", file, "the text (required)", "FILE");
     arguments.flag("--json", json, "one object: perplexity, tokens");
@@ -29,7 +30,7 @@ int run(int argc, char** argv) {
         return kExitUsage;
     }
     if (engine.context.empty()) engine.context = "512";
-    if (const Status status = resolve(engine); !status.ok()) return report("perplexity", status.error());
+    if (const auto code = resolve("perplexity", engine)) return *code;
     const Result<std::string> text = read_text(file);
     if (!text.ok()) return report("perplexity", text.error());
 
@@ -38,7 +39,8 @@ int run(int argc, char** argv) {
     engine::RunnerOptions options;
     options.cancel = &cancel;
     options.end = model::StepShape::End::kLogits;
-    options.step_tokens_max = options.logit_rows_max = std::min(kStepTokens, engine.config.context_length);
+    options.step_tokens_max = options.logit_rows_max =
+        std::min(kStepTokens, engine.config.context_length);
     Result<OpenEngine> open = open_engine(engine, options);
     if (!open.ok()) return report("perplexity", open.error());
     const tokenizer::Tokenizer& tokenizer = open->model.tokenizer;
@@ -48,10 +50,10 @@ int run(int argc, char** argv) {
     Result<engine::Perplexity> score = Error{};
     {
         Progress progress("scoring");
-        score = engine::score_perplexity(
-            *open->runner, *ids, engine.config.context_length,
-            tokenizer.adds_bos() ? tokenizer.bos() : std::nullopt,
-            [&](const engine::Perplexity&, uint32_t done, uint32_t total) { progress.show(done, total); });
+        score = engine::score_perplexity(*open->runner, *ids, engine.config.context_length,
+                                         tokenizer.adds_bos() ? tokenizer.bos() : std::nullopt,
+                                         [&](const engine::Perplexity&, uint32_t done,
+                                             uint32_t total) { progress.show(done, total); });
     }
     if (!score.ok()) return report("perplexity", score.error());
     if (json) {
@@ -67,9 +69,9 @@ int run(int argc, char** argv) {
     return kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_perplexity;
 const Verb kVerb_perplexity = {"perplexity", "how well a model predicts a text", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -1,4 +1,5 @@
-// tenon plugins list: what was found, and with --why where it was looked for and why it was refused.
+// tenon plugins list: what was found, and with --why where it was looked for and why it was
+// refused.
 #include "core/base/json_writer.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
@@ -15,7 +16,8 @@ void print_json(const host::Registry& registry) {
     json.begin_object().key("places").begin_array();
     for (const host::PlaceReport& place : registry.places()) {
         json.begin_object().field("path", place.place.path);
-        json.field("origin", host::origin_name(place.place.origin)).field("searched", place.searched);
+        json.field("origin", host::origin_name(place.place.origin))
+            .field("searched", place.searched);
         json.field("note", place.note).end_object();
     }
     json.end_array().key("plugins").begin_array();
@@ -32,17 +34,21 @@ void print_text(const host::Registry& registry, bool why) {
     if (why) {
         fmt::print("looked in, first to last:\n");
         for (const host::PlaceReport& place : registry.places()) {
-            fmt::print("  {} ({}): {}\n", place.place.path, host::origin_name(place.place.origin), place.note);
+            fmt::print("  {} ({}): {}\n", place.place.path, host::origin_name(place.place.origin),
+                       place.note);
         }
         fmt::print("\nplugins:\n");
     }
     for (const host::Candidate& plugin : registry.candidates()) {
         fmt::print("{}{:10} {:10} {:10} {}\n", why ? "  " : "", plugin.id, plugin.version,
-                   fmt::format("{}", fmt::join(plugin.kinds, ",")), plugin.usable ? "usable" : "refused");
+                   fmt::format("{}", fmt::join(plugin.kinds, ",")),
+                   plugin.usable ? "usable" : "refused");
         if (why) fmt::print("      {}\n      {}\n", plugin.path, plugin.reason);
     }
     if (registry.candidates().empty()) fmt::print("no plugin was found\n");
-    if (!why) fmt::print("\n'tenon plugins list --why' says where each was found and why one is refused.\n");
+    if (!why)
+        fmt::print(
+            "\n'tenon plugins list --why' says where each was found and why one is refused.\n");
 }
 
 int run(int argc, char** argv) {
@@ -59,7 +65,7 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "tenon plugins: expected 'list', got '{}'\n", what);
         return kExitUsage;
     }
-    if (const Status status = resolve(engine); !status.ok()) return report("plugins", status.error());
+    if (const auto code = resolve("plugins", engine)) return *code;
     const Result<host::Registry> registry = engine::scan_plugins(engine.config);
     if (!registry.ok()) return report("plugins", registry.error());
     if (json) {
@@ -70,9 +76,9 @@ int run(int argc, char** argv) {
     return kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_plugins;
 const Verb kVerb_plugins = {"plugins", "plugins found, and why one is refused", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

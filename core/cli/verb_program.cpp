@@ -53,9 +53,9 @@ int run(int argc, char** argv) {
     return kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_program;
 const Verb kVerb_program = {"program", "the step-program of a model", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -43,17 +43,20 @@ Result<std::vector<int32_t>> encode_prompt(const engine::LoadedModel& model,
               model.chat_template->render(messages, options));
     std::vector<tokenizer::Segment> segments;
     for (const auto& segment : rendered.segments) {
-        segments.push_back({std::string_view(rendered.text).substr(segment.begin, segment.end - segment.begin),
-                            !segment.is_user});
+        segments.push_back(
+            {std::string_view(rendered.text).substr(segment.begin, segment.end - segment.begin),
+             !segment.is_user});
     }
     // A template that writes the BOS itself gets no second one.
-    const bool writes_bos = !options.bos_token.empty() && rendered.text.rfind(options.bos_token, 0) == 0;
+    const bool writes_bos =
+        !options.bos_token.empty() && rendered.text.rfind(options.bos_token, 0) == 0;
     return tokenizer.encode_segments(segments, {.add_special = !writes_bos});
 }
 
 std::string to_json(const OpenEngine& engine, const std::vector<int32_t>& prompt,
                     const engine::Generated& answer) {
-    const double decoded = answer.tokens.size() > 1 ? static_cast<double>(answer.tokens.size() - 1) : 0;
+    const double decoded =
+        answer.tokens.size() > 1 ? static_cast<double>(answer.tokens.size() - 1) : 0;
     JsonWriter json;
     json.begin_object().array("prompt_ids", prompt).array("tokens", answer.tokens);
     json.field("text", answer.text).field("finish_reason", engine::name_of(answer.finish));
@@ -61,7 +64,8 @@ std::string to_json(const OpenEngine& engine, const std::vector<int32_t>& prompt
     json.field("load_ms", engine.load_ms).field("prompt_ms", answer.prompt_ms);
     json.field("decode_ms", answer.decode_ms);
     json.field("prompt_tokens_per_second",
-               answer.prompt_ms > 0 ? 1000.0 * static_cast<double>(prompt.size()) / answer.prompt_ms : 0.0);
+               answer.prompt_ms > 0 ? 1000.0 * static_cast<double>(prompt.size()) / answer.prompt_ms
+                                    : 0.0);
     json.field("decode_tokens_per_second",
                answer.decode_ms > 0 ? 1000.0 * decoded / answer.decode_ms : 0.0);
     json.end_object();
@@ -77,12 +81,14 @@ int run(int argc, char** argv) {
     arguments.positional("PROMPT", run.prompt, "text; without it, standard input", false);
     arguments.option("-s,--system", run.system, "system message");
     arguments.flag("--raw", run.raw, "no chat template: the prompt as it is");
-    arguments.option("-n,--max-tokens", run.max_tokens, "longest answer; 0: until the context is full");
+    arguments.option("-n,--max-tokens", run.max_tokens,
+                     "longest answer; 0: until the context is full");
     arguments.option("--temp", run.sampling.temperature, "temperature; 0 is greedy");
     uint32_t top_k = static_cast<uint32_t>(run.sampling.top_k);
     arguments.option("--top-k", top_k, "keep the K likeliest tokens; 0: all");
     arguments.option("--top-p", run.sampling.top_p, "keep this share of the probability");
-    arguments.option("--min-p", run.sampling.min_p, "keep tokens above this share of the likeliest");
+    arguments.option("--min-p", run.sampling.min_p,
+                     "keep tokens above this share of the likeliest");
     arguments.option("--seed", run.seed, "of the sampler; 0: a new one each time");
     arguments.option("--stop", run.stop, "end the answer before this text; may be repeated");
     arguments.flag("--json", run.json, "one JSON object instead of text");
@@ -92,8 +98,9 @@ int run(int argc, char** argv) {
     run.sampling.top_k = static_cast<int32_t>(std::min<uint32_t>(top_k, INT32_MAX));
     if (!arguments.given("PROMPT") && run.prompt.empty()) {
         if (isatty(STDIN_FILENO) == 1) {
-            fmt::print(stderr, "tenon run: a prompt is missing: give it as the second argument or on "
-                               "standard input\nTry 'tenon run --help'.\n");
+            fmt::print(stderr,
+                       "tenon run: a prompt is missing: give it as the second argument or on "
+                       "standard input\nTry 'tenon run --help'.\n");
             return kExitUsage;
         }
         Result<std::string> text = read_text("-");
@@ -104,15 +111,15 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "tenon run: {}\n", status.error().message);
         return kExitUsage;
     }
-    if (const Status status = resolve(run.engine); !status.ok()) return report("run", status.error());
+    if (const auto code = resolve("run", run.engine)) return *code;
     run.sampling.seed = run.seed != 0 ? run.seed : std::random_device{}();
 
     uint32_t cancel = 0;
     watch_interrupts(&cancel);
     engine::RunnerOptions options;
     options.cancel = &cancel;
-    options.step_tokens_max = std::min(run.engine.config.chunked_prefill_size,
-                                       run.engine.config.context_length);
+    options.step_tokens_max =
+        std::min(run.engine.config.chunked_prefill_size, run.engine.config.context_length);
     Result<OpenEngine> engine = open_engine(run.engine, options);
     if (!engine.ok()) return report("run", engine.error());
     const Result<std::vector<int32_t>> prompt = encode_prompt(engine->model, run);
@@ -120,8 +127,8 @@ int run(int argc, char** argv) {
 
     engine::GenerateRequest request{*prompt, run.max_tokens, run.sampling, run.stop};
     bool broken_pipe = false;
-    const Result<engine::Generated> answer =
-        engine::generate(*engine->runner, engine->model.tokenizer, request, [&](std::string_view text) {
+    const Result<engine::Generated> answer = engine::generate(
+        *engine->runner, engine->model.tokenizer, request, [&](std::string_view text) {
             if (run.json || broken_pipe) return;
             std::fwrite(text.data(), 1, text.size(), stdout);
             if (std::fflush(stdout) != 0) {
@@ -142,9 +149,9 @@ int run(int argc, char** argv) {
     return answer->finish == engine::FinishReason::kCancelled ? kExitFailure : kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_run;
 const Verb kVerb_run = {"run", "answer one prompt", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

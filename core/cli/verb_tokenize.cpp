@@ -39,15 +39,16 @@ int run(int argc, char** argv) {
     }
     JsonWriter out;
     out.begin_object().array("ids", *ids).key("pieces").begin_array();
-    for (const int32_t id : *ids) out.value(loaded->tokenizer.token_bytes(id));
+    for (const int32_t id : *ids)
+        out.value(loaded->tokenizer.token_bytes(id));
     out.end_array().end_object();
     fmt::print("{}\n", out.text());
     return kExitOk;
 }
 
-} // namespace
+}  // namespace
 
 extern const Verb kVerb_tokenize;
 const Verb kVerb_tokenize = {"tokenize", "token ids of a text", true, run};
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -29,4 +29,4 @@ bool wants_color() {
            std::strcmp(term, "dumb") != 0;
 }
 
-} // namespace tenon::config
+}  // namespace tenon::config

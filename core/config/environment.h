@@ -17,4 +17,4 @@ Status read_environment(EngineConfig& config,
 // Whether colours are wanted on a terminal: NO_COLOR is unset and TERM is not "dumb".
 bool wants_color();
 
-} // namespace tenon::config
+}  // namespace tenon::config

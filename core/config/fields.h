@@ -1,5 +1,5 @@
-// The options of Tenon, each written once. YAML, flags, environment, --help and `config explain` walk
-// the same visit_fields; nothing else knows a field's name, range or text.
+// The options of Tenon, each written once. YAML, flags, environment, --help and `config explain`
+// walk the same visit_fields; nothing else knows a field's name, range or text.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace tenon::config {
 // What a field may hold beside its type. Zero-initialised members set no limit.
 struct Constraint {
     int64_t min = 0;
-    int64_t max = 0;                      // 0: no upper limit
-    std::vector<const char*> choices = {}; // texts that are legal; empty: any
+    int64_t max = 0;                        // 0: no upper limit
+    std::vector<const char*> choices = {};  // texts that are legal; empty: any
     const char* unit = "";
 };
 
@@ -33,7 +33,7 @@ struct EngineConfig {
     std::vector<std::string> plugin_dirs;
     std::string plugin_trust = "owner";
     std::vector<std::string> plugin_allow;
-    std::map<std::string, PluginOptions> plugins; // backend name -> its options
+    std::map<std::string, PluginOptions> plugins;  // backend name -> its options
 };
 
 // visit(name, field, constraint, text)
@@ -43,7 +43,8 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
           "backend plugin to run on: auto takes the first that has a device");
     visit("threads", c.threads, Constraint{.max = 1024},
           "threads of a CPU backend; 0 takes the cores this process may use");
-    visit("context_length", c.context_length, Constraint{.min = 1, .max = 1 << 24, .unit = "tokens"},
+    visit("context_length", c.context_length,
+          Constraint{.min = 1, .max = 1 << 24, .unit = "tokens"},
           "positions a sequence may hold; its KV pool is allocated at start");
     visit("chunked_prefill_size", c.chunked_prefill_size,
           Constraint{.min = 1, .max = 65536, .unit = "tokens"}, "largest step of a prompt");
@@ -63,4 +64,4 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
     visit("plugins", c.plugins, Constraint{}, "options of each backend, by its name");
 }
 
-} // namespace tenon::config
+}  // namespace tenon::config

@@ -6,8 +6,10 @@ namespace tenon::config {
 
 size_t edit_distance(std::string_view a, std::string_view b) {
     std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
-    for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-    for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+    for (size_t i = 0; i <= a.size(); ++i)
+        d[i][0] = i;
+    for (size_t j = 0; j <= b.size(); ++j)
+        d[0][j] = j;
     for (size_t i = 1; i <= a.size(); ++i) {
         for (size_t j = 1; j <= b.size(); ++j) {
             const size_t change = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
@@ -34,4 +36,4 @@ std::string nearest(std::string_view seen, const std::vector<std::string>& known
     return found;
 }
 
-} // namespace tenon::config
+}  // namespace tenon::config

@@ -26,9 +26,9 @@ std::vector<std::string> field_names() {
 
 std::string unknown_key(std::string_view key, const std::vector<std::string>& known) {
     const std::string close = nearest(key, known);
-    return close.empty() ? fmt::format("'{}' is not an option; known are: {}", key,
-                                       fmt::join(known, ", "))
-                         : fmt::format("'{}' is not an option; did you mean '{}'?", key, close);
+    return close.empty()
+               ? fmt::format("'{}' is not an option; known are: {}", key, fmt::join(known, ", "))
+               : fmt::format("'{}' is not an option; did you mean '{}'?", key, close);
 }
 
 // Sets a field of one type from text. The message says what was wanted.
@@ -44,12 +44,12 @@ Status assign(uint32_t& field, std::string_view text, const Constraint& limit) {
     const int64_t max = limit.max != 0 ? limit.max : int64_t{UINT32_MAX};
     int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool padded = text.size() > 1 && text.front() == '0'; // YAML readers disagree on 010
+    const bool padded = text.size() > 1 && text.front() == '0';  // YAML readers disagree on 010
     if (error != std::errc{} || end != text.data() + text.size() || padded || number < limit.min ||
         number > max) {
-        return Error{Code::kConfig, fmt::format("expected a whole number from {} to {}{}{}, got '{}'",
-                                                limit.min, max, *limit.unit ? " " : "", limit.unit,
-                                                text)};
+        return Error{Code::kConfig,
+                     fmt::format("expected a whole number from {} to {}{}{}, got '{}'", limit.min,
+                                 max, *limit.unit ? " " : "", limit.unit, text)};
     }
     field = static_cast<uint32_t>(number);
     return {};
@@ -124,7 +124,8 @@ class Reader {
 public:
     Reader(std::string_view text, std::string file) : file_(std::move(file)) {
         std::istringstream stream{std::string(text)};
-        for (std::string line; std::getline(stream, line);) lines_.push_back(line);
+        for (std::string line; std::getline(stream, line);)
+            lines_.push_back(line);
     }
 
     void mistake(const YAML::Mark& mark, const std::string& sentence) {
@@ -154,12 +155,12 @@ public:
                 continue;
             }
             bool known = false;
-            visit_fields(config, [&](const char* name, auto& field, const Constraint& limit,
-                                     const char*) {
-                if (key != name) return;
-                known = true;
-                take(field, item.second, limit, key);
-            });
+            visit_fields(config,
+                         [&](const char* name, auto& field, const Constraint& limit, const char*) {
+                             if (key != name) return;
+                             known = true;
+                             take(field, item.second, limit, key);
+                         });
             if (!known) mistake(item.first.Mark(), unknown_key(key, field_names()));
         }
     }
@@ -172,14 +173,16 @@ public:
 private:
     template <class T>
     void take(T& field, const YAML::Node& node, const Constraint& limit, const std::string& key) {
-        if (!node.IsScalar()) return mistake(node.Mark(), fmt::format("{}: expected one value", key));
+        if (!node.IsScalar())
+            return mistake(node.Mark(), fmt::format("{}: expected one value", key));
         const Status status = assign(field, node.Scalar(), limit);
         if (!status.ok()) mistake(node.Mark(), fmt::format("{}: {}", key, status.error().message));
     }
 
     void take(std::vector<std::string>& field, const YAML::Node& node, const Constraint&,
               const std::string& key) {
-        if (!node.IsSequence()) return mistake(node.Mark(), fmt::format("{}: expected a list", key));
+        if (!node.IsSequence())
+            return mistake(node.Mark(), fmt::format("{}: expected a list", key));
         field.clear();
         for (const auto& item : node) {
             if (item.IsScalar()) {
@@ -206,10 +209,11 @@ private:
             std::set<std::string> seen;
             for (const auto& option : backend.second) {
                 if (!option.first.IsScalar() || !option.second.IsScalar()) {
-                    mistake(option.first.Mark(), fmt::format("{}: expected an option and one value", key));
+                    mistake(option.first.Mark(),
+                            fmt::format("{}: expected an option and one value", key));
                 } else if (!seen.insert(option.first.Scalar()).second) {
-                    mistake(option.first.Mark(), fmt::format("'{}' stands here a second time",
-                                                             option.first.Scalar()));
+                    mistake(option.first.Mark(),
+                            fmt::format("'{}' stands here a second time", option.first.Scalar()));
                 } else {
                     options[option.first.Scalar()] = option.second.Scalar();
                 }
@@ -222,13 +226,13 @@ private:
     std::vector<std::string> mistakes_;
 };
 
-} // namespace
+}  // namespace
 
 Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config) {
     const YamlLimits limits;
     if (text.size() > limits.bytes) {
-        return Error{Code::kConfig, fmt::format("{}: {} bytes; a configuration has at most {}", file,
-                                                text.size(), limits.bytes)};
+        return Error{Code::kConfig, fmt::format("{}: {} bytes; a configuration has at most {}",
+                                                file, text.size(), limits.bytes)};
     }
     Reader reader(text, file);
     EngineConfig read = config;
@@ -267,4 +271,4 @@ Status set_field(EngineConfig& config, std::string_view key, std::string_view va
     return status;
 }
 
-} // namespace tenon::config
+}  // namespace tenon::config

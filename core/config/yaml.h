@@ -28,4 +28,4 @@ Status read_yaml(std::string_view text, const std::string& file, EngineConfig& c
 Status set_field(EngineConfig& config, std::string_view key, std::string_view value,
                  const std::string& origin);
 
-} // namespace tenon::config
+}  // namespace tenon::config

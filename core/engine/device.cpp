@@ -15,16 +15,20 @@ namespace {
 // Lower is better; -1: never picked by itself.
 int rank_of(uint32_t kind) {
     switch (kind) {
-    case TENON_DEVICE_GPU: return 0;
-    case TENON_DEVICE_IGPU: return 1;
-    case TENON_DEVICE_CPU: return 2;
-    default: return -1;
+        case TENON_DEVICE_GPU:
+            return 0;
+        case TENON_DEVICE_IGPU:
+            return 1;
+        case TENON_DEVICE_CPU:
+            return 2;
+        default:
+            return -1;
     }
 }
 
 bool is_backend(const host::Candidate& candidate) {
-    return candidate.usable && std::find(candidate.kinds.begin(), candidate.kinds.end(), "backend") !=
-                                   candidate.kinds.end();
+    return candidate.usable && std::find(candidate.kinds.begin(), candidate.kinds.end(),
+                                         "backend") != candidate.kinds.end();
 }
 
 // The plugin's own section, and `threads` where the plugin has such an option.
@@ -32,24 +36,28 @@ Result<std::vector<host::DeviceOption>> options_for(const config::EngineConfig& 
                                                     const host::Candidate& candidate) {
     std::vector<host::DeviceOption> options;
     std::vector<std::string> known;
-    for (const host::OptionSpec& spec : candidate.options) known.push_back(spec.key);
+    for (const host::OptionSpec& spec : candidate.options)
+        known.push_back(spec.key);
     const auto section = config.plugins.find(candidate.id);
     if (section != config.plugins.end()) {
         for (const auto& [key, value] : section->second) {
             if (std::find(known.begin(), known.end(), key) == known.end()) {
                 const std::string close = config::nearest(key, known);
-                return Error{Code::kConfig,
-                             fmt::format("backend {} has no option '{}'{}; it has: {}", candidate.id, key,
-                                         close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
-                                         fmt::join(known, ", "))};
+                return Error{
+                    Code::kConfig,
+                    fmt::format("backend {} has no option '{}'{}; it has: {}", candidate.id, key,
+                                close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
+                                fmt::join(known, ", "))};
             }
             options.push_back({key, value});
         }
     }
-    const bool given = std::any_of(options.begin(), options.end(),
-                                   [](const host::DeviceOption& option) { return option.key == "threads"; });
+    const bool given =
+        std::any_of(options.begin(), options.end(),
+                    [](const host::DeviceOption& option) { return option.key == "threads"; });
     const bool takes = std::find(known.begin(), known.end(), "threads") != known.end();
-    if (takes && !given && config.threads != 0) options.push_back({"threads", std::to_string(config.threads)});
+    if (takes && !given && config.threads != 0)
+        options.push_back({"threads", std::to_string(config.threads)});
     return options;
 }
 
@@ -60,7 +68,7 @@ Result<OpenedDevice> open_on(const config::EngineConfig& config, const host::Can
     Result<host::Device> made = backend.open(device.uuid, options);
     if (!made.ok()) {
         Error error = std::move(made).error().within("backend " + candidate.id);
-        if (error.code == Code::kInvalid) error.code = Code::kConfig; // an option of its section
+        if (error.code == Code::kInvalid) error.code = Code::kConfig;  // an option of its section
         return error;
     }
     opened.device = std::move(made).value();
@@ -69,16 +77,19 @@ Result<OpenedDevice> open_on(const config::EngineConfig& config, const host::Can
     return opened;
 }
 
-} // namespace
+}  // namespace
 
 Result<host::Registry> scan_plugins(const config::EngineConfig& config) {
     std::vector<std::string> folders;
     for (const std::string& folder : config.plugin_dirs) {
         std::error_code error;
         const std::filesystem::path absolute = std::filesystem::absolute(folder, error);
-        if (error) return Error{Code::kConfig, fmt::format("plugin_dirs: {}: {}", folder, error.message())};
+        if (error)
+            return Error{Code::kConfig,
+                         fmt::format("plugin_dirs: {}: {}", folder, error.message())};
         std::string text = absolute.lexically_normal().string();
-        while (text.size() > 1 && text.back() == '/') text.pop_back();
+        while (text.size() > 1 && text.back() == '/')
+            text.pop_back();
         folders.push_back(std::move(text));
     }
     host::Trust trust;
@@ -86,33 +97,40 @@ Result<host::Registry> scan_plugins(const config::EngineConfig& config) {
     for (const std::string& entry : config.plugin_allow) {
         const size_t at = entry.find('@'), colon = entry.rfind(':');
         if (at == std::string::npos || colon == std::string::npos || colon < at) {
-            return Error{Code::kConfig, fmt::format("plugin_allow: expected id@version:sha256, got '{}'", entry)};
+            return Error{Code::kConfig,
+                         fmt::format("plugin_allow: expected id@version:sha256, got '{}'", entry)};
         }
-        trust.allowed.push_back({entry.substr(0, at), entry.substr(at + 1, colon - at - 1), entry.substr(colon + 1)});
+        trust.allowed.push_back(
+            {entry.substr(0, at), entry.substr(at + 1, colon - at - 1), entry.substr(colon + 1)});
     }
-    return host::Registry::scan(host::plan_search_path(host::read_search_inputs(std::move(folders))), trust);
+    return host::Registry::scan(
+        host::plan_search_path(host::read_search_inputs(std::move(folders))), trust);
 }
 
 Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     TENON_TRY(const host::Registry registry, scan_plugins(config));
     std::vector<std::string> known;
-    for (const host::Candidate& candidate : registry.candidates()) known.push_back(candidate.id);
+    for (const host::Candidate& candidate : registry.candidates())
+        known.push_back(candidate.id);
     if (config.backend != "auto") {
         const host::Candidate* candidate = registry.find(config.backend);
         if (candidate == nullptr) {
             std::string why;
             for (const host::Candidate& other : registry.candidates()) {
-                if (other.id == config.backend) why += fmt::format("\n  {}: {}", other.path, other.reason);
+                if (other.id == config.backend)
+                    why += fmt::format("\n  {}: {}", other.path, other.reason);
             }
-            return Error{Code::kConfig,
-                         fmt::format("backend '{}' cannot be used; found are: {}{}\nSee 'tenon plugins list "
-                                     "--why'.",
-                                     config.backend, fmt::join(known, ", "), why)};
+            return Error{
+                Code::kConfig,
+                fmt::format("backend '{}' cannot be used; found are: {}{}\nSee 'tenon plugins list "
+                            "--why'.",
+                            config.backend, fmt::join(known, ", "), why)};
         }
         TENON_TRY(const host::Backend backend, registry.load(config.backend));
         TENON_TRY(const std::vector<tenon_device_info> devices, backend.enumerate());
         if (devices.empty()) {
-            return Error{Code::kUnsupported, fmt::format("backend {} finds no device on this machine", config.backend)};
+            return Error{Code::kUnsupported,
+                         fmt::format("backend {} finds no device on this machine", config.backend)};
         }
         return open_on(config, *candidate, backend, devices.front());
     }
@@ -127,7 +145,8 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
         }
         Result<host::Backend> backend = registry.load(candidate.id);
         Result<std::vector<tenon_device_info>> devices =
-            backend.ok() ? backend->enumerate() : Result<std::vector<tenon_device_info>>(backend.error());
+            backend.ok() ? backend->enumerate()
+                         : Result<std::vector<tenon_device_info>>(backend.error());
         if (!devices.ok()) {
             seen += fmt::format("\n  {}: {}", candidate.path, devices.error().message);
             continue;
@@ -147,4 +166,4 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     return open_on(config, *best, *best_backend, best_device);
 }
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

@@ -13,7 +13,7 @@ namespace tenon::engine {
 // A device and the plugin it came from.
 struct OpenedDevice {
     host::Device device;
-    std::string backend; // id of the plugin
+    std::string backend;  // id of the plugin
     tenon_device_info info{};
 };
 
@@ -25,4 +25,4 @@ Result<host::Registry> scan_plugins(const config::EngineConfig& config);
 // looked; kConfig names a backend or an option that is not there.
 Result<OpenedDevice> open_device(const config::EngineConfig& config);
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

@@ -17,13 +17,16 @@ double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-} // namespace
+}  // namespace
 
 const char* name_of(FinishReason reason) noexcept {
     switch (reason) {
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kCancelled: return "cancelled";
+        case FinishReason::kStop:
+            return "stop";
+        case FinishReason::kLength:
+            return "length";
+        case FinishReason::kCancelled:
+            return "cancelled";
     }
     return "";
 }
@@ -36,13 +39,15 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
         return Error{Code::kInvalid, "the prompt has no tokens; expected at least 1"};
     }
     if (request.prompt.size() >= context) {
-        return Error{Code::kInvalid, fmt::format("the prompt has {} tokens; a context of {} leaves no "
-                                                 "room for an answer",
-                                                 request.prompt.size(), context)};
+        return Error{Code::kInvalid,
+                     fmt::format("the prompt has {} tokens; a context of {} leaves no "
+                                 "room for an answer",
+                                 request.prompt.size(), context)};
     }
     TENON_CHECK(sampling::validate(request.sampling));
     const size_t room = context - request.prompt.size();
-    const size_t wanted = request.max_tokens == 0 ? room : std::min<size_t>(request.max_tokens, room);
+    const size_t wanted =
+        request.max_tokens == 0 ? room : std::min<size_t>(request.max_tokens, room);
 
     Generated out;
     tokenizer::StreamingDetokenizer detokenizer(tokenizer, {.skip_special = true});
@@ -81,8 +86,10 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
         const StepItem item{&sequence, {&token, 1}, 1, request.sampling};
         status = runner.step({&item, 1});
     }
-    if (is_cancelled(status)) out.finish = FinishReason::kCancelled;
-    else if (!status.ok()) return std::move(status).error();
+    if (is_cancelled(status))
+        out.finish = FinishReason::kCancelled;
+    else if (!status.ok())
+        return std::move(status).error();
     if (!stopped) {
         std::string rest, certain;
         detokenizer.flush(rest);
@@ -93,4 +100,4 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
     return out;
 }
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

@@ -12,26 +12,26 @@
 namespace tenon::engine {
 
 enum class FinishReason {
-    kStop,      // a token that ends a generation, or a stop string
-    kLength,    // max_tokens, or the context is full
-    kCancelled, // the cancel word was set
+    kStop,       // a token that ends a generation, or a stop string
+    kLength,     // max_tokens, or the context is full
+    kCancelled,  // the cancel word was set
 };
 
-const char* name_of(FinishReason reason) noexcept; // "stop", "length", "cancelled"
+const char* name_of(FinishReason reason) noexcept;  // "stop", "length", "cancelled"
 
 struct GenerateRequest {
     std::vector<int32_t> prompt;
-    uint32_t max_tokens = 0; // 0: until the context is full
+    uint32_t max_tokens = 0;  // 0: until the context is full
     sampling::SamplingParams sampling;
     std::vector<std::string> stop;
 };
 
 struct Generated {
-    std::vector<int32_t> tokens; // without the one that ended the generation
-    std::string text;            // without the stop string
+    std::vector<int32_t> tokens;  // without the one that ended the generation
+    std::string text;             // without the stop string
     FinishReason finish = FinishReason::kLength;
-    double prompt_ms = 0; // until the first token
-    double decode_ms = 0; // all others
+    double prompt_ms = 0;  // until the first token
+    double decode_ms = 0;  // all others
 };
 
 // Generates on a runner that draws tokens. `on_text` gets each piece of valid UTF-8 as soon as no
@@ -41,4 +41,4 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
                            const GenerateRequest& request,
                            const std::function<void(std::string_view)>& on_text = {});
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

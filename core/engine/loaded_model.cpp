@@ -16,9 +16,10 @@ Result<LoadedModel> assemble(formats::LoadedGguf source) {
     TENON_TRY(tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::create(vocabulary));
     const uint32_t logits = model->config().vocab_size;
     if (static_cast<uint32_t>(tokenizer.size()) != logits) {
-        return Error{Code::kData, fmt::format("the tokenizer has {} tokens, the logits have {}; they "
-                                              "must agree",
-                                              tokenizer.size(), logits)};
+        return Error{Code::kData,
+                     fmt::format("the tokenizer has {} tokens, the logits have {}; they "
+                                 "must agree",
+                                 tokenizer.size(), logits)};
     }
     std::optional<chat_template::ChatTemplate> chat;
     if (gguf.find("tokenizer.chat_template") != nullptr) {
@@ -31,7 +32,7 @@ Result<LoadedModel> assemble(formats::LoadedGguf source) {
     return LoadedModel{std::move(source), std::move(model), std::move(tokenizer), std::move(chat)};
 }
 
-} // namespace
+}  // namespace
 
 Result<LoadedModel> LoadedModel::open(const std::string& path) {
     TENON_TRY(formats::LoadedGguf source, formats::load_gguf(path));
@@ -40,4 +41,4 @@ Result<LoadedModel> LoadedModel::open(const std::string& path) {
     return loaded;
 }
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

@@ -14,14 +14,14 @@ namespace tenon::engine {
 
 // Move-only. Thread-compatible.
 struct LoadedModel {
-    // Opens and checks the file at `path`; every error starts with the path. kData when tokenizer and
-    // logits disagree on the number of tokens.
+    // Opens and checks the file at `path`; every error starts with the path. kData when tokenizer
+    // and logits disagree on the number of tokens.
     static Result<LoadedModel> open(const std::string& path);
 
     formats::LoadedGguf source;
-    std::unique_ptr<model::Model> model; // views `source`
+    std::unique_ptr<model::Model> model;  // views `source`
     tokenizer::Tokenizer tokenizer;
     std::optional<chat_template::ChatTemplate> chat_template;
 };
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

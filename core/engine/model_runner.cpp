@@ -12,28 +12,36 @@ namespace tenon::engine {
 
 namespace {
 
-constexpr uint32_t kBlockTokens = 16; // tokens of a KV block: the grain of sharing a prefix
-constexpr int kDecomposeRounds = 4;   // a part may have parts; no op nests deeper than two
+constexpr uint32_t kBlockTokens = 16;  // tokens of a KV block: the grain of sharing a prefix
+constexpr int kDecomposeRounds = 4;    // a part may have parts; no op nests deeper than two
 
 // Bytes of each slot at the largest step; 0 where the program has no such slot.
 uint64_t slot_bytes(uint32_t slot, const RunnerOptions& o, int64_t blocks, uint64_t vocab) {
     const uint64_t tokens = o.step_tokens_max, sequences = o.sequences_max, rows = o.logit_rows_max;
     const bool samples = o.end == model::StepShape::End::kSample;
     switch (slot) {
-    case model::kTokenIds:
-    case model::kPositions:
-    case model::kKvSlot: return tokens * 4;
-    case model::kBlockTable: return sequences * static_cast<uint64_t>(blocks) * 4;
-    case model::kKvLen: return sequences * 4;
-    case model::kQStart: return (sequences + 1) * 4;
-    case model::kLogitRows: return rows * 4;
-    case model::kLogits: return samples ? 0 : rows * vocab * 4;
-    case model::kSeed: return samples ? rows * 8 : 0;
-    default: return samples ? rows * 4 : 0;
+        case model::kTokenIds:
+        case model::kPositions:
+        case model::kKvSlot:
+            return tokens * 4;
+        case model::kBlockTable:
+            return sequences * static_cast<uint64_t>(blocks) * 4;
+        case model::kKvLen:
+            return sequences * 4;
+        case model::kQStart:
+            return (sequences + 1) * 4;
+        case model::kLogitRows:
+            return rows * 4;
+        case model::kLogits:
+            return samples ? 0 : rows * vocab * 4;
+        case model::kSeed:
+            return samples ? rows * 8 : 0;
+        default:
+            return samples ? rows * 4 : 0;
     }
 }
 
-} // namespace
+}  // namespace
 
 void Sequence::truncate(uint32_t length) {
     length_ = std::min(length_, length);
@@ -42,9 +50,11 @@ void Sequence::truncate(uint32_t length) {
 
 ModelRunner::ModelRunner(host::Device device, const model::Model& model, RunnerOptions options,
                          ops::Program program)
-    : options_(std::move(options)), vocab_size_(model.config().vocab_size),
+    : options_(std::move(options)),
+      vocab_size_(model.config().vocab_size),
       blocks_per_sequence_((int64_t{options_.context_length} + kBlockTokens - 1) / kBlockTokens),
-      device_(std::move(device)), program_(std::move(program)) {}
+      device_(std::move(device)),
+      program_(std::move(program)) {}
 
 ModelRunner::~ModelRunner() = default;
 
@@ -100,7 +110,8 @@ Status ModelRunner::load_weights(const model::Model& model, const formats::Loade
                                                       "entries count up from 0",
                                                       i, entry)};
         }
-        if (spec.stored != nullptr) source.file.release(spec.stored->offset, spec.stored->bytes.size());
+        if (spec.stored != nullptr)
+            source.file.release(spec.stored->offset, spec.stored->bytes.size());
         done += weight.plane_bytes[0];
         if (options_.on_load) options_.on_load(done, total);
         if (options_.cancel != nullptr && __atomic_load_n(options_.cancel, __ATOMIC_RELAXED) != 0) {
@@ -115,10 +126,11 @@ Status ModelRunner::load_weights(const model::Model& model, const formats::Loade
 Status ModelRunner::make_cache(const model::ModelConfig& config) {
     const int64_t count = blocks_per_sequence_ * options_.sequences_max;
     if (count > INT32_MAX / int64_t{kBlockTokens}) {
-        return Error{Code::kInvalid, fmt::format("{} sequences of {} tokens need {} KV blocks; block "
-                                                 "tables count to {}",
-                                                 options_.sequences_max, options_.context_length,
-                                                 count, INT32_MAX / kBlockTokens)};
+        return Error{Code::kInvalid,
+                     fmt::format("{} sequences of {} tokens need {} KV blocks; block "
+                                 "tables count to {}",
+                                 options_.sequences_max, options_.context_length, count,
+                                 INT32_MAX / kBlockTokens)};
     }
     tenon_kv_desc desc{};
     desc.n_layers = config.layers;
@@ -140,14 +152,15 @@ Status ModelRunner::make_buffers() {
         const uint64_t bytes = slot_bytes(slot, options_, blocks_per_sequence_, vocab_size_);
         if (bytes == 0) continue;
         const bool output = slot == model::kLogits || slot == model::kSampled;
-        TENON_TRY(buffers_[slot], device_.buffer(bytes, output ? TENON_BUF_OUTPUT : TENON_BUF_INPUT));
+        TENON_TRY(buffers_[slot],
+                  device_.buffer(bytes, output ? TENON_BUF_OUTPUT : TENON_BUF_INPUT));
         memory_.buffers += bytes;
     }
     return renew_queue();
 }
 
-// The ladder of host/fallback_plan.h with this one device: what it does not take whole is decomposed
-// and asked for again.
+// The ladder of host/fallback_plan.h with this one device: what it does not take whole is
+// decomposed and asked for again.
 Status ModelRunner::place_nodes() {
     for (int round = 0;; ++round) {
         const tenon_program& program = program_.view();
@@ -160,7 +173,8 @@ Status ModelRunner::place_nodes() {
         };
         TENON_TRY(const host::FallbackPlan plan,
                   host::plan_fallback(program, verdicts, options_.fallback, can_decompose));
-        for (const std::string& line : plan.report(program)) placement_.push_back(line);
+        for (const std::string& line : plan.report(program))
+            placement_.push_back(line);
         if (!plan.needs_rewrite()) return {};
         TENON_TRY(program_, ops::decompose_nodes(program, plan.decompose()));
     }
@@ -170,7 +184,8 @@ Status ModelRunner::prepare() {
     TENON_CHECK(ops::verify_program(program_.view()));
     TENON_CHECK(place_nodes());
     const tenon_program& program = program_.view();
-    const int64_t max[] = {options_.step_tokens_max, options_.sequences_max, options_.logit_rows_max};
+    const int64_t max[] = {options_.step_tokens_max, options_.sequences_max,
+                           options_.logit_rows_max};
     const tenon_bucket bucket{max};
     tenon_prepare how{};
     if (options_.deterministic) how.flags = TENON_PREPARE_DETERMINISTIC;
@@ -184,7 +199,9 @@ Status ModelRunner::prepare() {
     return {};
 }
 
-Result<Sequence> ModelRunner::open() { return Sequence(kv::BlockTable(*blocks_, kBlockTokens)); }
+Result<Sequence> ModelRunner::open() {
+    return Sequence(kv::BlockTable(*blocks_, kBlockTokens));
+}
 
 Status ModelRunner::check(std::span<const StepItem> items) const {
     size_t tokens = 0, rows = 0;
@@ -197,9 +214,10 @@ Status ModelRunner::check(std::span<const StepItem> items) const {
         }
         const uint64_t length = item.sequence->length() + item.tokens.size();
         if (length > options_.context_length) {
-            return Error{Code::kInvalid, fmt::format("the sequence would have {} tokens; its context "
-                                                     "holds {}",
-                                                     length, options_.context_length)};
+            return Error{Code::kInvalid,
+                         fmt::format("the sequence would have {} tokens; its context "
+                                     "holds {}",
+                                     length, options_.context_length)};
         }
         for (const int32_t id : item.tokens) {
             if (id < 0 || static_cast<uint32_t>(id) >= vocab_size_) {
@@ -210,12 +228,13 @@ Status ModelRunner::check(std::span<const StepItem> items) const {
         tokens += item.tokens.size();
         rows += item.logit_rows;
     }
-    if (items.empty() || items.size() > options_.sequences_max || tokens > options_.step_tokens_max ||
-        rows > options_.logit_rows_max) {
-        return Error{Code::kInvalid, fmt::format("a step of {} sequences, {} tokens and {} rows; at "
-                                                 "most {}, {} and {} were planned",
-                                                 items.size(), tokens, rows, options_.sequences_max,
-                                                 options_.step_tokens_max, options_.logit_rows_max)};
+    if (items.empty() || items.size() > options_.sequences_max ||
+        tokens > options_.step_tokens_max || rows > options_.logit_rows_max) {
+        return Error{Code::kInvalid,
+                     fmt::format("a step of {} sequences, {} tokens and {} rows; at "
+                                 "most {}, {} and {} were planned",
+                                 items.size(), tokens, rows, options_.sequences_max,
+                                 options_.step_tokens_max, options_.logit_rows_max)};
     }
     return {};
 }
@@ -290,7 +309,8 @@ Status ModelRunner::run(size_t tokens, size_t sequences, size_t rows) {
     TENON_CHECK(queue_.copy({copies, n}, {{}, {&copied, 1}}));
 
     tenon_buffer* handles[model::kStepSlotCount];
-    for (uint32_t slot = 0; slot < model::kStepSlotCount; ++slot) handles[slot] = buffers_[slot].handle();
+    for (uint32_t slot = 0; slot < model::kStepSlotCount; ++slot)
+        handles[slot] = buffers_[slot].handle();
     const int64_t symbols[] = {static_cast<int64_t>(tokens), static_cast<int64_t>(sequences),
                                static_cast<int64_t>(rows)};
     tenon_bind bind{};
@@ -323,8 +343,10 @@ Status ModelRunner::step(std::span<const StepItem> items) {
     if (status.ok()) status = fill(items);
     if (status.ok()) status = run(token_ids_.size(), items.size(), rows_.size());
     for (const StepItem& item : items) {
-        if (status.ok()) item.sequence->length_ += static_cast<uint32_t>(item.tokens.size());
-        else item.sequence->table_.truncate(item.sequence->length_);
+        if (status.ok())
+            item.sequence->length_ += static_cast<uint32_t>(item.tokens.size());
+        else
+            item.sequence->table_.truncate(item.sequence->length_);
     }
     if (!status.ok()) TENON_CHECK(renew_queue());
     return status;
@@ -351,4 +373,4 @@ Status ModelRunner::prefill(Sequence& sequence, std::span<const int32_t> tokens,
     return {};
 }
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

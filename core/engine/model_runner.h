@@ -1,8 +1,8 @@
 // Runs steps of one model on one device: the only place where tokens become buffers.
 //
 // A step takes any mix of sequences, each with one or more new tokens (prefill and decode alike),
-// writes their keys and values into blocks of the KV pool, and returns logits or drawn tokens for the
-// rows that were asked for.
+// writes their keys and values into blocks of the KV pool, and returns logits or drawn tokens for
+// the rows that were asked for.
 #pragma once
 
 #include "core/formats/gguf.h"
@@ -21,32 +21,32 @@
 namespace tenon::engine {
 
 struct RunnerOptions {
-    uint32_t context_length = 2048; // positions of each sequence
-    uint32_t sequences_max = 1;     // sequences of a step, and of the KV pool
-    uint32_t step_tokens_max = 512; // tokens of a step
-    uint32_t logit_rows_max = 1;    // rows of a step
+    uint32_t context_length = 2048;  // positions of each sequence
+    uint32_t sequences_max = 1;      // sequences of a step, and of the KV pool
+    uint32_t step_tokens_max = 512;  // tokens of a step
+    uint32_t logit_rows_max = 1;     // rows of a step
     model::StepShape::End end = model::StepShape::End::kSample;
     tenon_compute compute = TENON_COMPUTE_FAST;
     tenon_dtype kv_dtype = TENON_F16;
     bool deterministic = false;
     host::Fallback fallback = host::Fallback::kError;
-    uint64_t shuffle_blocks_seed = 0;         // other than 0: hand out KV blocks in random order
-    const uint32_t* cancel = nullptr;         // polled during a step; must outlive the runner
-    std::function<void(uint64_t done, uint64_t total)> on_load; // stored bytes
+    uint64_t shuffle_blocks_seed = 0;  // other than 0: hand out KV blocks in random order
+    const uint32_t* cancel = nullptr;  // polled during a step; must outlive the runner
+    std::function<void(uint64_t done, uint64_t total)> on_load;  // stored bytes
 };
 
 // Memory that the runner holds, in bytes.
 struct RunnerMemory {
     uint64_t weights = 0;
     uint64_t kv_pool = 0;
-    uint64_t scratch = 0; // of the prepared program
-    uint64_t buffers = 0; // inputs and outputs of a step
+    uint64_t scratch = 0;  // of the prepared program
+    uint64_t buffers = 0;  // inputs and outputs of a step
 };
 
 // One sequence's place in the KV pool. Made by ModelRunner::open; dies before its runner.
 class Sequence {
 public:
-    uint32_t length() const noexcept { return length_; } // positions written
+    uint32_t length() const noexcept { return length_; }  // positions written
     // Forgets every position from `length` on and gives their blocks back.
     void truncate(uint32_t length);
 
@@ -62,25 +62,27 @@ struct StepItem {
     Sequence* sequence = nullptr;
     std::span<const int32_t> tokens;
     uint32_t logit_rows = 1;
-    sampling::SamplingParams sampling = {}; // of all its rows, when the runner draws tokens
+    sampling::SamplingParams sampling = {};  // of all its rows, when the runner draws tokens
 };
 
 // One thread. The file behind `model` and `gguf` may go once create() returned.
 class ModelRunner {
 public:
-    // Loads every weight (source pages are let go one by one), allocates the KV pool and prepares the
-    // program. kUnsupported lists the nodes that the device does not run.
-    static Result<std::unique_ptr<ModelRunner>> create(host::Device device, const model::Model& model,
+    // Loads every weight (source pages are let go one by one), allocates the KV pool and prepares
+    // the program. kUnsupported lists the nodes that the device does not run.
+    static Result<std::unique_ptr<ModelRunner>> create(host::Device device,
+                                                       const model::Model& model,
                                                        const formats::LoadedGguf& source,
                                                        RunnerOptions options);
     ~ModelRunner();
 
     Result<Sequence> open();
 
-    // One step. Every item has at least one token and one row; sums stay within the options. On error
-    // no sequence has grown. kCancelled when the cancel word was set.
+    // One step. Every item has at least one token and one row; sums stay within the options. On
+    // error no sequence has grown. kCancelled when the cancel word was set.
     Status step(std::span<const StepItem> items);
-    // Feeds `tokens` in chunks of at most step_tokens_max; rows() holds the last position afterwards.
+    // Feeds `tokens` in chunks of at most step_tokens_max; rows() holds the last position
+    // afterwards.
     Status prefill(Sequence& sequence, std::span<const int32_t> tokens,
                    const sampling::SamplingParams& sampling = {});
 
@@ -135,7 +137,7 @@ private:
     host::Timeline timeline_;
     host::Queue queue_;
     host::Exec exec_;
-    uint64_t ticks_ = 0; // last value that the timeline was asked to reach
+    uint64_t ticks_ = 0;  // last value that the timeline was asked to reach
 };
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

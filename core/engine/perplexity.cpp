@@ -13,23 +13,26 @@ namespace {
 double negative_log_likelihood(std::span<const float> logits, int32_t target) {
     const double top = *std::max_element(logits.begin(), logits.end());
     double sum = 0;
-    for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - top);
+    for (const float logit : logits)
+        sum += std::exp(static_cast<double>(logit) - top);
     return top + std::log(sum) - static_cast<double>(logits[static_cast<size_t>(target)]);
 }
 
-} // namespace
+}  // namespace
 
 Result<Perplexity> score_perplexity(
     ModelRunner& runner, std::span<const int32_t> ids, uint32_t chunk, std::optional<int32_t> bos,
     const std::function<void(const Perplexity&, uint32_t, uint32_t)>& on_chunk) {
     const auto chunks = static_cast<uint32_t>(ids.size() / std::max(chunk, 1u));
     if (chunk < 4 || chunks == 0) {
-        return Error{Code::kInvalid, fmt::format("the text has {} tokens; expected at least one chunk "
-                                                 "of {} (4 or more)",
-                                                 ids.size(), chunk)};
+        return Error{Code::kInvalid,
+                     fmt::format("the text has {} tokens; expected at least one chunk "
+                                 "of {} (4 or more)",
+                                 ids.size(), chunk)};
     }
     const uint32_t first = chunk / 2;
-    const uint32_t step = std::min(runner.options().step_tokens_max, runner.options().logit_rows_max);
+    const uint32_t step =
+        std::min(runner.options().step_tokens_max, runner.options().logit_rows_max);
     Perplexity result;
     std::vector<int32_t> tokens(chunk);
     for (uint32_t c = 0; c < chunks; ++c) {
@@ -45,12 +48,13 @@ Result<Perplexity> score_perplexity(
             const size_t vocab = runner.logits().size() / std::max(scored, 1u);
             for (uint32_t r = 0; r < scored; ++r) {
                 const uint32_t position = at + n - scored + r;
-                const double nll = negative_log_likelihood(runner.logits().subspan(r * vocab, vocab),
-                                                           tokens[position + 1]);
+                const double nll = negative_log_likelihood(
+                    runner.logits().subspan(r * vocab, vocab), tokens[position + 1]);
                 if (!std::isfinite(nll)) {
-                    return Error{Code::kData, fmt::format("the logits at token {} of chunk {} are not "
-                                                          "finite",
-                                                          position, c)};
+                    return Error{Code::kData,
+                                 fmt::format("the logits at token {} of chunk {} are not "
+                                             "finite",
+                                             position, c)};
                 }
                 result.nll_sum += nll;
                 ++result.tokens;
@@ -62,4 +66,4 @@ Result<Perplexity> score_perplexity(
     return result;
 }
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

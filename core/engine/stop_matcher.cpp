@@ -11,13 +11,14 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
 bool StopMatcher::push(std::string_view text, std::string& out) {
     held_ += text;
     size_t found = std::string::npos;
-    for (const std::string& stop : stops_) found = std::min(found, held_.find(stop));
+    for (const std::string& stop : stops_)
+        found = std::min(found, held_.find(stop));
     if (found != std::string::npos) {
         out.append(held_, 0, found);
         held_.clear();
         return true;
     }
-    size_t keep = 0; // longest end of the text with which a stop string begins
+    size_t keep = 0;  // longest end of the text with which a stop string begins
     for (const std::string& stop : stops_) {
         for (size_t n = std::min(stop.size() - 1, held_.size()); n > keep; --n) {
             if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) keep = n;
@@ -33,4 +34,4 @@ void StopMatcher::flush(std::string& out) {
     held_.clear();
 }
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

@@ -11,7 +11,7 @@ namespace tenon::engine {
 // Passes text on as soon as no stop string can begin in it. One thread.
 class StopMatcher {
 public:
-    explicit StopMatcher(std::vector<std::string> stops); // empty strings are ignored
+    explicit StopMatcher(std::vector<std::string> stops);  // empty strings are ignored
 
     // Appends to `out` what is certain. True when a stop string was found: what stands before its
     // first occurrence was appended, the string itself and the rest are dropped.
@@ -21,7 +21,7 @@ public:
 
 private:
     std::vector<std::string> stops_;
-    std::string held_; // a proper prefix of a stop string, or empty
+    std::string held_;  // a proper prefix of a stop string, or empty
 };
 
-} // namespace tenon::engine
+}  // namespace tenon::engine

@@ -8,7 +8,8 @@
 namespace tenon::kv {
 
 BlockPool::BlockPool(uint32_t count, uint64_t shuffle_seed) : count_(count), free_(count) {
-    for (uint32_t i = 0; i < count; ++i) free_[i] = static_cast<int32_t>(count - 1 - i);
+    for (uint32_t i = 0; i < count; ++i)
+        free_[i] = static_cast<int32_t>(count - 1 - i);
     if (shuffle_seed != 0) std::shuffle(free_.begin(), free_.end(), std::mt19937_64(shuffle_seed));
 }
 
@@ -22,6 +23,8 @@ Result<int32_t> BlockPool::take() {
     return block;
 }
 
-void BlockPool::give_back(int32_t block) { free_.push_back(block); }
+void BlockPool::give_back(int32_t block) {
+    free_.push_back(block);
+}
 
-} // namespace tenon::kv
+}  // namespace tenon::kv

@@ -24,7 +24,7 @@ public:
 
 private:
     uint32_t count_;
-    std::vector<int32_t> free_; // the next block to hand out is last
+    std::vector<int32_t> free_;  // the next block to hand out is last
 };
 
-} // namespace tenon::kv
+}  // namespace tenon::kv

@@ -34,4 +34,4 @@ void BlockTable::truncate(uint32_t tokens) {
     }
 }
 
-} // namespace tenon::kv
+}  // namespace tenon::kv

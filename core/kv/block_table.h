@@ -5,12 +5,16 @@
 
 namespace tenon::kv {
 
-// Owns blocks of a pool; gives them back when destroyed. Move-only. The pool must outlive it. One thread.
+// Owns blocks of a pool; gives them back when destroyed. Move-only. The pool must outlive it. One
+// thread.
 class BlockTable {
 public:
-    BlockTable(BlockPool& pool, uint32_t block_tokens) : pool_(&pool), block_tokens_(block_tokens) {}
+    BlockTable(BlockPool& pool, uint32_t block_tokens)
+        : pool_(&pool), block_tokens_(block_tokens) {}
     BlockTable(BlockTable&& other) noexcept
-        : pool_(other.pool_), block_tokens_(other.block_tokens_), blocks_(std::move(other.blocks_)) {
+        : pool_(other.pool_),
+          block_tokens_(other.block_tokens_),
+          blocks_(std::move(other.blocks_)) {
         other.blocks_.clear();
     }
     BlockTable& operator=(BlockTable&& other) noexcept;
@@ -29,9 +33,9 @@ public:
     }
 
 private:
-    BlockPool* pool_; // not owned
+    BlockPool* pool_;  // not owned
     uint32_t block_tokens_;
     std::vector<int32_t> blocks_;
 };
 
-} // namespace tenon::kv
+}  // namespace tenon::kv

@@ -84,8 +84,9 @@ Status Llama::load(const formats::GgufFile& file) {
         return Error{Code::kData, fmt::format("embedding_length {} is no multiple of head_count {}",
                                               config_.hidden_size, config_.q_heads)};
     }
-    TENON_TRY(config_.dim_k, metadata.count_or("attention.key_length", 4096,
-                                               std::max(1u, config_.hidden_size / config_.q_heads)));
+    TENON_TRY(config_.dim_k,
+              metadata.count_or("attention.key_length", 4096,
+                                std::max(1u, config_.hidden_size / config_.q_heads)));
     TENON_TRY(config_.dim_v, metadata.count_or("attention.value_length", 4096, config_.dim_k));
     TENON_TRY(norm_epsilon_, metadata.positive_or("attention.layer_norm_rms_epsilon", 1e-5f));
     TENON_TRY(window_, metadata.count_or("attention.sliding_window", 1u << 24, 0));
@@ -112,8 +113,10 @@ Status Llama::load(const formats::GgufFile& file) {
                     tied ? uint32_t{TENON_USE_ROWS} | TENON_USE_MATMUL : uint32_t{TENON_USE_ROWS},
                     &embedding_));
     TENON_CHECK(load_rope(file, metadata));
-    for (uint32_t layer = 0; layer < config_.layers; ++layer) TENON_CHECK(load_layer(metadata, layer));
-    TENON_CHECK(put(metadata, "output_norm.weight", 1, hidden, TENON_USE_ELEMENTWISE, &output_norm_));
+    for (uint32_t layer = 0; layer < config_.layers; ++layer)
+        TENON_CHECK(load_layer(metadata, layer));
+    TENON_CHECK(
+        put(metadata, "output_norm.weight", 1, hidden, TENON_USE_ELEMENTWISE, &output_norm_));
     head_ = embedding_;
     if (!tied) {
         TENON_CHECK(put(metadata, "output.weight", vocab, hidden, TENON_USE_MATMUL, &head_));
@@ -140,8 +143,8 @@ Status Llama::load_rope(const formats::GgufFile& file, const Metadata& metadata)
     }
     std::vector<float> factors;
     if (const formats::GgufTensor* stored = file.find_tensor("rope_freqs.weight")) {
-        TENON_TRY(const WeightSpec spec, metadata.weight("rope_freqs.weight", 1, rope_dim_ / 2,
-                                                         TENON_USE_ELEMENTWISE));
+        TENON_TRY(const WeightSpec spec,
+                  metadata.weight("rope_freqs.weight", 1, rope_dim_ / 2, TENON_USE_ELEMENTWISE));
         factors.resize(static_cast<size_t>(spec.cols));
         reference::dequant_row(stored->format->format, stored->bytes.data(), spec.cols,
                                factors.data());
@@ -168,12 +171,14 @@ Status Llama::load_layer(const Metadata& metadata, uint32_t layer) {
     const uint32_t ffn_group = layer * 2 + 1;
     const uint32_t mm = TENON_USE_MATMUL;
     LayerWeights w{};
-    TENON_CHECK(put(metadata, name("attn_norm.weight"), 1, hidden, TENON_USE_ELEMENTWISE, &w.attn_norm));
+    TENON_CHECK(
+        put(metadata, name("attn_norm.weight"), 1, hidden, TENON_USE_ELEMENTWISE, &w.attn_norm));
     TENON_CHECK(put(metadata, name("attn_q.weight"), q, hidden, mm, &w.q, qkv_group));
     TENON_CHECK(put(metadata, name("attn_k.weight"), k, hidden, mm, &w.k, qkv_group));
     TENON_CHECK(put(metadata, name("attn_v.weight"), v, hidden, mm, &w.v, qkv_group));
     TENON_CHECK(put(metadata, name("attn_output.weight"), hidden, o, mm, &w.out));
-    TENON_CHECK(put(metadata, name("ffn_norm.weight"), 1, hidden, TENON_USE_ELEMENTWISE, &w.ffn_norm));
+    TENON_CHECK(
+        put(metadata, name("ffn_norm.weight"), 1, hidden, TENON_USE_ELEMENTWISE, &w.ffn_norm));
     TENON_CHECK(put(metadata, name("ffn_gate.weight"), ffn_size_, hidden, mm, &w.gate, ffn_group));
     TENON_CHECK(put(metadata, name("ffn_up.weight"), ffn_size_, hidden, mm, &w.up, ffn_group));
     TENON_CHECK(put(metadata, name("ffn_down.weight"), hidden, ffn_size_, mm, &w.down));
@@ -230,11 +235,11 @@ ops::Program Llama::build_step(const StepShape& shape) const {
         rope.dim_k = config_.dim_k;
         rope.dim_v = config_.dim_v;
         rope.rope_dim = rope_dim_;
-        rope.style = TENON_ROPE_INTERLEAVED; // GGUF permutes the rows of q and k to this pairing
+        rope.style = TENON_ROPE_INTERLEAVED;  // GGUF permutes the rows of q and k to this pairing
         rope.layer = layer;
         rope.mscale = 1;
-        const ValueId rotated = b.rope_kv_write(
-            name("rope"), {q, k, v, positions, kv_slot, inv_freq, kv}, rope);
+        const ValueId rotated =
+            b.rope_kv_write(name("rope"), {q, k, v, positions, kv_slot, inv_freq, kv}, rope);
 
         tenon_attr_paged_attn attn{};
         attn.size = sizeof attn;
@@ -263,18 +268,17 @@ ops::Program Llama::build_step(const StepShape& shape) const {
         b.mark_output(logits, kLogits);
         return b.build();
     }
-    const ValueId token = b.sample("sample", logits,
-                                   {b.input("temperature", kTemperature, TENON_F32, {rows}),
-                                    b.input("top_k", kTopK, TENON_I32, {rows}),
-                                    b.input("top_p", kTopP, TENON_F32, {rows}),
-                                    b.input("min_p", kMinP, TENON_F32, {rows}),
-                                    b.input("seed", kSeed, TENON_U64, {rows}),
-                                    b.input("sample_position", kSamplePosition, TENON_I32, {rows})});
+    const ValueId token = b.sample(
+        "sample", logits,
+        {b.input("temperature", kTemperature, TENON_F32, {rows}),
+         b.input("top_k", kTopK, TENON_I32, {rows}), b.input("top_p", kTopP, TENON_F32, {rows}),
+         b.input("min_p", kMinP, TENON_F32, {rows}), b.input("seed", kSeed, TENON_U64, {rows}),
+         b.input("sample_position", kSamplePosition, TENON_I32, {rows})});
     b.mark_output(token, kSampled);
     return b.build();
 }
 
-} // namespace
+}  // namespace
 
 Result<std::unique_ptr<Model>> load_llama(const formats::GgufFile& file) {
     auto model = std::make_unique<Llama>();
@@ -282,4 +286,4 @@ Result<std::unique_ptr<Model>> load_llama(const formats::GgufFile& file) {
     return std::unique_ptr<Model>(std::move(model));
 }
 
-} // namespace tenon::model
+}  // namespace tenon::model

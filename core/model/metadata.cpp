@@ -6,7 +6,9 @@
 
 namespace tenon::model {
 
-bool Metadata::has(std::string_view name) const { return file_.find(key(name)) != nullptr; }
+bool Metadata::has(std::string_view name) const {
+    return file_.find(key(name)) != nullptr;
+}
 
 Result<uint32_t> Metadata::count(std::string_view name, uint32_t max) const {
     TENON_TRY(const uint32_t value, file_.get_u32(key(name)));
@@ -24,8 +26,8 @@ Result<uint32_t> Metadata::count_or(std::string_view name, uint32_t max, uint32_
 Result<float> Metadata::positive_or(std::string_view name, float fallback) const {
     TENON_TRY(const float value, file_.get_f32_or(key(name), fallback));
     if (!(std::isfinite(value) && value > 0)) {
-        return Error{Code::kData, fmt::format("{} is {}; expected a finite number above 0",
-                                              key(name), value)};
+        return Error{Code::kData,
+                     fmt::format("{} is {}; expected a finite number above 0", key(name), value)};
     }
     return value;
 }
@@ -58,4 +60,4 @@ Result<WeightSpec> Metadata::weight(const std::string& name, int64_t rows, int64
     return spec;
 }
 
-} // namespace tenon::model
+}  // namespace tenon::model

@@ -37,4 +37,4 @@ private:
     std::string architecture_;
 };
 
-} // namespace tenon::model
+}  // namespace tenon::model

@@ -12,16 +12,16 @@
 namespace tenon::formats {
 class GgufFile;
 struct GgufTensor;
-} // namespace tenon::formats
+}  // namespace tenon::formats
 
 namespace tenon::model {
 
 // What the rest of the engine needs to know of a model.
 struct ModelConfig {
-    std::string architecture;    // as the file names it
-    std::string name;            // general.name, or empty
-    uint32_t vocab_size = 0;     // width of the logits
-    uint32_t context_length = 0; // positions it was trained for
+    std::string architecture;     // as the file names it
+    std::string name;             // general.name, or empty
+    uint32_t vocab_size = 0;      // width of the logits
+    uint32_t context_length = 0;  // positions it was trained for
     uint32_t hidden_size = 0;
     uint32_t layers = 0;
     uint32_t q_heads = 0;
@@ -33,12 +33,12 @@ struct ModelConfig {
 // One entry of the weight set, in entry order.
 struct WeightSpec {
     std::string name;
-    uint32_t uses = 0;                              // tenon_weight_use flags
-    uint32_t fuse_group = TENON_NONE;               // weights of one phase share a number
+    uint32_t uses = 0;                 // tenon_weight_use flags
+    uint32_t fuse_group = TENON_NONE;  // weights of one phase share a number
     int64_t rows = 0;
     int64_t cols = 0;
-    const formats::GgufTensor* stored = nullptr;    // in the file, or
-    std::vector<float> computed;                    // made by the model: rows * cols values
+    const formats::GgufTensor* stored = nullptr;  // in the file, or
+    std::vector<float> computed;                  // made by the model: rows * cols values
 };
 
 // Upper bounds of a step, and how it ends.
@@ -66,4 +66,4 @@ protected:
     std::vector<WeightSpec> weights_;
 };
 
-} // namespace tenon::model
+}  // namespace tenon::model

@@ -12,15 +12,15 @@ Result<std::unique_ptr<Model>> load_llama(const formats::GgufFile& file);
 namespace {
 
 struct Entry {
-    const char* architecture; // general.architecture
+    const char* architecture;  // general.architecture
     Result<std::unique_ptr<Model>> (*load)(const formats::GgufFile&);
 };
 
 constexpr Entry kEntries[] = {
-    {"llama", load_llama}, // SmolLM2, Llama 2 and 3.x, Mistral
+    {"llama", load_llama},  // SmolLM2, Llama 2 and 3.x, Mistral
 };
 
-} // namespace
+}  // namespace
 
 Result<std::unique_ptr<Model>> load_model(const formats::GgufFile& file) {
     TENON_TRY(const std::string_view seen, file.get_string("general.architecture"));
@@ -33,4 +33,4 @@ Result<std::unique_ptr<Model>> load_model(const formats::GgufFile& file) {
                  fmt::format("architecture '{}' is not known; known are: {}", seen, known)};
 }
 
-} // namespace tenon::model
+}  // namespace tenon::model

@@ -9,4 +9,4 @@ namespace tenon::model {
 // kData names the metadata key or tensor that is missing or has the wrong shape.
 Result<std::unique_ptr<Model>> load_model(const formats::GgufFile& file);
 
-} // namespace tenon::model
+}  // namespace tenon::model

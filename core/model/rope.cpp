@@ -28,4 +28,4 @@ Result<std::vector<float>> inverse_frequencies(float base, uint32_t rope_dim, fl
     return table;
 }
 
-} // namespace tenon::model
+}  // namespace tenon::model

@@ -7,22 +7,22 @@
 namespace tenon::model {
 
 enum StepSlot : uint32_t {
-    kTokenIds,       // i32[T]
-    kPositions,      // i32[T] position of each token in its sequence
-    kKvSlot,         // i32[T] place of each token in the KV pool
-    kBlockTable,     // i32[S, blocks per sequence]
-    kKvLen,          // i32[S] positions of each sequence once this step is written
-    kQStart,         // i32[S + 1] first token of each sequence
-    kLogitRows,      // i32[L] tokens whose logits are wanted
-    kLogits,         // f32[L, vocab] out, when the program ends in logits
-    kTemperature,    // f32[L]
-    kTopK,           // i32[L]
-    kTopP,           // f32[L]
-    kMinP,           // f32[L]
-    kSeed,           // u64[L]
-    kSamplePosition, // i32[L] position of the token to be drawn
-    kSampled,        // i32[L] out, when the program ends in a token
+    kTokenIds,        // i32[T]
+    kPositions,       // i32[T] position of each token in its sequence
+    kKvSlot,          // i32[T] place of each token in the KV pool
+    kBlockTable,      // i32[S, blocks per sequence]
+    kKvLen,           // i32[S] positions of each sequence once this step is written
+    kQStart,          // i32[S + 1] first token of each sequence
+    kLogitRows,       // i32[L] tokens whose logits are wanted
+    kLogits,          // f32[L, vocab] out, when the program ends in logits
+    kTemperature,     // f32[L]
+    kTopK,            // i32[L]
+    kTopP,            // f32[L]
+    kMinP,            // f32[L]
+    kSeed,            // u64[L]
+    kSamplePosition,  // i32[L] position of the token to be drawn
+    kSampled,         // i32[L] out, when the program ends in a token
     kStepSlotCount,
 };
 
-} // namespace tenon::model
+}  // namespace tenon::model

@@ -36,7 +36,9 @@ Program::Program(std::unique_ptr<Storage> storage) : storage_(std::move(storage)
 Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
-const tenon_program& Program::view() const noexcept { return storage_->view; }
+const tenon_program& Program::view() const noexcept {
+    return storage_->view;
+}
 
 ProgramBuilder::ProgramBuilder() : storage_(std::make_unique<Program::Storage>()) {}
 ProgramBuilder::~ProgramBuilder() = default;
@@ -77,9 +79,13 @@ ValueId ProgramBuilder::weight(std::string_view name, uint32_t entry, std::vecto
     return id;
 }
 
-ValueId ProgramBuilder::kv() { return add_value(TENON_VALUE_KV, TENON_U8, "kv", {Dim(1)}); }
+ValueId ProgramBuilder::kv() {
+    return add_value(TENON_VALUE_KV, TENON_U8, "kv", {Dim(1)});
+}
 
-void ProgramBuilder::set_layer(uint32_t layer) { layer_ = layer; }
+void ProgramBuilder::set_layer(uint32_t layer) {
+    layer_ = layer;
+}
 
 std::vector<Dim> ProgramBuilder::dims_of(ValueId value) const {
     const tenon_value& v = storage_->values[value];
@@ -155,10 +161,10 @@ ValueId ProgramBuilder::matmul_glu(std::string_view name, ValueId x, ValueId gat
 
 ValueId ProgramBuilder::rope_kv_write(std::string_view name, const RopeKvWrite& in,
                                       const tenon_attr_rope_kv_write& attr) {
-    return node(TENON_OP_ROPE_KV_WRITE, name,
-                {in.q, in.k, in.v, in.positions, in.kv_slot, in.inv_freq, in.kv, in.q_gain,
-                 in.k_gain},
-                {{std::string(name), TENON_F32, dims_of(in.q)}}, &attr, sizeof attr);
+    return node(
+        TENON_OP_ROPE_KV_WRITE, name,
+        {in.q, in.k, in.v, in.positions, in.kv_slot, in.inv_freq, in.kv, in.q_gain, in.k_gain},
+        {{std::string(name), TENON_F32, dims_of(in.q)}}, &attr, sizeof attr);
 }
 
 ValueId ProgramBuilder::paged_attn(std::string_view name, ValueId q, ValueId kv,
@@ -200,10 +206,10 @@ ValueId ProgramBuilder::sample(std::string_view name, ValueId logits, const Samp
     if (logprob != nullptr) {
         outputs.push_back({std::string(name) + ".logprob", TENON_F32, {rows}});
     }
-    const ValueId token = node(TENON_OP_SAMPLE, name,
-                               {logits, in.temperature, in.top_k, in.top_p, in.min_p, in.seed,
-                                in.position, in.mask},
-                               std::move(outputs), &attr, sizeof attr);
+    const ValueId token =
+        node(TENON_OP_SAMPLE, name,
+             {logits, in.temperature, in.top_k, in.top_p, in.min_p, in.seed, in.position, in.mask},
+             std::move(outputs), &attr, sizeof attr);
     if (logprob != nullptr) *logprob = token + 1;
     return token;
 }
@@ -227,4 +233,4 @@ Program ProgramBuilder::build() {
     return program;
 }
 
-} // namespace tenon::ops
+}  // namespace tenon::ops

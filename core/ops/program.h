@@ -1,8 +1,9 @@
 // A step-program: the typed nodes that a backend prepares once and runs every step.
 //
-// ProgramBuilder writes one node per call, in data-flow order, and returns the index of the value that
-// the node makes. Program owns every array, string and attribute block behind the C view that the
-// plugin ABI takes (tenon_program). Neither checks shapes: verify_program (core/ops/verify.h) does.
+// ProgramBuilder writes one node per call, in data-flow order, and returns the index of the value
+// that the node makes. Program owns every array, string and attribute block behind the C view that
+// the plugin ABI takes (tenon_program). Neither checks shapes: verify_program (core/ops/verify.h)
+// does.
 #pragma once
 
 #include <tenon/abi.h>
@@ -59,7 +60,8 @@ public:
 
     uint32_t symbol(std::string_view name, int64_t max);
     ValueId input(std::string_view name, uint32_t slot, tenon_dtype dtype, std::vector<Dim> dims);
-    // `entry` is the weight's index in the weight set; its rank is 1 (elementwise) or 2 [rows, cols].
+    // `entry` is the weight's index in the weight set; its rank is 1 (elementwise) or 2 [rows,
+    // cols].
     ValueId weight(std::string_view name, uint32_t entry, std::vector<Dim> dims);
     ValueId kv();
 
@@ -119,4 +121,4 @@ private:
     uint32_t layer_ = TENON_NONE;
 };
 
-} // namespace tenon::ops
+}  // namespace tenon::ops
