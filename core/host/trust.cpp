@@ -30,13 +30,20 @@ bool is_sticky(const struct stat& s) noexcept {
     return S_ISDIR(s.st_mode) && s.st_uid == 0 && (s.st_mode & S_ISVTX) != 0;
 }
 
-// Opens `name` in `parent` (or "/" with parent -1) and checks its owner and mode.
+// The process's root folder. By way of /proc where there is one: user-mode emulators show another
+// folder under the name "/".
+int open_root(int flags) noexcept {
+    const int fd = open("/proc/self/root/", flags);
+    return fd >= 0 ? fd : open("/", flags);
+}
+
+// Opens `name` in `parent` (or the root folder with parent -1) and checks its owner and mode.
 // `last` is false for a step that only leads to another one.
 Result<TrustedPath> open_step(int parent, const std::string& name, const std::string& path,
                               mode_t wanted, bool parent_admin_owned, uid_t caller, bool last) {
     // O_NONBLOCK: an open of a FIFO must not wait for its other end.
     const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    Fd fd(parent < 0 ? open(name.c_str(), flags) : openat(parent, name.c_str(), flags));
+    Fd fd(parent < 0 ? open_root(flags) : openat(parent, name.c_str(), flags));
     if (!fd) {
         const int fault = errno;
         struct stat link;

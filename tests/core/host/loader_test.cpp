@@ -195,7 +195,6 @@ TEST_F(WrongBinary, CallsItselfSomethingElse) {
 class CrashingConstructor : public WrongBinary, public testing::WithParamInterface<const char*> {};
 
 TEST_P(CrashingConstructor, EndsTheProcessAndIsNamed) {
-    testing::FLAGS_gtest_death_test_style = "threadsafe";
     const std::string id = GetParam();
     install(id);
     ASSERT_NE(scan().find(id), nullptr);
