@@ -45,8 +45,8 @@ struct Device {
     bool run_one(std::unique_lock<std::mutex>& lock) noexcept;
     // With the mutex held: sees to it that ready work runs although nobody waits.
     void start_driver();
-    // Runs task on every thread of the pool, outside of any queue (packing weights).
-    void run_aside(ThreadPool::Task task, void* context) noexcept;
+    // Runs a job of one phase on the pool, outside of any queue (packing weights).
+    void run_aside(Job& job) noexcept;
 };
 
 struct Buffer {

@@ -120,12 +120,12 @@ Device::~Device() {
     if (driver.joinable()) driver.join();
 }
 
-void Device::run_aside(ThreadPool::Task task, void* context) noexcept {
+void Device::run_aside(Job& job) noexcept {
     std::unique_lock<std::mutex> lock(mutex);
     changed.wait(lock, [&] { return !running; });
     running = true;
     lock.unlock();
-    pool->run(task, context);
+    pool->run(job, 1);
     lock.lock();
     running = false;
     lock.unlock();

@@ -1,10 +1,9 @@
 // A prepared program: phases over planned memory.
 //
-// A phase is what all threads do between two barriers: one node, or several that read the same
-// rows. What varies from step to step is resolved into `rows` and `data` before the threads start.
+// A phase is one node, or several that read the same rows, cut into units that threads claim. What
+// varies from step to step is resolved into `rows` and `data` before the first phase opens.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -14,8 +13,8 @@ namespace tenon::cpu {
 
 constexpr uint32_t kInputsMax = 10;
 constexpr uint32_t kOutputsMax = 2;
-// Up to a tile of tokens a step is bound by memory: work is split by weight rows, and norms are
-// repeated by every thread instead of costing a barrier.
+// Up to a tile of tokens a step is bound by memory: work is split by weight rows, and each thread
+// computes the norms that it reads instead of meeting the others once more.
 constexpr int64_t kSmallRows = kernels::kTileTokens;
 constexpr uint32_t kPanelTokens = 64; // tokens of one unit of a large matmul
 
@@ -30,7 +29,8 @@ struct Value {
     int64_t rows_max = 0;     // over all buckets
     bool as_float = false;    // somebody reads (or is given) the floats
     bool as_codes = false;    // some matmul reads it in 8 bits
-    bool per_thread = false;  // while small, every thread computes its own copy
+    bool per_thread = false;  // while small, every thread that reads it computes its own copy
+    uint32_t producer = TENON_NONE; // node that writes it
     uint32_t first_phase = UINT32_MAX;
     uint32_t last_phase = 0;
     uint64_t float_at = 0, codes_at = 0;               // in the shared arena
@@ -53,13 +53,19 @@ struct Node {
     }
 };
 
+struct Phase;
+
+// How an op is cut into units for this step, and one of them being run.
+struct PhaseKind {
+    uint32_t (*units)(const Exec& exec, const Phase& phase);
+    void (*run)(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread);
+};
+
 struct Phase {
-    using Run = void (*)(Exec& exec, const Phase& phase, uint32_t thread);
-    Run run = nullptr;
+    const PhaseKind* kind = nullptr;
     std::vector<uint32_t> nodes;
     uint32_t index = 0;
-    uint32_t subject = 0;    // the value a quantise phase is about, or a rope table
-    bool per_thread = false; // no barrier while its value is small
+    uint32_t subject = 0; // the value a quantise phase is about, or a rope table
 };
 
 struct RopeTable {
@@ -82,10 +88,6 @@ struct IndexCheck {
     uint32_t node = 0;
 };
 
-struct alignas(64) Counter {
-    std::atomic<uint32_t> next{0};
-};
-
 // Owns an anonymous mapping; pages are taken when touched.
 class Mapping {
 public:
@@ -99,7 +101,7 @@ private:
     uint64_t bytes_ = 0;
 };
 
-struct Exec {
+struct Exec final : public Job {
     Device* device = nullptr;
     Weights* weights = nullptr;
     KvPool* kv = nullptr;
@@ -119,14 +121,21 @@ struct Exec {
     uint64_t row_scratch_at = 0;    // one row of floats, or all heads of a token
     uint64_t glu_scratch_at = 0;    // gate and up of a panel: 2 x kPanelTokens x 32 floats
     uint64_t sample_scratch_at = 0; // candidates of one row
-    std::unique_ptr<Counter[]> counters; // one for each phase
 
     // Of the running step.
     std::vector<int64_t> rows;   // of each value
     std::vector<uint8_t*> data;  // floats or indices of each value; null where there are none
     const tenon_bind* bind = nullptr;
-    bool stop[2] = {false, false}; // by parity of the barrier, written by thread 0 before it
+    bool cancelled = false;
+    uint64_t step = 0;                 // counts steps
+    std::vector<uint64_t> computed_at; // [thread][value]: step of the thread's own copy
+    std::vector<uint32_t> phase_units;
     std::vector<uint64_t> phase_ns;
+    uint64_t phase_began_ns = 0;
+
+    uint32_t units(uint32_t phase) noexcept override;
+    void run(uint32_t phase, uint32_t unit, uint32_t thread) noexcept override;
+    bool finished(uint32_t phase) noexcept override;
 
     bool small(uint32_t value) const noexcept { return rows[value] <= kSmallRows; }
     uint8_t* thread_memory(uint32_t thread) const noexcept {
@@ -155,18 +164,15 @@ struct Exec {
     const int32_t* indices(uint32_t value) const noexcept {
         return reinterpret_cast<const int32_t*>(data[value]);
     }
-    uint32_t next(const Phase& phase) noexcept {
-        return counters[phase.index].next.fetch_add(1, std::memory_order_relaxed);
-    }
 };
 
-// Rows [begin, end) of `count` that belong to `thread` when each gets one piece.
+// Part `unit` of `units` equal parts of `count`.
 struct Share {
     uint32_t begin, end;
 };
-inline Share share(uint64_t count, uint32_t thread, uint32_t threads) noexcept {
-    return {static_cast<uint32_t>(count * thread / threads),
-            static_cast<uint32_t>(count * (thread + 1) / threads)};
+inline Share share(uint64_t count, uint32_t unit, uint32_t units) noexcept {
+    return {static_cast<uint32_t>(count * unit / units),
+            static_cast<uint32_t>(count * (unit + 1) / units)};
 }
 
 // Quantises rows [begin, end) of a value's floats into its codes, when a matmul reads them.
@@ -174,21 +180,14 @@ void quantise_rows(const Exec& exec, uint32_t value, const float* floats, uint32
                    uint32_t end, uint32_t block_begin, uint32_t block_end,
                    uint32_t thread) noexcept;
 
-// The phases.
-void run_matmul(Exec& exec, const Phase& phase, uint32_t thread);
-void run_glu(Exec& exec, const Phase& phase, uint32_t thread);
-void run_rope(Exec& exec, const Phase& phase, uint32_t thread);
-void run_rope_table(Exec& exec, const Phase& phase, uint32_t thread);
-void run_attention(Exec& exec, const Phase& phase, uint32_t thread);
-void run_norm(Exec& exec, const Phase& phase, uint32_t thread);
-void run_quantise(Exec& exec, const Phase& phase, uint32_t thread);
-void run_embed(Exec& exec, const Phase& phase, uint32_t thread);
-void run_gather(Exec& exec, const Phase& phase, uint32_t thread);
-void run_elementwise(Exec& exec, const Phase& phase, uint32_t thread);
-void run_pool(Exec& exec, const Phase& phase, uint32_t thread);
-void run_sample(Exec& exec, const Phase& phase, uint32_t thread);
+// Sees to it that `thread` may read a value: computes its own copy of a small norm, once a step.
+void ensure(Exec& exec, uint32_t value, uint32_t thread);
 
-// Bytes of scratch that run_sample needs for a vocabulary.
+extern const PhaseKind kMatmulPhase, kGluPhase, kRopePhase, kRopeTablePhase, kAttentionPhase,
+    kNormPhase, kQuantisePhase, kEmbedPhase, kGatherPhase, kElementwisePhase, kPoolPhase,
+    kSamplePhase;
+
+// Bytes of scratch that a sample phase needs for a vocabulary.
 uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept;
 
 // Whether one node runs here; also what prepare relies on.

@@ -49,20 +49,23 @@ uint64_t codes_bytes(uint64_t rows, uint64_t cols) noexcept {
 }
 
 void find_lifetimes(Exec& exec) {
-    const auto touch = [&](uint32_t value, uint32_t phase, uint32_t until) {
+    const auto touch = [&](uint32_t value, uint32_t phase) {
         if (value == TENON_NONE) return;
         Value& v = exec.values[value];
         v.first_phase = std::min(v.first_phase, phase);
-        v.last_phase = std::max(v.last_phase, until);
+        v.last_phase = std::max(v.last_phase, phase);
     };
     for (const Phase& phase : exec.phases) {
-        // Without a barrier behind it a slower thread may still read while the next phase writes.
-        const uint32_t until = phase.index + (phase.per_thread ? 1 : 0);
-        if (phase.run == run_quantise) touch(phase.subject, phase.index, until);
+        if (phase.kind == &kQuantisePhase) touch(phase.subject, phase.index);
         for (uint32_t n : phase.nodes) {
-            for (uint32_t value : exec.nodes[n].in) touch(value, phase.index, until);
-            for (uint32_t value : exec.nodes[n].out) touch(value, phase.index, until);
+            for (uint32_t value : exec.nodes[n].in) touch(value, phase.index);
+            for (uint32_t value : exec.nodes[n].out) touch(value, phase.index);
         }
+    }
+    // A norm that threads compute for themselves reads its inputs as late as it is read.
+    for (const Value& v : exec.values) {
+        if (!v.per_thread) continue;
+        for (uint32_t value : exec.nodes[v.producer].in) touch(value, v.last_phase);
     }
 }
 

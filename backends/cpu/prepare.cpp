@@ -24,7 +24,7 @@ private:
     void find_readers();
     void add_checks(uint32_t index);
     void add_check(IndexCheck check);
-    Phase& add_phase(Phase::Run run, uint32_t node);
+    Phase& add_phase(const PhaseKind& kind, uint32_t node);
     void add_rope_table(Node& node);
     void add_node(uint32_t index);
     bool writes_codes(const Node& node) const;
@@ -270,9 +270,9 @@ void Compiler::add_checks(uint32_t index) {
     }
 }
 
-Phase& Compiler::add_phase(Phase::Run run, uint32_t node) {
+Phase& Compiler::add_phase(const PhaseKind& kind, uint32_t node) {
     Phase phase;
-    phase.run = run;
+    phase.kind = &kind;
     if (node != TENON_NONE) phase.nodes.push_back(node);
     phase.index = static_cast<uint32_t>(exec_.phases.size());
     exec_.phases.push_back(std::move(phase));
@@ -299,7 +299,7 @@ void Compiler::add_rope_table(Node& node) {
     }
     node.rope_table = static_cast<uint32_t>(exec_.rope_tables.size());
     exec_.rope_tables.push_back(table);
-    add_phase(run_rope_table, TENON_NONE).subject = node.rope_table;
+    add_phase(kRopeTablePhase, TENON_NONE).subject = node.rope_table;
 }
 
 // Whether the node's own phase leaves the codes of its first output behind.
@@ -315,7 +315,7 @@ void Compiler::add_node(uint32_t index) {
         case TENON_OP_MATMUL: {
             // Matmuls of the same rows are one phase, unless one reads what another writes.
             Phase* last = exec_.phases.empty() ? nullptr : &exec_.phases.back();
-            bool joins = last != nullptr && last->run == run_matmul;
+            bool joins = last != nullptr && last->kind == &kMatmulPhase;
             for (uint32_t other : joins ? last->nodes : std::vector<uint32_t>()) {
                 joins = joins && exec_.nodes[other].in[0] == node.in[0];
                 for (uint32_t port = 1; port < 4; ++port)
@@ -325,20 +325,21 @@ void Compiler::add_node(uint32_t index) {
             if (joins)
                 last->nodes.push_back(index);
             else
-                add_phase(run_matmul, index);
+                add_phase(kMatmulPhase, index);
             break;
         }
-        case TENON_OP_MATMUL_GLU: add_phase(run_glu, index); break;
+        case TENON_OP_MATMUL_GLU: add_phase(kGluPhase, index); break;
         case TENON_OP_RMS_NORM:
-            add_phase(run_norm, index).per_thread = exec_.values[node.out[0]].per_thread;
+            add_phase(kNormPhase, index);
+            exec_.values[node.out[0]].producer = index;
             break;
-        case TENON_OP_ROPE_KV_WRITE: add_phase(run_rope, index); break;
-        case TENON_OP_PAGED_ATTN: add_phase(run_attention, index); break;
-        case TENON_OP_EMBED: add_phase(run_embed, index); break;
-        case TENON_OP_GATHER_ROWS: add_phase(run_gather, index); break;
-        case TENON_OP_SAMPLE: add_phase(run_sample, index); break;
-        case TENON_OP_POOL_ROWS: add_phase(run_pool, index); break;
-        default: add_phase(run_elementwise, index); break;
+        case TENON_OP_ROPE_KV_WRITE: add_phase(kRopePhase, index); break;
+        case TENON_OP_PAGED_ATTN: add_phase(kAttentionPhase, index); break;
+        case TENON_OP_EMBED: add_phase(kEmbedPhase, index); break;
+        case TENON_OP_GATHER_ROWS: add_phase(kGatherPhase, index); break;
+        case TENON_OP_SAMPLE: add_phase(kSamplePhase, index); break;
+        case TENON_OP_POOL_ROWS: add_phase(kPoolPhase, index); break;
+        default: add_phase(kElementwisePhase, index); break;
     }
 }
 
@@ -353,15 +354,16 @@ sdk::Status Compiler::compile() {
     for (uint32_t i = 0; i < exec_.nodes.size(); ++i) {
         const Node& node = exec_.nodes[i];
         if (node.fast && !codes_written_[node.in[0]]) {
-            add_phase(run_quantise, TENON_NONE).subject = node.in[0];
+            add_phase(kQuantisePhase, TENON_NONE).subject = node.in[0];
             codes_written_[node.in[0]] = true;
         }
         add_checks(i);
         add_node(i);
         if (writes_codes(node)) codes_written_[node.out[0]] = true;
     }
-    exec_.counters = std::make_unique<Counter[]>(exec_.phases.size());
+    exec_.phase_units.assign(exec_.phases.size(), 0);
     exec_.phase_ns.assign(exec_.phases.size(), 0);
+    exec_.computed_at.assign(exec_.values.size() * exec_.device->pool->threads(), 0);
     exec_.rows.assign(exec_.values.size(), 0);
     exec_.data.assign(exec_.values.size(), nullptr);
     return plan_memory(exec_);

@@ -104,18 +104,30 @@ void clear_rest(const Exec& exec, const Node& node, uint32_t thread) {
                       static_cast<uint32_t>(cols / kernels::kBlockCols), thread);
 }
 
-} // namespace
+// Units for rows that cost little each.
+uint32_t row_units(const Exec& exec, uint32_t value) noexcept {
+    const int64_t most = int64_t{exec.device->pool->threads()} * 4;
+    return static_cast<uint32_t>(std::min(exec.rows[value], most));
+}
 
-void run_rope_table(Exec& exec, const Phase& phase, uint32_t thread) {
+uint32_t rope_table_units(const Exec& exec, const Phase& phase) {
+    return row_units(exec, exec.rope_tables[phase.subject].positions);
+}
+
+void run_rope_table(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
+                    uint32_t thread) {
     const RopeTable& table = exec.rope_tables[phase.subject];
-    const Share mine = share(static_cast<uint64_t>(exec.rows[table.positions]), thread,
-                             exec.device->pool->threads());
+    const Share mine = share(static_cast<uint64_t>(exec.rows[table.positions]), unit, units);
     kernels::fill_rope_table(exec.indices(table.positions), exec.floats(table.inv_freq, thread),
                              table.rope_dim, table.style, table.mscale, mine.begin, mine.end,
                              table.data);
 }
 
-void run_rope(Exec& exec, const Phase& phase, uint32_t thread) {
+uint32_t rope_units(const Exec& exec, const Phase& phase) {
+    return row_units(exec, exec.nodes[phase.nodes[0]].in[0]);
+}
+
+void run_rope(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const auto& attr = node.attr<tenon_attr_rope_kv_write>();
     const RopeTable& table = exec.rope_tables[node.rope_table];
@@ -130,8 +142,7 @@ void run_rope(Exec& exec, const Phase& phase, uint32_t thread) {
     float* keys = exec.row_scratch(thread);
     const int32_t* slots = exec.indices(node.in[4]);
     const kernels::KvWriteFn write = exec.device->kernels.kv[static_cast<size_t>(kv.type)]->write;
-    const Share mine = share(static_cast<uint64_t>(exec.rows[node.in[0]]), thread,
-                             exec.device->pool->threads());
+    const Share mine = share(static_cast<uint64_t>(exec.rows[node.in[0]]), unit, units);
     for (uint64_t t = mine.begin; t < mine.end; ++t) {
         prepare_heads(exec, q + t * q_row, exec.optional(node.in[7], thread), attr.n_q_heads, attr,
                       table, t, out + t * q_row);
@@ -143,18 +154,39 @@ void run_rope(Exec& exec, const Phase& phase, uint32_t thread) {
     }
 }
 
-void run_attention(Exec& exec, const Phase& phase, uint32_t thread) {
+// Tokens of one unit of a large attention, so that a phase never has too many.
+uint32_t chunk_tokens(const Exec& exec, const Node& node) noexcept {
+    const uint64_t cells = static_cast<uint64_t>(exec.rows[node.in[0]]) *
+                           node.attr<tenon_attr_paged_attn>().n_kv_heads;
+    return kChunkTokens + static_cast<uint32_t>(cells / kUnitsMax) * 2;
+}
+
+uint32_t attention_units(const Exec& exec, const Phase& phase) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const auto& attr = node.attr<tenon_attr_paged_attn>();
-    const uint32_t threads = exec.device->pool->threads();
-    const uint32_t heads = attr.n_q_heads;
-    if (thread == 0) clear_rest(exec, node, thread);
+    uint32_t units = 0;
     if (exec.small(node.in[0])) {
-        // All (sequence, query head) pairs in one line, a piece of it for each thread.
+        for_sequences(exec, node, [&](const Chunk&) { units += attr.n_q_heads; });
+        return std::max(1u, std::min(units, exec.device->pool->threads()));
+    }
+    const uint32_t size = chunk_tokens(exec, node);
+    for_sequences(exec, node, [&](const Chunk& chunk) {
+        units += (chunk.count + size - 1) / size * attr.n_kv_heads;
+    });
+    return std::max(1u, units);
+}
+
+void run_attention(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
+    const Node& node = exec.nodes[phase.nodes[0]];
+    const auto& attr = node.attr<tenon_attr_paged_attn>();
+    const uint32_t heads = attr.n_q_heads;
+    if (unit == 0) clear_rest(exec, node, thread);
+    uint32_t first = 0;
+    if (exec.small(node.in[0])) {
+        // All (sequence, query head) pairs in one line, a piece of it for each unit.
         uint32_t pairs = 0;
         for_sequences(exec, node, [&](const Chunk&) { pairs += heads; });
-        const Share mine = share(pairs, thread, threads);
-        uint32_t first = 0;
+        const Share mine = share(pairs, unit, units);
         for_sequences(exec, node, [&](const Chunk& chunk) {
             const uint32_t begin = std::max(mine.begin, first);
             const uint32_t end = std::min(mine.end, first + heads);
@@ -165,21 +197,26 @@ void run_attention(Exec& exec, const Phase& phase, uint32_t thread) {
         return;
     }
     const uint32_t heads_per_kv = attr.n_q_heads / attr.n_kv_heads;
-    uint32_t mine = exec.next(phase);
-    uint32_t unit = 0;
+    const uint32_t size = chunk_tokens(exec, node);
     for_sequences(exec, node, [&](const Chunk& chunk) {
-        const uint32_t pieces = (chunk.count + kChunkTokens - 1) / kChunkTokens;
-        const uint32_t end = unit + pieces * attr.n_kv_heads;
-        for (; mine < end; mine = exec.next(phase)) {
+        const uint32_t pieces = (chunk.count + size - 1) / size;
+        const uint32_t end = first + pieces * attr.n_kv_heads;
+        if (unit >= first && unit < end) {
             // Late tokens see most positions and go first.
-            const uint32_t piece = pieces - 1 - (mine - unit) / attr.n_kv_heads;
-            const uint32_t head = (mine - unit) % attr.n_kv_heads * heads_per_kv;
-            const uint32_t token = piece * kChunkTokens;
-            attend(exec, node, thread, chunk, token, std::min(token + kChunkTokens, chunk.count),
-                   head, head + heads_per_kv);
+            const uint32_t piece = pieces - 1 - (unit - first) / attr.n_kv_heads;
+            const uint32_t head = (unit - first) % attr.n_kv_heads * heads_per_kv;
+            const uint32_t token = piece * size;
+            attend(exec, node, thread, chunk, token, std::min(token + size, chunk.count), head,
+                   head + heads_per_kv);
         }
-        unit = end;
+        first = end;
     });
 }
+
+} // namespace
+
+const PhaseKind kRopeTablePhase = {rope_table_units, run_rope_table};
+const PhaseKind kRopePhase = {rope_units, run_rope};
+const PhaseKind kAttentionPhase = {attention_units, run_attention};
 
 } // namespace tenon::cpu

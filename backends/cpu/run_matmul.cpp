@@ -1,5 +1,5 @@
-// Matmuls. Few tokens: each thread owns one run of weight rows, read once from start to end. Many
-// tokens: units of kPanelTokens tokens by some row groups, taken from a counter.
+// Matmuls. Few tokens: a unit is a run of weight rows, read once from start to end. Many tokens: a
+// unit is kPanelTokens tokens by some row groups.
 #include <algorithm>
 
 #include "backends/cpu/exec.h"
@@ -8,6 +8,7 @@ namespace tenon::cpu {
 namespace {
 
 constexpr uint32_t kUnitsPerThread = 8;
+constexpr uint32_t kSmallUnitsPerThread = 2;
 
 // A grid of units: column `c` is row groups [c * groups, ...), row is a panel of tokens.
 struct Grid {
@@ -126,48 +127,67 @@ void multiply_glu(const Exec& exec, const Node& node, uint32_t thread, uint32_t 
     }
 }
 
-// Calls piece(begin, end, token_begin, token_end) for what `thread` does of a matmul of `units` row
-// units (groups or blocks) over the rows of value x.
-template <class Piece>
-void for_pieces(Exec& exec, const Phase& phase, uint32_t thread, uint32_t x, uint32_t units,
-                const Piece& piece) {
+// Row units (groups or blocks) and tokens of one unit of a phase.
+struct Piece {
+    uint32_t begin, end, token_begin, token_end;
+};
+
+uint32_t count_units(const Exec& exec, uint32_t x, uint32_t rows) noexcept {
     const uint32_t threads = exec.device->pool->threads();
+    if (exec.rows[x] == 0) return 0;
+    if (exec.small(x)) return threads == 1 ? 1 : std::min(rows, threads * kSmallUnitsPerThread);
+    const Grid grid = make_grid(static_cast<uint64_t>(exec.rows[x]), rows, threads);
+    return grid.panels * grid.columns;
+}
+
+Piece find_piece(const Exec& exec, uint32_t x, uint32_t rows, uint32_t unit, uint32_t units) noexcept {
     const uint32_t tokens = static_cast<uint32_t>(exec.rows[x]);
-    if (tokens == 0) return;
     if (exec.small(x)) {
-        const Share mine = share(units, thread, threads);
-        if (mine.begin < mine.end) piece(mine.begin, mine.end, 0u, tokens);
-        return;
+        const Share mine = share(rows, unit, units);
+        return {mine.begin, mine.end, 0, tokens};
     }
-    const Grid grid = make_grid(tokens, units, threads);
-    for (uint32_t unit = exec.next(phase); unit < grid.panels * grid.columns;
-         unit = exec.next(phase)) {
-        const uint32_t begin = unit % grid.columns * grid.groups;
-        const uint32_t token = unit / grid.columns * kPanelTokens;
-        piece(begin, std::min(begin + grid.groups, units), token,
-              std::min(token + kPanelTokens, tokens));
-    }
+    const Grid grid = make_grid(tokens, rows, exec.device->pool->threads());
+    const uint32_t begin = unit % grid.columns * grid.groups;
+    const uint32_t token = unit / grid.columns * kPanelTokens;
+    return {begin, std::min(begin + grid.groups, rows), token,
+            std::min(token + kPanelTokens, tokens)};
+}
+
+uint32_t all_groups(const Exec& exec, const Phase& phase) noexcept {
+    uint32_t groups = 0;
+    for (uint32_t n : phase.nodes)
+        groups += kernels::group_count(exec.nodes[n].weights[0]->rows);
+    return groups;
+}
+
+uint32_t matmul_units(const Exec& exec, const Phase& phase) {
+    return count_units(exec, exec.nodes[phase.nodes[0]].in[0], all_groups(exec, phase));
+}
+
+void run_matmul(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
+    const uint32_t x = exec.nodes[phase.nodes[0]].in[0];
+    ensure(exec, x, thread);
+    const Piece p = find_piece(exec, x, all_groups(exec, phase), unit, units);
+    multiply(exec, phase, thread, p.begin, p.end, p.token_begin, p.token_end);
+}
+
+uint32_t glu_blocks(const Node& node) noexcept { return (node.weights[0]->rows + 31) / 32; }
+
+uint32_t glu_units(const Exec& exec, const Phase& phase) {
+    const Node& node = exec.nodes[phase.nodes[0]];
+    return count_units(exec, node.in[0], glu_blocks(node));
+}
+
+void run_glu(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
+    const Node& node = exec.nodes[phase.nodes[0]];
+    ensure(exec, node.in[0], thread);
+    const Piece p = find_piece(exec, node.in[0], glu_blocks(node), unit, units);
+    multiply_glu(exec, node, thread, p.begin, p.end, p.token_begin, p.token_end);
 }
 
 } // namespace
 
-void run_matmul(Exec& exec, const Phase& phase, uint32_t thread) {
-    uint32_t groups = 0;
-    for (uint32_t n : phase.nodes)
-        groups += kernels::group_count(exec.nodes[n].weights[0]->rows);
-    for_pieces(exec, phase, thread, exec.nodes[phase.nodes[0]].in[0], groups,
-               [&](uint32_t begin, uint32_t end, uint32_t token_begin, uint32_t token_end) {
-                   multiply(exec, phase, thread, begin, end, token_begin, token_end);
-               });
-}
-
-void run_glu(Exec& exec, const Phase& phase, uint32_t thread) {
-    const Node& node = exec.nodes[phase.nodes[0]];
-    const uint32_t blocks = (node.weights[0]->rows + 31) / 32;
-    for_pieces(exec, phase, thread, node.in[0], blocks,
-               [&](uint32_t begin, uint32_t end, uint32_t token_begin, uint32_t token_end) {
-                   multiply_glu(exec, node, thread, begin, end, token_begin, token_end);
-               });
-}
+const PhaseKind kMatmulPhase = {matmul_units, run_matmul};
+const PhaseKind kGluPhase = {glu_units, run_glu};
 
 } // namespace tenon::cpu

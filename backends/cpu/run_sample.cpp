@@ -99,15 +99,15 @@ struct Picker {
     }
 };
 
-} // namespace
+uint32_t sample_units(const Exec& exec, const Phase& phase) {
+    const int64_t rows = exec.rows[exec.nodes[phase.nodes[0]].out[0]];
+    return static_cast<uint32_t>(std::min<int64_t>(rows, kUnitsMax));
+}
 
-uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept { return vocabulary * sizeof(Candidate); }
-
-void run_sample(Exec& exec, const Phase& phase, uint32_t thread) {
+void run_sample(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const uint32_t vocabulary = static_cast<uint32_t>(exec.values[node.in[0]].cols);
-    const Share mine = share(static_cast<uint64_t>(exec.rows[node.out[0]]), thread,
-                             exec.device->pool->threads());
+    const Share mine = share(static_cast<uint64_t>(exec.rows[node.out[0]]), unit, units);
     for (uint64_t row = mine.begin; row < mine.end; ++row) {
         Picker picker{};
         picker.logits = exec.floats(node.in[0], thread) + row * vocabulary;
@@ -131,5 +131,11 @@ void run_sample(Exec& exec, const Phase& phase, uint32_t thread) {
                       : reference::log_probability(picker.logits, vocabulary, token);
     }
 }
+
+} // namespace
+
+uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept { return vocabulary * sizeof(Candidate); }
+
+const PhaseKind kSamplePhase = {sample_units, run_sample};
 
 } // namespace tenon::cpu

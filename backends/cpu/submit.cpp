@@ -139,57 +139,42 @@ uint64_t now_ns() noexcept {
                                      .count());
 }
 
-// Whether all threads repeat the phase's work, so that nobody need wait.
-bool repeated(const Exec& exec, const Phase& phase) noexcept {
-    return phase.per_thread && exec.small(exec.nodes[phase.nodes[0]].out[0]);
-}
-
-void step_thread(void* context, uint32_t thread) {
-    Exec& exec = *static_cast<Exec*>(context);
-    ThreadPool& pool = *exec.device->pool;
-    const tenon_bind& bind = *exec.bind;
-    uint32_t parity = 0;
-    uint64_t before = exec.profile && thread == 0 ? now_ns() : 0;
-    for (const Phase& phase : exec.phases) {
-        phase.run(exec, phase, thread);
-        const bool last = phase.index + 1 == exec.phases.size();
-        const bool joins = !last && !repeated(exec, phase);
-        if (thread == 0) {
-            if (bind.progress != nullptr)
-                __atomic_fetch_add(bind.progress, uint64_t{phase.nodes.size()}, __ATOMIC_RELAXED);
-            exec.stop[parity] =
-                bind.cancel != nullptr && __atomic_load_n(bind.cancel, __ATOMIC_RELAXED) != 0;
-        }
-        if (joins) {
-            pool.barrier(thread);
-            const bool stop = exec.stop[parity];
-            parity ^= 1;
-            if (stop) return;
-        }
-        if (exec.profile && thread == 0) {
-            const uint64_t after = now_ns();
-            exec.phase_ns[phase.index] = after - before;
-            before = after;
-        }
-    }
-}
-
 } // namespace
 
+uint32_t Exec::units(uint32_t phase) noexcept {
+    const uint32_t units = phases[phase].kind->units(*this, phases[phase]);
+    phase_units[phase] = units;
+    return units;
+}
+
+void Exec::run(uint32_t phase, uint32_t unit, uint32_t thread) noexcept {
+    const Phase& p = phases[phase];
+    p.kind->run(*this, p, unit, phase_units[phase], thread);
+}
+
+bool Exec::finished(uint32_t phase) noexcept {
+    if (profile) {
+        const uint64_t now = now_ns();
+        phase_ns[phase] = now - phase_began_ns;
+        phase_began_ns = now;
+    }
+    if (bind->progress != nullptr)
+        __atomic_fetch_add(bind->progress, uint64_t{phases[phase].nodes.size()}, __ATOMIC_RELAXED);
+    cancelled = bind->cancel != nullptr && __atomic_load_n(bind->cancel, __ATOMIC_RELAXED) != 0;
+    return !cancelled;
+}
+
 sdk::Status run_step(Exec& exec, const tenon_bind& bind) noexcept {
-    const auto cancelled = [&] {
-        return bind.cancel != nullptr && __atomic_load_n(bind.cancel, __ATOMIC_RELAXED) != 0;
-    };
-    const sdk::Status stopped = sdk::fail(TENON_CANCELLED, "The cancel word was set.");
-    if (cancelled()) return stopped;
     exec.bind = &bind;
-    exec.stop[0] = exec.stop[1] = false;
-    resolve(exec, bind);
-    TENON_SDK_CHECK(check_indices(exec));
-    for (size_t i = 0; i < exec.phases.size(); ++i)
-        exec.counters[i].next.store(0, std::memory_order_relaxed);
-    exec.device->pool->run(step_thread, &exec);
-    return exec.stop[0] || exec.stop[1] ? stopped : sdk::Status();
+    exec.cancelled = bind.cancel != nullptr && __atomic_load_n(bind.cancel, __ATOMIC_RELAXED) != 0;
+    if (!exec.cancelled) {
+        ++exec.step;
+        resolve(exec, bind);
+        TENON_SDK_CHECK(check_indices(exec));
+        if (exec.profile) exec.phase_began_ns = now_ns();
+        exec.device->pool->run(exec, static_cast<uint32_t>(exec.phases.size()));
+    }
+    return exec.cancelled ? sdk::fail(TENON_CANCELLED, "The cancel word was set.") : sdk::Status();
 }
 
 sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync) {

@@ -56,23 +56,34 @@ bool find_format(const tenon_format& f, kernels::PackedFormat* packed) noexcept 
     return false;
 }
 
-// One tensor being packed by all threads of the pool.
-struct Packing {
-    const KernelTable* kernels;
-    kernels::PackedFormat format;
-    const uint8_t* stored;
-    uint8_t* packed;
-    uint32_t rows, cols, groups, threads;
-};
+// One tensor being packed by the pool.
+class Packing final : public Job {
+public:
+    Packing(const WeightEntry& entry, const uint8_t* stored, uint8_t* packed)
+        : entry_(entry), stored_(stored), packed_(packed),
+          groups_(kernels::group_count(entry.rows)),
+          unit_groups_(std::max<uint32_t>(
+              1, static_cast<uint32_t>(kUnitBytes / kernels::group_bytes(entry.format, entry.cols)))) {
+        // A tensor of more units than a phase may have gets larger ones.
+        unit_groups_ = std::max(unit_groups_, groups_ / kUnitsMax + 1);
+    }
+    uint32_t units(uint32_t) noexcept override {
+        return (groups_ + unit_groups_ - 1) / unit_groups_;
+    }
+    void run(uint32_t, uint32_t unit, uint32_t) noexcept override {
+        const uint32_t begin = unit * unit_groups_;
+        kernels::pack_groups(entry_.format, stored_, entry_.rows, entry_.cols, begin,
+                             std::min(begin + unit_groups_, groups_), packed_);
+    }
+    bool finished(uint32_t) noexcept override { return true; }
 
-void pack_part(void* context, uint32_t thread) {
-    const Packing& p = *static_cast<Packing*>(context);
-    const auto bound = [&](uint32_t t) {
-        return static_cast<uint32_t>(uint64_t{p.groups} * t / p.threads);
-    };
-    kernels::pack_groups(p.format, p.stored, p.rows, p.cols, bound(thread), bound(thread + 1),
-                         p.packed);
-}
+private:
+    static constexpr uint64_t kUnitBytes = 256 * 1024;
+    const WeightEntry& entry_;
+    const uint8_t* stored_;
+    uint8_t* packed_;
+    uint32_t groups_, unit_groups_;
+};
 
 sdk::Status check_weight(const Weights& weights, const tenon_weight& weight, uint64_t* row_bytes) {
     const std::string_view name = sdk::view(weight.name);
@@ -178,9 +189,8 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
         uint8_t* packed = weights.arena.take(
             kernels::group_bytes(made.format, made.cols) * groups, hint);
         if (packed == nullptr) return full;
-        Packing packing{&weights.device->kernels, made.format, stored,
-                        packed, made.rows, made.cols, groups, weights.device->pool->threads()};
-        weights.device->run_aside(pack_part, &packing);
+        Packing packing(made, stored, packed);
+        weights.device->run_aside(packing);
         made.packed = packed;
     }
     if ((weight.uses & TENON_USE_ELEMENTWISE) != 0) {
