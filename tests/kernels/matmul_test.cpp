@@ -56,7 +56,7 @@ struct Problem {
             double value = x[size_t{token} * cols + k];
             if (fast) {
                 const ActivationBlock& block = activations[token / 8 * (cols / 32) + k / 32];
-                value = static_cast<double>(block.scale[token % 8]) * block.codes[token % 8][k % 32];
+                value = static_cast<double>(block.scale[k % 32 / 16][token % 8]) * block.codes[token % 8][k % 32];
             }
             const double product = value * stored_value(format, w, k);
             sum += product;

@@ -31,7 +31,7 @@ TEST_P(QuantiseContract, HasTheBitsOfTheScalarOne) {
     GetParam().quantise({x.data(), cols, got.data(), 5, 0, tokens, 0, 5});
     find_quantise(Isa::kScalar)->quantise({x.data(), cols, want.data(), 5, 0, tokens, 0, 5});
     EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(ActivationBlock)), 0);
-    EXPECT_EQ(got[0].scale[0], 0.0f);
+    EXPECT_EQ(got[0].scale[0][0], 0.0f);
 }
 
 TEST_P(QuantiseContract, ErrorIsHalfAStepAtMost) {
@@ -41,8 +41,8 @@ TEST_P(QuantiseContract, ErrorIsHalfAStepAtMost) {
     for (uint32_t t = 0; t < 3; ++t)
         for (uint32_t k = 0; k < 64; ++k) {
             const ActivationBlock& block = out[k / 32];
-            EXPECT_NEAR(block.codes[t][k % 32] * block.scale[t], x[t * 64 + k],
-                        block.scale[t] * 0.5001f);
+            const float scale = block.scale[k % 32 / 16][t];
+            EXPECT_NEAR(block.codes[t][k % 32] * scale, x[t * 64 + k], scale * 0.5001f);
         }
 }
 
@@ -50,10 +50,14 @@ TEST_P(QuantiseContract, SumsAreThoseOfTheCodes) {
     const std::vector<float> x = random_floats(32, 9);
     ActivationBlock out{};
     GetParam().quantise({x.data(), 32, &out, 1, 5, 6, 0, 1});
-    int32_t sum = 0;
-    for (int8_t code : out.codes[5]) sum += code;
-    EXPECT_EQ(out.minus_sum[5], -sum);
-    EXPECT_EQ(out.sum[5], out.scale[5] * static_cast<float>(sum));
+    float total = 0.0f;
+    for (uint32_t half = 0; half < 2; ++half) {
+        int32_t sum = 0;
+        for (uint32_t i = 0; i < 16; ++i) sum += out.codes[5][16 * half + i];
+        EXPECT_EQ(out.minus_sum[half][5], -sum);
+        total += out.scale[half][5] * static_cast<float>(sum);
+    }
+    EXPECT_FLOAT_EQ(out.sum[5], total);
 }
 
 std::string entry_name(const ::testing::TestParamInfo<QuantiseEntry>& info) {

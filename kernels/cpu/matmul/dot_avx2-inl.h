@@ -1,4 +1,4 @@
-// Exact 32-element products of codes by VPMADDUBSW; included by matmul-inl.h alone.
+// Exact 16-element products of codes by VPMADDUBSW; included by matmul-inl.h alone.
 #pragma once
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
@@ -11,12 +11,15 @@ TENON_INLINE __m256i four_codes(const int8_t* codes) {
     return _mm256_set1_epi32(word);
 }
 
-// Eight rows (one half of the lanes). Nibbles: 8 products of at most 2 * 15 * 128 stay within
+template <class Format, uint32_t Tokens>
+TENON_INLINE void prefetch_ahead(const uint8_t*) {}
+
+// Eight rows (one half of the lanes). Nibbles: 4 products of at most 2 * 15 * 128 stay within
 // 16 bits. Bytes: |code - 128| <= 128 unsigned against the activation with the sign moved over;
 // activation codes are never below -127 unless the row holds a NaN, so a pair fits 16 bits.
-template <class Format, uint32_t Tokens>
-TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot,
-                           __m256i* dot) {
+template <class Format, uint32_t Tokens, uint32_t Half>
+TENON_INLINE void dot_eight_rows(const uint8_t* w, const ActivationBlock& x, uint32_t slot,
+                                 __m256i* dot) {
     const __m256i ones = _mm256_set1_epi16(1);
     if constexpr (Format::kNibbles) {
         const __m256i low = _mm256_set1_epi8(15);
@@ -27,27 +30,25 @@ TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
         for (uint32_t j = 0; j < 4; ++j) {
             const __m256i both =
                 _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 64 * j));
-            const __m256i first = _mm256_and_si256(both, low);
-            const __m256i second = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
+            const __m256i half = Half == 0 ? both : _mm256_srli_epi16(both, 4);
+            const __m256i v = _mm256_and_si256(half, low);
 #pragma GCC unroll 4
-            for (uint32_t t = 0; t < Tokens; ++t) {
-                const int8_t* codes = x.codes[slot + t] + 4 * j;
-                sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(first, four_codes(codes)));
-                sum[t] = _mm256_add_epi16(sum[t],
-                                          _mm256_maddubs_epi16(second, four_codes(codes + 16)));
-            }
+            for (uint32_t t = 0; t < Tokens; ++t)
+                sum[t] = _mm256_add_epi16(
+                    sum[t],
+                    _mm256_maddubs_epi16(v, four_codes(x.codes[slot + t] + 16 * Half + 4 * j)));
         }
 #pragma GCC unroll 4
         for (uint32_t t = 0; t < Tokens; ++t)
             dot[t] = _mm256_add_epi32(
-                _mm256_set1_epi32(x.minus_sum[slot + t] * Format::kZeroPoint),
+                _mm256_set1_epi32(x.minus_sum[Half][slot + t] * Format::kZeroPoint),
                 _mm256_madd_epi16(sum[t], ones));
     } else {
         const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
 #pragma GCC unroll 4
         for (uint32_t t = 0; t < Tokens; ++t) dot[t] = _mm256_setzero_si256();
-#pragma GCC unroll 8
-        for (uint32_t j = 0; j < 8; ++j) {
+#pragma GCC unroll 4
+        for (uint32_t j = 4 * Half; j < 4 * Half + 4; ++j) {
             const __m256i code = _mm256_xor_si256(
                 _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 64 * j)), flip);
             const __m256i magnitude = _mm256_abs_epi8(code);
@@ -61,15 +62,15 @@ TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
     }
 }
 
-template <class Format, uint32_t Tokens>
-TENON_INLINE void dot_block(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
-    __m256i half[Tokens];
-    dot_half<Format, Tokens>(w, x, slot, half);
+template <class Format, uint32_t Tokens, uint32_t Half>
+TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
+    __m256i rows[Tokens];
+    dot_eight_rows<Format, Tokens, Half>(w, x, slot, rows);
 #pragma GCC unroll 4
-    for (uint32_t t = 0; t < Tokens; ++t) dot[t].lo = half[t];
-    dot_half<Format, Tokens>(w + 32, x, slot, half);
+    for (uint32_t t = 0; t < Tokens; ++t) dot[t].lo = rows[t];
+    dot_eight_rows<Format, Tokens, Half>(w + 32, x, slot, rows);
 #pragma GCC unroll 4
-    for (uint32_t t = 0; t < Tokens; ++t) dot[t].hi = half[t];
+    for (uint32_t t = 0; t < Tokens; ++t) dot[t].hi = rows[t];
 }
 
 template <class Format>

@@ -1,4 +1,4 @@
-// Exact 32-element products of codes by VPDPBUSD; included by matmul-inl.h alone.
+// Exact 16-element products of codes by VPDPBUSD; included by matmul-inl.h alone.
 #pragma once
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
@@ -13,36 +13,32 @@ TENON_INLINE __m512i four_codes(const int8_t* codes) {
 }
 
 template <class Format, uint32_t Tokens>
-TENON_INLINE void dot_block(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
+TENON_INLINE void prefetch_ahead(const uint8_t* w) {
     if constexpr (Tokens <= 2)
 #pragma GCC unroll 9
         for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
             prefetch(w + kPrefetchBytes + line);
+}
+
+template <class Format, uint32_t Tokens, uint32_t Half>
+TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
 #pragma GCC unroll 8
     for (uint32_t t = 0; t < Tokens; ++t)
-        dot[t].v = _mm512_set1_epi32(x.minus_sum[slot + t] * Format::kZeroPoint);
-    if constexpr (Format::kNibbles) {
-        const __m512i low = _mm512_set1_epi8(15);
-        __m512i v[8];
+        dot[t].v = _mm512_set1_epi32(x.minus_sum[Half][slot + t] * Format::kZeroPoint);
 #pragma GCC unroll 4
-        for (uint32_t j = 0; j < 4; ++j) {
+    for (uint32_t j = 0; j < 4; ++j) {
+        __m512i v;
+        if constexpr (Format::kNibbles) {
             const __m512i both = _mm512_loadu_si512(w + 64 * j);
-            v[j] = _mm512_and_si512(both, low);
-            v[4 + j] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+            const __m512i half = Half == 0 ? both : _mm512_srli_epi16(both, 4);
+            v = _mm512_and_si512(half, _mm512_set1_epi8(15));
+        } else {
+            v = _mm512_loadu_si512(w + 64 * (4 * Half + j));
         }
 #pragma GCC unroll 8
-        for (uint32_t j = 0; j < 8; ++j)
-#pragma GCC unroll 8
-            for (uint32_t t = 0; t < Tokens; ++t)
-                dot[t].v = _mm512_dpbusd_epi32(dot[t].v, v[j], four_codes(x.codes[slot + t] + 4 * j));
-    } else {
-#pragma GCC unroll 8
-        for (uint32_t j = 0; j < 8; ++j) {
-            const __m512i v = _mm512_loadu_si512(w + 64 * j);
-#pragma GCC unroll 8
-            for (uint32_t t = 0; t < Tokens; ++t)
-                dot[t].v = _mm512_dpbusd_epi32(dot[t].v, v, four_codes(x.codes[slot + t] + 4 * j));
-        }
+        for (uint32_t t = 0; t < Tokens; ++t)
+            dot[t].v = _mm512_dpbusd_epi32(dot[t].v, v,
+                                           four_codes(x.codes[slot + t] + 16 * Half + 4 * j));
     }
 }
 

@@ -1,4 +1,4 @@
-// Exact 32-element products of codes in plain C++; included by matmul-inl.h alone.
+// Exact 16-element products of codes in plain C++; included by matmul-inl.h alone.
 #pragma once
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
@@ -16,14 +16,19 @@ TENON_INLINE int32_t code_at(const uint8_t* w, uint32_t lane, uint32_t col) {
 }
 
 template <class Format, uint32_t Tokens>
-TENON_INLINE void dot_block(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
+TENON_INLINE void prefetch_ahead(const uint8_t*) {}
+
+template <class Format, uint32_t Tokens, uint32_t Half>
+TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {
+    constexpr uint32_t kCols = kBlockCols / 2;
     for (uint32_t lane = 0; lane < kLanes; ++lane) {
-        int32_t codes[kBlockCols];
-        for (uint32_t col = 0; col < kBlockCols; ++col) codes[col] = code_at<Format>(w, lane, col);
+        int32_t codes[kCols];
+        for (uint32_t col = 0; col < kCols; ++col)
+            codes[col] = code_at<Format>(w, lane, Half * kCols + col);
         for (uint32_t t = 0; t < Tokens; ++t) {
-            int32_t sum = x.minus_sum[slot + t] * Format::kZeroPoint;
-            for (uint32_t col = 0; col < kBlockCols; ++col)
-                sum += codes[col] * x.codes[slot + t][col];
+            int32_t sum = x.minus_sum[Half][slot + t] * Format::kZeroPoint;
+            for (uint32_t col = 0; col < kCols; ++col)
+                sum += codes[col] * x.codes[slot + t][Half * kCols + col];
             dot[t].v[lane] = sum;
         }
     }

@@ -1,4 +1,4 @@
-// One body for every format and instruction set; what differs is dot_block (dot_*-inl.h).
+// One body for every format and instruction set; what differs is dot_half (dot_*-inl.h).
 #pragma once
 
 #include "kernels/cpu/simd/simd-inl.h"
@@ -76,6 +76,17 @@ TENON_INLINE void finish(const MatmulArgs& a, uint32_t group, uint32_t token, F 
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
+// Adds columns [16 * Half, 16 * Half + 16) of a block: an exact integer, scaled.
+template <class Format, uint32_t Tokens, uint32_t Half>
+TENON_INLINE void add_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, F scale,
+                           F* total) {
+    I dot[Tokens];
+    dot_half<Format, Tokens, Half>(w, x, slot, dot);
+#pragma GCC unroll 8
+    for (uint32_t t = 0; t < Tokens; ++t)
+        total[t] = fma_lanes(to_float(dot[t]), mul(scale, set(x.scale[Half][slot + t])), total[t]);
+}
+
 // Slots [slot, slot + Tokens) of one tile against one row group.
 template <class Format, uint32_t Tokens>
 TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t group,
@@ -85,15 +96,14 @@ TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t grou
     for (uint32_t t = 0; t < Tokens; ++t) total[t] = zero();
     const uint32_t blocks = a.cols / kBlockCols;
     for (uint32_t block = 0; block < blocks; ++block) {
-        I dot[Tokens];
-        dot_block<Format, Tokens>(w, *x, slot, dot);
         const F scale = load_scales(w + Format::kCodeBytes);
-        F min = zero();
-        if constexpr (Format::kHasMin) min = load_scales(w + Format::kCodeBytes + 32);
+        prefetch_ahead<Format, Tokens>(w);
+        add_half<Format, Tokens, 0>(w, *x, slot, scale, total);
+        add_half<Format, Tokens, 1>(w, *x, slot, scale, total);
+        if constexpr (Format::kHasMin) {
+            const F min = load_scales(w + Format::kCodeBytes + 32);
 #pragma GCC unroll 8
-        for (uint32_t t = 0; t < Tokens; ++t) {
-            total[t] = fma_lanes(to_float(dot[t]), mul(scale, set(x->scale[slot + t])), total[t]);
-            if constexpr (Format::kHasMin)
+            for (uint32_t t = 0; t < Tokens; ++t)
                 total[t] = fma_lanes(min, set(x->sum[slot + t]), total[t]);
         }
         w += Format::kBlockBytes;

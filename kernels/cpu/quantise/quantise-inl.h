@@ -11,18 +11,19 @@ void quantise(const QuantiseArgs& a) {
         ActivationBlock* tile = a.out + size_t{token / kTileTokens} * a.row_blocks;
         const uint32_t slot = token % kTileTokens;
         for (uint32_t block = a.block_begin; block < a.block_end; ++block, x += 32) {
-            const F first = load(x);
-            const F second = load(x + 16);
-            const float largest =
-                largest_magnitude(magnitude_max(magnitude_max(zero_int(), first), second));
-            const float scale = largest / 127.0f;
-            const F inverse = set(largest > 0.0f ? 127.0f / largest : 0.0f);
             ActivationBlock& out = tile[block];
-            const int32_t sum = store_rounded_bytes(out.codes[slot], mul(first, inverse)) +
-                                store_rounded_bytes(out.codes[slot] + 16, mul(second, inverse));
-            out.scale[slot] = scale;
-            out.sum[slot] = scale * static_cast<float>(sum);
-            out.minus_sum[slot] = -sum;
+            out.sum[slot] = 0.0f;
+            for (uint32_t half = 0; half < 2; ++half) {
+                const F part = load(x + 16 * half);
+                const float largest = largest_magnitude(magnitude_max(zero_int(), part));
+                const float scale = largest / 127.0f;
+                const F inverse = set(largest > 0.0f ? 127.0f / largest : 0.0f);
+                const int32_t sum =
+                    store_rounded_bytes(out.codes[slot] + 16 * half, mul(part, inverse));
+                out.scale[half][slot] = scale;
+                out.sum[slot] += scale * static_cast<float>(sum);
+                out.minus_sum[half][slot] = -sum;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 // y[t][n] = alpha * (sum over k of x[t][k] * w[n][k]) + bias[n] + residual[t][n], w packed (pack.h).
 //
-// fast: x in 8 bits (quantise.h). Per block of 32 the product of codes is an exact integer; blocks
-// are added in order with one fused multiply-add each (two with mins).
+// fast: x in 8 bits (quantise.h). Per half block (16 columns) the product of codes is an exact
+// integer; halves are added in order with one fused multiply-add each, then the block's min.
 // precise: x in float, weights decoded to float. Panels of 512 columns; in a panel column k joins
 // chain k % 4, then total += (chain 0 + chain 1) + (chain 2 + chain 3).
 // Both orders are fixed per (row, token): a result is bit-equal for any number of tokens, rows or
