@@ -140,6 +140,8 @@ inline constexpr Tolerance kFastTolerance{1e-4, 0.1};
 ::testing::AssertionResult close_to(const std::vector<float>& reference,
                                     const std::vector<float>& got, Tolerance tolerance);
 ::testing::AssertionResult equal_bits(const std::vector<float>& a, const std::vector<float>& b);
+// Counts a comparison; false when the device computes nothing, so that there is none to make.
+bool count_comparison();
 uint64_t comparisons_made();
 uint64_t comparisons_left_out();
 
