@@ -27,9 +27,9 @@ struct Shape {
     bool sinks = false;
     bool gains = false;
     uint32_t block_tokens = 16;
+    uint32_t table_width = 4;
 };
 
-constexpr uint32_t kWidth = 4;
 constexpr size_t kSequences = 3;
 
 // q, k, v -> rotate and write -> attend, in layer 1 of 2.
@@ -51,9 +51,9 @@ Trial make_trial(const Shape& shape, tenon_dtype kv_dtype, Random& random, uint3
                              shape.dim_v,
                              shape.block_tokens,
                              static_cast<uint32_t>(kv_dtype),
-                             static_cast<uint32_t>(kSequences) * kWidth};
+                             static_cast<uint32_t>(kSequences) * shape.table_width};
     ProgramBuilder b;
-    const BatchValues batch = add_batch(b, 64, kSequences, kWidth);
+    const BatchValues batch = add_batch(b, 256, kSequences, shape.table_width);
     const int64_t dk = shape.dim_k;
     const int64_t dv = shape.dim_v;
     const ValueId q = b.input("q", kQ, TENON_F32, {batch.tokens, shape.q_heads * dk});
@@ -123,7 +123,7 @@ Step make_step(Sequences& sequences, const std::vector<Stream>& streams,
 std::vector<Stream> make_streams(const Shape& shape, Random& random) {
     std::vector<Stream> streams;
     for (size_t s = 0; s < kSequences; ++s)
-        streams.emplace_back(shape, 64, random);
+        streams.emplace_back(shape, 16 * shape.table_width, random);
     return streams;
 }
 
@@ -138,6 +138,7 @@ const Shape kShapes[] = {
     {"gains", 4, 2, 32, 32, 32, TENON_ROPE_HALVES, 0, 0, false, true},
     {"narrow_values", 4, 2, 48, 32, 48, TENON_ROPE_HALVES},
     {"blocks_of_32", 4, 2, 32, 32, 32, TENON_ROPE_INTERLEAVED, 0, 0, false, false, 32},
+    {"long_context", 4, 2, 64, 64, 64, TENON_ROPE_INTERLEAVED, 0, 0, false, false, 16, 40},
 };
 
 struct Case {
@@ -166,9 +167,12 @@ TEST_P(Attention, MixedSteps) {
     Oracle oracle(trial);
     const std::vector<Stream> streams = make_streams(GetParam().shape, random);
     Sequences sequences =
-        Sequences::make(kSequences, GetParam().shape.block_tokens, kWidth, &random);
-    const std::vector<std::vector<int32_t>> steps = {{17, 0, 0}, {1, 5, 0}, {1, 1, 33}, {1, 1, 1},
+        Sequences::make(kSequences, GetParam().shape.block_tokens, GetParam().shape.table_width, &random);
+    std::vector<std::vector<int32_t>> steps = {{17, 0, 0}, {1, 5, 0}, {1, 1, 33}, {1, 1, 1},
                                                      {15, 1, 0}, {0, 0, 2}, {1, 1, 1}};
+    if (GetParam().shape.table_width > 4) {
+        steps.insert(steps.end(), {{200, 0, 0}, {150, 30, 0}, {1, 1, 1}, {130, 0, 100}, {1, 1, 1}});
+    }
     for (const std::vector<int32_t>& counts : steps) {
         Step step = make_step(sequences, streams, counts);
         step.prepare_outputs(trial.view());
@@ -216,11 +220,15 @@ TEST_P(Attention, BlockOrderAndChunkingDoNotMatter) {
     CONFORMANCE_MADE(runner);
     const std::vector<Stream> streams = make_streams(GetParam().shape, random);
     const uint32_t block_tokens = GetParam().shape.block_tokens;
-    const std::vector<std::vector<int32_t>> whole = {{37, 20, 3}};
-    const std::vector<std::vector<int32_t>> chunks = {
-        {16, 1, 0}, {1, 18, 1}, {20, 0, 1}, {0, 1, 1}};
-    const Sequences plain = Sequences::make(kSequences, block_tokens, kWidth, nullptr);
-    const Sequences shuffled = Sequences::make(kSequences, block_tokens, kWidth, &random);
+    const uint32_t width = GetParam().shape.table_width;
+    std::vector<std::vector<int32_t>> whole = {{37, 20, 3}};
+    std::vector<std::vector<int32_t>> chunks = {{16, 1, 0}, {1, 18, 1}, {20, 0, 1}, {0, 1, 1}};
+    if (width > 4) {
+        whole = {{230, 20, 3}, {1, 0, 0}};
+        chunks = {{64, 1, 0}, {100, 18, 1}, {1, 0, 1}, {65, 1, 1}, {1, 0, 0}};
+    }
+    const Sequences plain = Sequences::make(kSequences, block_tokens, width, nullptr);
+    const Sequences shuffled = Sequences::make(kSequences, block_tokens, width, &random);
     const std::vector<float> wanted = stepped(*runner, trial, streams, plain, whole);
     const std::vector<float> moved = stepped(*runner, trial, streams, shuffled, whole);
     const std::vector<float> chunked = stepped(*runner, trial, streams, shuffled, chunks);
@@ -260,7 +268,7 @@ TEST(KvPool, NegativeSlotWritesNothing) {
     auto runner = Runner::create(trial, TENON_COMPUTE_PRECISE);
     CONFORMANCE_MADE(runner);
     const std::vector<Stream> streams = make_streams(shape, random);
-    Sequences sequences = Sequences::make(kSequences, 16, kWidth, nullptr);
+    Sequences sequences = Sequences::make(kSequences, 16, shape.table_width, nullptr);
     Step first = make_step(sequences, streams, {20, 0, 0});
     CONFORMANCE_OK(runner->run(first));
     const Sequences before = sequences;
@@ -315,7 +323,7 @@ TEST(KvPool, MovedBlocksHoldWhatTheyHeld) {
     auto outside = Target::instance().device().kv_pool(*trial.kv);
     CONFORMANCE_MADE(outside);
     const std::vector<Stream> streams = make_streams(shape, random);
-    Sequences sequences = Sequences::make(kSequences, 16, kWidth, nullptr);
+    Sequences sequences = Sequences::make(kSequences, 16, shape.table_width, nullptr);
     Step prefill = make_step(sequences, streams, {30, 0, 0});
     CONFORMANCE_OK(runner->run(prefill));
     const Sequences at_30 = sequences;

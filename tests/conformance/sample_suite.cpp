@@ -102,7 +102,7 @@ void compare(const Step& wanted, const Step& got) {
 
 TEST(Sample, DrawsTheReferencesTokens) {
     Random random(Target::instance().seed(), 400);
-    for (const int64_t vocabulary : {1, 5, 33, 257, 1000, 4099}) {
+    for (const int64_t vocabulary : {1, 5, 33, 257, 1000, 4099, 49152}) {
         for (const bool masked : {false, true}) {
             SCOPED_TRACE(::testing::Message() << vocabulary << (masked ? " masked" : ""));
             const Trial trial = make_trial(vocabulary, masked);
