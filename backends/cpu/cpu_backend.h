@@ -22,6 +22,9 @@
 
 namespace tenon::cpu {
 
+// Bytes that may still be taken without swapping: the kernel's own estimate (MemAvailable).
+uint64_t available_memory() noexcept;
+
 namespace sdk = tenon::sdk;
 
 struct Exec;

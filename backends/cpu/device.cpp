@@ -38,6 +38,22 @@ void processor_name(char (&name)[96]) noexcept {
     std::fclose(file);
 }
 
+} // namespace
+
+uint64_t available_memory() noexcept {
+    std::FILE* file = std::fopen("/proc/meminfo", "re");
+    char line[128];
+    unsigned long long kib = 0;
+    while (file != nullptr && std::fgets(line, sizeof line, file) != nullptr)
+        if (std::sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
+    if (file != nullptr) std::fclose(file);
+    if (kib != 0) return uint64_t{kib} * 1024;
+    return static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) *
+           static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+namespace {
+
 void describe(tenon_device_info& info, kernels::Isa isa, const char* why, uint32_t threads) noexcept {
     const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     info.kind = TENON_DEVICE_CPU;
@@ -46,7 +62,7 @@ void describe(tenon_device_info& info, kernels::Isa isa, const char* why, uint32
     std::snprintf(info.detail, sizeof info.detail, "kernels %s (%s), %u threads",
                   kernels::isa_name(isa), why, threads);
     info.memory_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page;
-    info.memory_free_bytes = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
+    info.memory_free_bytes = available_memory();
     info.threads = threads;
     info.flags = 0;
 }

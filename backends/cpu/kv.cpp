@@ -62,11 +62,17 @@ sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
     made->n_layers = desc.n_layers;
     made->n_blocks = desc.n_blocks;
     if (info.pool_bytes != 0) {
-        void* memory = mmap(nullptr, info.pool_bytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        // Populated now: a pool that is too large is refused here, not met by the OOM killer later.
+        const uint64_t available = available_memory();
+        void* memory = info.pool_bytes > available
+                           ? MAP_FAILED
+                           : mmap(nullptr, info.pool_bytes, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (memory == MAP_FAILED) {
-            return sdk::fail(TENON_OOM_DEVICE, "A KV pool of %llu bytes does not fit into memory.",
-                             static_cast<unsigned long long>(info.pool_bytes));
+            return sdk::fail(TENON_OOM_DEVICE,
+                             "A KV pool needs %llu bytes of memory; %llu are available.",
+                             static_cast<unsigned long long>(info.pool_bytes),
+                             static_cast<unsigned long long>(available));
         }
         made->memory = static_cast<uint8_t*>(memory);
         made->pool_bytes = info.pool_bytes;
