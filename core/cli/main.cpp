@@ -1,5 +1,6 @@
 // tenon VERB ...: finds the verb and runs it.
 #include "core/cli/arguments.h"
+#include "core/cli/crash.h"
 #include "core/cli/verb.h"
 #include "core/config/nearest.h"
 
@@ -60,6 +61,7 @@ int run(int argc, char** argv) {
 }  // namespace tenon::cli
 
 int main(int argc, char** argv) {
+    tenon::cli::explain_crashes();
     try {
         return tenon::cli::run(argc, argv);
     } catch (const std::bad_alloc&) {

@@ -23,19 +23,6 @@ namespace {
 
 uint32_t* g_cancel = nullptr;  // read by the signal handler
 
-// A file cut short under a mapping raises SIGBUS at the missing page: one sentence instead of a
-// core.
-extern "C" void on_bus_error(int signal, siginfo_t* info, void*) {
-    if (is_mapped_file(info->si_addr)) {
-        constexpr char kText[] = "tenon: the model file was cut short while it was in use\n";
-        const ssize_t written = write(STDERR_FILENO, kText, sizeof kText - 1);
-        static_cast<void>(written);
-        _exit(kExitFailure);
-    }
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-}
-
 extern "C" void on_interrupt(int signal) {
     if (g_cancel == nullptr || __atomic_load_n(g_cancel, __ATOMIC_RELAXED) != 0) {
         std::signal(signal, SIG_DFL);
@@ -174,11 +161,6 @@ void watch_interrupts(uint32_t* cancel) {
     action.sa_handler = cancel != nullptr ? on_interrupt : SIG_DFL;
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
-    struct sigaction bus {};
-    bus.sa_sigaction = on_bus_error;
-    bus.sa_flags = SA_SIGINFO;
-    sigaction(SIGBUS, &bus, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not a death
 }
 
 int report(std::string_view verb, const Error& error) {
