@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 
 namespace tenon::cli {
@@ -24,6 +27,24 @@ struct Arguments::Impl {
 };
 
 namespace {
+
+// A validator of CLI11: empty when `text` is a whole number from 0 to `max`.
+std::string check_whole(const std::string& text, uint64_t max) {
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc{} && end == text.data() + text.size() && number <= max &&
+        (text.size() == 1 || text.front() != '0')) {
+        return {};
+    }
+    return fmt::format("expected a whole number from 0 to {}, got '{}'", max, text);
+}
+
+std::string check_number(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc{} && end == text.data() + text.size()) return {};
+    return fmt::format("expected a number, got '{}'", text);
+}
 
 std::string with_default(const std::string& text, const std::string& value) {
     return value.empty() ? text : fmt::format("{} [{}]", text, value);
@@ -66,17 +87,21 @@ void Arguments::option(const std::string& names, std::vector<std::string>& value
 }
 
 void Arguments::option(const std::string& names, uint32_t& value, const std::string& text) {
-    impl_->app.add_option(names, value, text);
+    impl_->app.add_option(names, value, text)->check([](const std::string& given) {
+        return check_whole(given, UINT32_MAX);
+    });
     impl_->rows.push_back({names + " N", with_default(text, std::to_string(value)), false});
 }
 
 void Arguments::option(const std::string& names, uint64_t& value, const std::string& text) {
-    impl_->app.add_option(names, value, text);
+    impl_->app.add_option(names, value, text)->check([](const std::string& given) {
+        return check_whole(given, UINT64_MAX);
+    });
     impl_->rows.push_back({names + " N", with_default(text, std::to_string(value)), false});
 }
 
 void Arguments::option(const std::string& names, float& value, const std::string& text) {
-    impl_->app.add_option(names, value, text);
+    impl_->app.add_option(names, value, text)->check(check_number);
     impl_->rows.push_back({names + " X", with_default(text, fmt::format("{}", value)), false});
 }
 
@@ -94,10 +119,13 @@ std::string Arguments::help() const {
     for (const auto& row : impl_->rows)
         width = std::max(width, row.left.size());
     width = std::min<size_t>(width, 26);
-    for (const auto& row : impl_->rows) {
-        text += row.left.size() > width
-                    ? fmt::format("  {}\n  {:{}}  {}\n", row.left, "", width, row.text)
-                    : fmt::format("  {:{}}  {}\n", row.left, width, row.text);
+    for (const bool positional : {true, false}) {
+        for (const auto& row : impl_->rows) {
+            if (row.positional != positional) continue;
+            text += row.left.size() > width
+                        ? fmt::format("  {}\n  {:{}}  {}\n", row.left, "", width, row.text)
+                        : fmt::format("  {:{}}  {}\n", row.left, width, row.text);
+        }
     }
     if (!impl_->examples.empty()) text += "\nexamples:\n";
     for (const std::string& line : impl_->examples)
@@ -107,15 +135,23 @@ std::string Arguments::help() const {
 
 std::optional<int> Arguments::parse(int argc, char** argv) {
     const std::string verb = impl_->app.get_name();
-    std::vector<std::string> names;
+    std::vector<std::string> names, with_value;
     for (const CLI::Option* option : impl_->app.get_options()) {
-        for (const std::string& name : option->get_lnames())
+        for (const std::string& name : option->get_lnames()) {
             names.push_back("--" + name);
+            if (option->get_expected_min() > 0) with_value.push_back(names.back());
+        }
+        for (const std::string& name : option->get_snames())
+            if (option->get_expected_min() > 0) with_value.push_back("-" + name);
     }
     // Said before parsing, so that a mistyped option is not taken for a positional's text.
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         if (word == "--") break;
+        if (std::find(with_value.begin(), with_value.end(), word) != with_value.end()) {
+            ++i;  // its value may look like an option
+            continue;
+        }
         if (word.rfind("--", 0) != 0 || word.size() < 3) continue;
         const std::string name = word.substr(0, word.find('='));
         if (std::find(names.begin(), names.end(), name) != names.end()) continue;
@@ -124,20 +160,38 @@ std::optional<int> Arguments::parse(int argc, char** argv) {
                    close.empty() ? "" : fmt::format("; did you mean '{}'?", close), verb);
         return kExitUsage;
     }
+    std::string mistake;
     try {
+        impl_->app.allow_extras();
         impl_->app.parse(argc, argv);
+        std::vector<std::string> extras = impl_->app.remaining();
+        extras.erase(std::remove(extras.begin(), extras.end(), "--"), extras.end());
+        if (extras.empty()) return std::nullopt;
+        mistake = extras.front().size() > 1 && extras.front().front() == '-'
+                      ? fmt::format("unknown option '{}'", extras.front())
+                      : fmt::format("unexpected argument '{}'", extras.front());
     } catch (const CLI::CallForHelp&) {
         fmt::print("{}", help());
         return kExitOk;
+    } catch (const CLI::ArgumentMismatch& error) {
+        const std::string text = error.what();
+        const std::string name = text.substr(0, text.find(':'));
+        const bool repeated = impl_->app.count(name) > 1;
+        mistake = fmt::format("{}: {}", name,
+                              repeated ? "expected once, got several" : "a value is missing");
+    } catch (const CLI::RequiredError& error) {
+        const std::string text = error.what();
+        mistake = text.substr(0, text.find(' ')) + " is missing";
     } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "tenon {}: {}\nTry 'tenon {} --help'.\n", verb, error.what(), verb);
-        return kExitUsage;
+        mistake = error.what();
     }
-    return std::nullopt;
+    fmt::print(stderr, "tenon {}: {}\nTry 'tenon {} --help'.\n", verb, mistake, verb);
+    return kExitUsage;
 }
 
 bool Arguments::given(const std::string& name) const {
     const CLI::Option* option = impl_->app.get_option_no_throw("--" + name);
+    if (option == nullptr) option = impl_->app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
 }
 

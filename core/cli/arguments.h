@@ -36,7 +36,7 @@ public:
 
     // Nothing when the verb should run; else the exit code, its text already written.
     std::optional<int> parse(int argc, char** argv);
-    // Whether the option was given; `name` without dashes.
+    // Whether the option or positional was given; `name` without dashes.
     bool given(const std::string& name) const;
     // Help text as --help prints it.
     std::string help() const;

@@ -12,7 +12,11 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace tenon::cli {
 
@@ -32,16 +36,21 @@ void print_help() {
 
 int run(int argc, char** argv) {
     const std::string_view word = argc > 1 ? argv[1] : "";
-    if (word == "--help" || word == "-h" || word == "help") {
+    if (word == "--help" || word == "-h" || (word == "help" && argc < 3)) {
         print_help();
         return kExitOk;
+    }
+    if (word == "help") {
+        char help[] = "--help";
+        char* words[] = {argv[0], argv[2], help, nullptr};
+        return run(3, words);
     }
     if (word == "--version") {
         fmt::print("tenon {} (plugin ABI v{} revision {}, {:016x})\n", TENON_VERSION,
                    TENON_ABI_VERSION, TENON_ABI_REVISION, TENON_ABI_FINGERPRINT);
         return kExitOk;
     }
-    std::vector<std::string> names;
+    std::vector<std::string> names = {"--help", "--version", "help"};
     for (const Verb* const* verb = kVerbs; *verb != nullptr; ++verb) {
         if (word == (*verb)->name) return (*verb)->run(argc - 1, argv + 1);
         names.emplace_back((*verb)->name);
@@ -51,9 +60,29 @@ int run(int argc, char** argv) {
         return kExitUsage;
     }
     const std::string close = config::nearest(word, names);
-    fmt::print(stderr, "tenon: unknown verb '{}'{}\nTry 'tenon --help'.\n", word,
+    fmt::print(stderr, "tenon: unknown {} '{}'{}\nTry 'tenon --help'.\n",
+               word.front() == '-' ? "option" : "verb", word,
                close.empty() ? "" : fmt::format("; did you mean '{}'?", close));
     return kExitUsage;
+}
+
+// A standard stream that the caller closed must not become a model file: reads from it and writes to
+// it fail instead.
+void hold_standard_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (fcntl(stream, F_GETFD) != -1) continue;
+        // The lowest free number is the closed one.
+        const int held = open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        static_cast<void>(held);
+    }
+}
+
+// Ends a verb: what could not be written is a failure, not a short answer.
+int finish(int code) {
+    const bool written = std::ferror(stdout) == 0 && std::fflush(stdout) == 0;
+    if (written || code == kExitUsage || code == kExitConfig) return code;
+    if (code == kExitOk) std::fputs("tenon: standard output cannot be written\n", stderr);
+    return kExitFailure;
 }
 
 }  // namespace
@@ -62,10 +91,13 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     tenon::cli::explain_crashes();
+    tenon::cli::hold_standard_streams();
     try {
-        return tenon::cli::run(argc, argv);
+        return tenon::cli::finish(tenon::cli::run(argc, argv));
     } catch (const std::bad_alloc&) {
         std::fputs("tenon: out of memory\n", stderr);
+    } catch (const std::system_error&) {  // what fmt throws when a write fails
+        std::fputs("tenon: standard output cannot be written\n", stderr);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "tenon: %s\n", error.what());
     }

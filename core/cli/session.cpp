@@ -8,18 +8,21 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 
 #include <unistd.h>
 
 namespace tenon::cli {
 
 namespace {
+
+constexpr size_t kTextBytesMax = 64u << 20;
 
 uint32_t* g_cancel = nullptr;  // read by the signal handler
 
@@ -40,11 +43,10 @@ Status set_given(config::EngineConfig& config, const char* field, const char* fl
 
 }  // namespace
 
-void declare(Arguments& arguments, EngineArguments& engine) {
+void declare(Arguments& arguments, EngineArguments& engine, const std::string& context) {
     arguments.positional("MODEL", engine.model, "path of a .gguf file");
     declare_config(arguments, engine);
-    arguments.option("-c,--ctx", engine.context, "tokens that prompt and answer may have [2048]",
-                     "N");
+    arguments.option("-c,--ctx", engine.context, context, "N");
     arguments.option("--compute", engine.compute, "fast or precise [fast]", "MODE");
 }
 
@@ -169,19 +171,29 @@ int report(std::string_view verb, const Error& error) {
 }
 
 Result<std::string> read_text(const std::string& path) {
-    if (path == "-") {
-        std::string text;
-        char piece[65536];
-        while (const size_t n = std::fread(piece, 1, sizeof piece, stdin))
-            text.append(piece, n);
-        return text;
+    const bool is_stdin = path == "-";
+    const std::string name = is_stdin ? "standard input" : path;
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(
+        is_stdin ? nullptr : std::fopen(path.c_str(), "rbe"), [](std::FILE* f) {
+            return f != nullptr ? std::fclose(f) : 0;
+        });
+    std::FILE* file = is_stdin ? stdin : opened.get();
+    if (file == nullptr) {
+        return Error{Code::kInvalid, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
     }
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf())) {
-        return Error{Code::kInvalid, fmt::format("{}: cannot be read, or is empty", path)};
+    std::string text;
+    char piece[65536];
+    while (const size_t n = std::fread(piece, 1, sizeof piece, file)) {
+        text.append(piece, n);
+        if (text.size() > kTextBytesMax) {
+            return Error{Code::kInvalid, fmt::format("{} has more than {} bytes of text", name,
+                                                     kTextBytesMax)};
+        }
     }
-    return text.str();
+    if (std::ferror(file) != 0) {
+        return Error{Code::kInvalid, fmt::format("cannot read {}: {}", name, std::strerror(errno))};
+    }
+    return text;
 }
 
 }  // namespace tenon::cli

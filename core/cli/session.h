@@ -25,7 +25,9 @@ struct EngineArguments {
     std::vector<std::string> plugin_dirs, settings;
 };
 
-void declare(Arguments& arguments, EngineArguments& engine);
+// `context` is the help of --ctx with its default.
+void declare(Arguments& arguments, EngineArguments& engine,
+             const std::string& context = "tokens that prompt and answer may have [2048]");
 // The same options without a model: for verbs that only need the configuration.
 void declare_config(Arguments& arguments, EngineArguments& engine);
 // Fills engine.config. Nothing when all is well; else the exit code, its text already written:
@@ -60,7 +62,7 @@ void watch_interrupts(uint32_t* cancel);
 // Prints "tenon VERB: message" to standard error; returns the exit code that the error implies.
 int report(std::string_view verb, const Error& error);
 
-// Reads a whole file, or standard input for "-".
+// Reads a whole file, or standard input for "-": at most 64 MiB.
 Result<std::string> read_text(const std::string& path);
 
 }  // namespace tenon::cli

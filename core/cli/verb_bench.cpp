@@ -64,9 +64,9 @@ int run(int argc, char** argv) {
     uint32_t prompt = 512, steps = 128, batch = 1, repetitions = 5;
     bool json = false;
     Arguments arguments("bench",
-                        "Measures prefill (pp) and decode (tg): random tokens, empty context, one "
-                        "warm-up, the median of the repetitions.");
-    declare(arguments, engine);
+                        "Measures prefill (pp) and decode (tg) from an empty context: the median "
+                        "of runs after a warm-up.");
+    declare(arguments, engine, "positions of a sequence [what the tests need]");
     arguments.option("-p,--prompt", prompt, "tokens of prefill; 0: none");
     arguments.option("-n,--decode", steps, "single-token steps; 0: none");
     arguments.option("-b,--batch", batch, "sequences at once");
@@ -82,7 +82,7 @@ int run(int argc, char** argv) {
             1u << 20);
         return kExitUsage;
     }
-    if (engine.context.empty()) engine.context = std::to_string(std::max(prompt, steps));
+    engine.config.context_length = std::max(prompt, steps);
     if (const auto code = resolve("bench", engine)) return *code;
 
     uint32_t cancel = 0;

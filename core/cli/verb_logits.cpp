@@ -15,6 +15,8 @@ namespace tenon::cli {
 
 namespace {
 
+constexpr size_t kIdsMax = 1 << 24;  // longest context
+
 // {"ids": [...]}; JSON is YAML.
 Result<std::vector<int32_t>> read_ids(const std::string& path) {
     TENON_TRY(const std::string text, read_text(path));
@@ -56,7 +58,7 @@ int run(int argc, char** argv) {
     uint64_t shuffle = 0;
     bool json = false;
     Arguments arguments("logits", "Feeds ids and prints each position's choice and its margin.");
-    declare(arguments, engine);
+    declare(arguments, engine, "positions of the sequence [as many as ids]");
     arguments.option("--ids", ids_file, "JSON file {\"ids\": [...]} (required)", "FILE");
     arguments.option("--chunk", chunk, "tokens of a step");
     arguments.option("--shuffle-blocks", shuffle,
@@ -72,10 +74,17 @@ int run(int argc, char** argv) {
     }
     const Result<std::vector<int32_t>> ids = read_ids(ids_file);
     if (!ids.ok()) return report("logits", ids.error());
-    if (engine.context.empty()) engine.context = std::to_string(std::max<size_t>(1, ids->size()));
+    if (ids->size() > kIdsMax) {
+        return report("logits", {Code::kInvalid, fmt::format("{}: {} ids; expected at most {}",
+                                                             ids_file, ids->size(), kIdsMax)});
+    }
+    engine.config.context_length = static_cast<uint32_t>(std::max<size_t>(1, ids->size()));
     if (const auto code = resolve("logits", engine)) return *code;
 
+    uint32_t cancel = 0;
+    watch_interrupts(&cancel);
     engine::RunnerOptions options;
+    options.cancel = &cancel;
     options.end = model::StepShape::End::kLogits;
     options.step_tokens_max = options.logit_rows_max = chunk;
     options.shuffle_blocks_seed = shuffle;
@@ -95,8 +104,16 @@ int run(int argc, char** argv) {
         }
         const std::span<const float> logits = open->runner->logits();
         const size_t vocab = logits.size() / n;
-        for (size_t r = 0; r < n; ++r)
-            choices.push_back(top_two(logits.subspan(r * vocab, vocab)));
+        for (size_t r = 0; r < n; ++r) {
+            const std::span<const float> row = logits.subspan(r * vocab, vocab);
+            if (!std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); })) {
+                return report("logits", {Code::kData,
+                                         fmt::format("the logits at position {} are not finite; "
+                                                     "does the file hold NaN weights?",
+                                                     at + r)});
+            }
+            choices.push_back(top_two(row));
+        }
         if (!full.empty()) {
             out.write(reinterpret_cast<const char*>(logits.data()),
                       static_cast<std::streamsize>(logits.size_bytes()));

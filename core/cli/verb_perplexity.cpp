@@ -18,9 +18,9 @@ int run(int argc, char** argv) {
     std::string file;
     bool json = false;
     Arguments arguments("perplexity",
-                        "Scores a text in chunks of the context (-c, 512 tokens unless "
-                        "given): each chunk's second half.");
-    declare(arguments, engine);
+                        "Scores a text in chunks of the context: each chunk's second half.");
+    engine.config.context_length = 512;
+    declare(arguments, engine, "tokens of a chunk [512]");
     arguments.option("--file", file, "the text (required)", "FILE");
     arguments.flag("--json", json, "one object: perplexity, tokens");
     arguments.example("tenon perplexity smollm2.gguf --file book.txt -c 512 --compute precise");
@@ -29,7 +29,6 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "tenon perplexity: --file is missing\nTry 'tenon perplexity --help'.\n");
         return kExitUsage;
     }
-    if (engine.context.empty()) engine.context = "512";
     if (const auto code = resolve("perplexity", engine)) return *code;
     const Result<std::string> text = read_text(file);
     if (!text.ok()) return report("perplexity", text.error());

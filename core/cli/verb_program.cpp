@@ -30,6 +30,14 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "tenon program: expected one of --text and --dot\n");
         return kExitUsage;
     }
+    if (tokens < 1 || tokens > 65536 || sequences < 1 || sequences > 4096 || context < 1 ||
+        context > 1u << 24) {
+        fmt::print(stderr,
+                   "tenon program: expected --step-tokens of 1 to 65536, --sequences of 1 to 4096, "
+                   "--ctx of 1 to {}\n",
+                   1u << 24);
+        return kExitUsage;
+    }
     const Result<formats::LoadedGguf> source = formats::load_gguf(path);
     if (!source.ok()) return report("program", source.error());
     Result<std::unique_ptr<model::Model>> model = model::load_model(source->gguf);

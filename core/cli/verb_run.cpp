@@ -96,7 +96,7 @@ int run(int argc, char** argv) {
     arguments.example("tenon run model.gguf --raw \"Once upon a time\" -n 64 --temp 0");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     run.sampling.top_k = static_cast<int32_t>(std::min<uint32_t>(top_k, INT32_MAX));
-    if (!arguments.given("PROMPT") && run.prompt.empty()) {
+    if (!arguments.given("PROMPT")) {
         if (isatty(STDIN_FILENO) == 1) {
             fmt::print(stderr,
                        "tenon run: a prompt is missing: give it as the second argument or on "

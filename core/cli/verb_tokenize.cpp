@@ -20,7 +20,7 @@ int run(int argc, char** argv) {
     arguments.flag("--no-special", no_special, "no BOS or EOS, also where the model wants them");
     arguments.flag("--json", json, "one object: ids, pieces");
     if (const auto code = arguments.parse(argc, argv)) return *code;
-    if (!arguments.given("TEXT") && text.empty()) {
+    if (!arguments.given("TEXT")) {
         Result<std::string> read = read_text(file.empty() ? "-" : file);
         if (!read.ok()) return report("tokenize", read.error());
         text = std::move(read).value();

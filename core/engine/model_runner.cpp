@@ -329,7 +329,13 @@ Status ModelRunner::run(size_t tokens, size_t sequences, size_t rows) {
         out = host::copy_out(logits_.data(), buffers_[model::kLogits], 0, logits_.size() * 4);
     }
     TENON_CHECK(queue_.copy({&out, 1}, {{&stepped, 1}, {&read, 1}}));
-    return timeline_.wait(read.value);
+    TENON_CHECK(timeline_.wait(read.value));
+    // SAMPLE answers -1 where a row has no finite logit.
+    if (samples && std::any_of(sampled_.begin(), sampled_.end(), [](int32_t t) { return t < 0; })) {
+        return Error{Code::kData,
+                     "no logit of a row is finite: the weights or what they compute holds NaN"};
+    }
+    return {};
 }
 
 Status ModelRunner::step(std::span<const StepItem> items) {

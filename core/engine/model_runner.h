@@ -79,7 +79,8 @@ public:
     Result<Sequence> open();
 
     // One step. Every item has at least one token and one row; sums stay within the options. On
-    // error no sequence has grown. kCancelled when the cancel word was set.
+    // error no sequence has grown. kCancelled when the cancel word was set; kData when a token is to
+    // be drawn and no logit is finite.
     Status step(std::span<const StepItem> items);
     // Feeds `tokens` in chunks of at most step_tokens_max; rows() holds the last position
     // afterwards.
