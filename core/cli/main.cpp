@@ -66,8 +66,8 @@ int run(int argc, char** argv) {
     return kExitUsage;
 }
 
-// A standard stream that the caller closed must not become a model file: reads from it and writes to
-// it fail instead.
+// A standard stream that the caller closed must not become a model file: reads from it and writes
+// to it fail instead.
 void hold_standard_streams() {
     for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (fcntl(stream, F_GETFD) != -1) continue;

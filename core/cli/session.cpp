@@ -174,9 +174,8 @@ Result<std::string> read_text(const std::string& path) {
     const bool is_stdin = path == "-";
     const std::string name = is_stdin ? "standard input" : path;
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(
-        is_stdin ? nullptr : std::fopen(path.c_str(), "rbe"), [](std::FILE* f) {
-            return f != nullptr ? std::fclose(f) : 0;
-        });
+        is_stdin ? nullptr : std::fopen(path.c_str(), "rbe"),
+        [](std::FILE* f) { return f != nullptr ? std::fclose(f) : 0; });
     std::FILE* file = is_stdin ? stdin : opened.get();
     if (file == nullptr) {
         return Error{Code::kInvalid, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
@@ -186,8 +185,8 @@ Result<std::string> read_text(const std::string& path) {
     while (const size_t n = std::fread(piece, 1, sizeof piece, file)) {
         text.append(piece, n);
         if (text.size() > kTextBytesMax) {
-            return Error{Code::kInvalid, fmt::format("{} has more than {} bytes of text", name,
-                                                     kTextBytesMax)};
+            return Error{Code::kInvalid,
+                         fmt::format("{} has more than {} bytes of text", name, kTextBytesMax)};
         }
     }
     if (std::ferror(file) != 0) {

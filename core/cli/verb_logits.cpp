@@ -107,10 +107,10 @@ int run(int argc, char** argv) {
         for (size_t r = 0; r < n; ++r) {
             const std::span<const float> row = logits.subspan(r * vocab, vocab);
             if (!std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); })) {
-                return report("logits", {Code::kData,
-                                         fmt::format("the logits at position {} are not finite; "
-                                                     "does the file hold NaN weights?",
-                                                     at + r)});
+                return report("logits",
+                              {Code::kData, fmt::format("the logits at position {} are not finite; "
+                                                        "does the file hold NaN weights?",
+                                                        at + r)});
             }
             choices.push_back(top_two(row));
         }

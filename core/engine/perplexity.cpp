@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace tenon::engine {
 
 namespace {
 
-// -log softmax(logits)[target], in nats.
+// -log softmax(logits)[target], in nats; NaN when a logit is not finite.
 double negative_log_likelihood(std::span<const float> logits, int32_t target) {
+    bool finite = true;
+    for (const float logit : logits)
+        finite &= std::isfinite(logit);
+    if (!finite) return std::numeric_limits<double>::quiet_NaN();
     const double top = *std::max_element(logits.begin(), logits.end());
     double sum = 0;
     for (const float logit : logits)
