@@ -140,6 +140,22 @@ public:
         mistakes_.push_back(std::move(entry));
     }
 
+    // The parser's words for an indenting tab name its consequence. True when a line down to `mark`
+    // has one.
+    bool mistake_of_tab(const YAML::Mark& mark) {
+        for (size_t line = 0; line < lines_.size(); ++line) {
+            if (mark.line >= 0 && line > static_cast<size_t>(mark.line)) return false;
+            const size_t tab = lines_[line].find_first_not_of(' ');
+            if (tab == std::string::npos || lines_[line][tab] != '\t') continue;
+            YAML::Mark at;
+            at.line = static_cast<int>(line);
+            at.column = static_cast<int>(tab);
+            mistake(at, "a tab indents this line; YAML wants spaces");
+            return true;
+        }
+        return false;
+    }
+
     void read(const YAML::Node& root, EngineConfig& config) {
         if (root.IsNull()) return;
         if (!root.IsMap()) return mistake(root.Mark(), "expected a map of options");
@@ -243,7 +259,9 @@ Status read_yaml(std::string_view text, const std::string& file, EngineConfig& c
         parser.HandleNextDocument(census);
         reader.read(YAML::Load(std::string(text)), read);
     } catch (const YAML::Exception& e) {
-        reader.mistake(e.mark, census.refusal.empty() ? "not YAML: " + e.msg : census.refusal);
+        if (!census.refusal.empty() || !reader.mistake_of_tab(e.mark)) {
+            reader.mistake(e.mark, census.refusal.empty() ? "not YAML: " + e.msg : census.refusal);
+        }
     } catch (const std::exception& e) {
         reader.mistake(YAML::Mark::null_mark(), std::string("not YAML: ") + e.what());
     }
