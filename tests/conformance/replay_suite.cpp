@@ -21,7 +21,7 @@ struct Rig {
     }
 };
 
-TEST(Replay, IsBitEqualAndAllocatesNothing) {
+TEST(Replay, IsBitEqual) {
     Rig rig;
     auto runner = Runner::create(rig.trial, TENON_COMPUTE_FAST);
     CONFORMANCE_MADE(runner);
@@ -29,13 +29,29 @@ TEST(Replay, IsBitEqualAndAllocatesNothing) {
     Step again = first;
     CONFORMANCE_OK(runner->run(first));
     CONFORMANCE_OK(runner->copy_inputs(again));
+    for (int round = 0; round < 12; ++round) {
+        CONFORMANCE_OK(runner->submit(again, nullptr, nullptr));
+        CONFORMANCE_OK(runner->wait());
+    }
+    CONFORMANCE_OK(runner->copy_outputs(again));
+    EXPECT_TRUE(equal_bits(first.get<float>(kTinyLogits), again.get<float>(kTinyLogits)));
+    EXPECT_EQ(first.get<int32_t>(kTinyToken), again.get<int32_t>(kTinyToken));
+}
+
+TEST(Replay, AllocatesNothing) {
+    if (!counts_allocations()) GTEST_SKIP() << "a sanitizer owns malloc in this build";
+    Rig rig;
+    auto runner = Runner::create(rig.trial, TENON_COMPUTE_FAST);
+    CONFORMANCE_MADE(runner);
+    Step step = rig.step();
+    CONFORMANCE_OK(runner->run(step));
     Status submitted;
     Status waited;
     for (int round = 0; round < 12; ++round) {
         // A backend may finish its own start, such as waking threads, in the first two rounds.
         const uint64_t host_before = Target::instance().host_allocs;
         const uint64_t before = allocations();
-        submitted = runner->submit(again, nullptr, nullptr);
+        submitted = runner->submit(step, nullptr, nullptr);
         waited = runner->wait();
         const uint64_t after = allocations();
         const uint64_t host_after = Target::instance().host_allocs;
@@ -43,13 +59,8 @@ TEST(Replay, IsBitEqualAndAllocatesNothing) {
         CONFORMANCE_OK(waited);
         if (round < 2) continue;
         EXPECT_EQ(host_after - host_before, 0u) << "host.alloc was called in round " << round;
-        if (counts_allocations()) {
-            EXPECT_EQ(after - before, 0u) << "memory was allocated in round " << round;
-        }
+        EXPECT_EQ(after - before, 0u) << "memory was allocated in round " << round;
     }
-    CONFORMANCE_OK(runner->copy_outputs(again));
-    EXPECT_TRUE(equal_bits(first.get<float>(kTinyLogits), again.get<float>(kTinyLogits)));
-    EXPECT_EQ(first.get<int32_t>(kTinyToken), again.get<int32_t>(kTinyToken));
 }
 
 // Without this, a plugin whose allocations escape the counters would pass the case above.
