@@ -150,7 +150,7 @@ public:
             YAML::Mark at;
             at.line = static_cast<int>(line);
             at.column = static_cast<int>(tab);
-            mistake(at, "a tab indents this line; YAML wants spaces");
+            mistake(at, "not YAML: a tab indents this line, spaces are wanted");
             return true;
         }
         return false;
