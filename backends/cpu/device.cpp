@@ -104,7 +104,7 @@ sdk::Status Impl::device_open(const uint8_t* uuid, sdk::Span<const tenon_option>
                              isa_text.c_str());
         }
         if (isa > kernels::best_isa()) {
-            return sdk::fail(TENON_INVALID,
+            return sdk::fail(TENON_UNSUPPORTED,
                              "Option 'force_isa' is '%s', but this processor runs at most %s.",
                              isa_text.c_str(), kernels::isa_name(kernels::best_isa()));
         }

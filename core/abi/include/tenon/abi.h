@@ -79,8 +79,8 @@ typedef enum tenon_op {
     TENON_OP_PAGED_ATTN = 6, /* causal attention over a block table */
     TENON_OP_GATHER_ROWS = 7, /* rows of a value by index */
     TENON_OP_SAMPLE = 8, /* one token per logit row */
-    TENON_OP_ADD = 9, /* elementwise sum */
-    TENON_OP_MUL = 10, /* elementwise product */
+    TENON_OP_ADD = 9, /* a + b, elementwise; b may have one row, which is added to each row of a */
+    TENON_OP_MUL = 10, /* a * b, elementwise; b may have one row, which multiplies each row of a */
     TENON_OP_ACTIVATION = 11, /* elementwise activation */
     TENON_OP_SOFTCAP = 12, /* cap * tanh(x / cap) */
     TENON_OP_POOL_ROWS = 13, /* one row per sequence: mean, first or last token */
@@ -628,8 +628,8 @@ typedef struct tenon_backend_table {
      */
         int32_t (*timeline_signal)(tenon_timeline *timeline, uint64_t value, int32_t status,
         tenon_error *err);
-    /* In queue order with submits. copies and sync live for the call; host memory until the
-     * signal. [queue]
+    /* In queue order with submits. BUSY when the queue is full; a queue takes at least 32 pieces
+     * of work. copies and sync live for the call; host memory until the signal. [queue]
      */
         int32_t (*copy)(tenon_queue *queue, const tenon_copy *copies, uint32_t n, const tenon_sync
         *sync, tenon_error *err);
@@ -646,8 +646,8 @@ typedef struct tenon_backend_table {
     /* No put afterwards; programs may be prepared. The caller owns info. [any] */
         int32_t (*weights_finish)(tenon_weights *weights, tenon_weights_info *info, tenon_error
         *err);
-    /* Writes the packed set; with a null blob only its size. UNSUPPORTED where nothing is
-     * packed. The caller owns blob. [any]
+    /* Writes the packed set; with a null blob only its size. UNSUPPORTED from a backend that
+     * keeps no blobs: packing again is then the way. The caller owns blob. [any]
      */
         int32_t (*weights_save)(tenon_weights *weights, void *blob, uint64_t *bytes, tenon_error
         *err);
