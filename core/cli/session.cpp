@@ -166,7 +166,8 @@ void watch_interrupts(uint32_t* cancel) {
 }
 
 int report(std::string_view verb, const Error& error) {
-    fmt::print(stderr, "tenon {}: {}\n", verb, error.message);
+    fmt::print(stderr, "tenon {}: {}\n", verb,
+               error.code == Code::kCancelled ? "interrupted" : error.message);
     return error.code == Code::kConfig ? kExitConfig : kExitFailure;
 }
 
