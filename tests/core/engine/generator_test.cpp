@@ -80,6 +80,19 @@ TEST_F(Generate, EndsBeforeAStopString) {
     EXPECT_GT(stops, 0);
 }
 
+TEST_F(Generate, TextHeldBackForAStopStringComesWhenNoneDid) {
+    open(draws());
+    const Result<Generated> whole = generate(request(12));
+    ASSERT_OK(whole);
+    GenerateRequest stopping = request(12);
+    stopping.stop = {whole->text.substr(whole->text.size() - 1) + "\x01never"};
+    const Result<Generated> answer = generate(stopping);
+    ASSERT_OK(answer);
+    EXPECT_EQ(answer->finish, FinishReason::kLength);
+    EXPECT_EQ(answer->text, whole->text);
+    EXPECT_EQ(streamed_, whole->text);
+}
+
 TEST_F(Generate, ACancelledAnswerReturnsWhatItHas) {
     uint32_t cancel = 0;
     RunnerOptions options = draws(2048);

@@ -45,7 +45,7 @@ TEST(LoadedModel, OpensFileTokenizerAndTemplate) {
     EXPECT_TRUE(model->chat_template.has_value());
 }
 
-TEST(LoadedModel, RefusesAVocabularyOfAnotherSizeThanTheLogits) {
+TEST(LoadedModel, RefusesAnEmbeddingOfAnotherSizeThanTheFileSays) {
     std::vector<char> bytes = tiny::read_bytes(kFile);
     const std::string name = "token_embd.weight";
     const size_t dims = find(bytes, name) + name.size() + 4;  // past their number
@@ -57,6 +57,27 @@ TEST(LoadedModel, RefusesAVocabularyOfAnotherSizeThanTheLogits) {
     const std::string message = error_of(bytes);
     EXPECT_NE(message.find("288"), std::string::npos) << message;
     EXPECT_NE(message.find("256"), std::string::npos) << message;
+}
+
+// Puts `element` in front of the array `key`.
+void prepend(std::vector<char>& bytes, const std::string& key, const std::string& element) {
+    const size_t count_at = find(bytes, key) + key.size() + 8;  // past type and element type
+    uint64_t count = 0;
+    std::memcpy(&count, bytes.data() + count_at, 8);
+    ++count;
+    std::memcpy(bytes.data() + count_at, &count, 8);
+    bytes.insert(bytes.begin() + static_cast<ptrdiff_t>(count_at + 8), element.begin(),
+                 element.end());
+}
+
+TEST(LoadedModel, RefusesATokenizerOfAnotherSizeThanTheLogits) {
+    // 28 bytes of token and 4 of type: the data behind them stays aligned to 32.
+    std::vector<char> bytes = tiny::read_bytes(kFile);
+    prepend(bytes, "tokenizer.ggml.tokens",
+            std::string("\x14\0\0\0\0\0\0\0", 8) + std::string(20, 'q'));
+    prepend(bytes, "tokenizer.ggml.token_type", std::string("\x01\0\0\0", 4));
+    EXPECT_EQ(error_of(bytes),
+              "the tokenizer has 289 tokens, the logits have 288; they must agree");
 }
 
 TEST(LoadedModel, RefusesAFileCutAnywhere) {
