@@ -22,6 +22,7 @@ private:
     sdk::Status take_kv(const Node& node, uint32_t kv_heads, uint32_t dim_k, uint32_t dim_v,
                         uint32_t layer) const;
     void find_readers();
+    void find_attention_inputs();
     void add_checks(uint32_t index);
     void add_check(IndexCheck check);
     Phase& add_phase(const PhaseKind& kind, uint32_t node);
@@ -33,6 +34,7 @@ private:
     const tenon_prepare& how_;
     Exec& exec_;
     std::vector<bool> codes_written_; // of each value, by a phase so far
+    std::vector<bool> feeds_attention_; // of each value: q, k or v before their rotation
 };
 
 sdk::Status Compiler::take_buckets() {
@@ -107,7 +109,9 @@ sdk::Status Compiler::take_matmul(Node& node, uint32_t port, uint32_t which) {
     if (exec_.values[node.in[0]].cols != entry.cols)
         return sdk::fail(TENON_INVALID, "A matmul's x has %llu columns, its weight %u.",
                          static_cast<unsigned long long>(exec_.values[node.in[0]].cols), entry.cols);
-    const bool fast = exec_.fast && kernel.fast != nullptr;
+    // Scores are exponentiated: q, k and v from 8-bit activations cost more perplexity than all other
+    // matmuls together (DECISIONS 0013).
+    const bool fast = exec_.fast && kernel.fast != nullptr && !feeds_attention_[node.out[0]];
     if (which == 1 && fast != node.fast) {
         // Gate and up of different classes: both take the path that reads floats.
         node.fast = false;
@@ -158,7 +162,19 @@ sdk::Status Compiler::check_plain(const Node& node) const {
     return {};
 }
 
+// Before the nodes are checked: indices may be anything.
+void Compiler::find_attention_inputs() {
+    feeds_attention_.assign(program_.n_values, false);
+    for (uint32_t i = 0; i < program_.n_nodes; ++i) {
+        const tenon_node& node = sdk::node_at(program_, i);
+        if (node.op != TENON_OP_ROPE_KV_WRITE) continue;
+        for (uint32_t port = 0; port < std::min(node.n_inputs, 3u); ++port)
+            if (node.inputs[port] < program_.n_values) feeds_attention_[node.inputs[port]] = true;
+    }
+}
+
 sdk::Status Compiler::take_nodes() {
+    find_attention_inputs();
     for (uint32_t i = 0; i < program_.n_nodes; ++i) {
         TENON_SDK_CHECK(check_node(program_, i).at_node(i));
         const tenon_node& source = sdk::node_at(program_, i);

@@ -49,7 +49,7 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
     visit("chunked_prefill_size", c.chunked_prefill_size,
           Constraint{.min = 1, .max = 65536, .unit = "tokens"}, "largest step of a prompt");
     visit("compute", c.compute, Constraint{.choices = {"fast", "precise"}},
-          "fast: int8 activations per block of 32; precise: f32");
+          "fast: int8 activations in most matmuls of quantised weights; precise: float");
     visit("kv_cache_dtype", c.kv_cache_dtype, Constraint{.choices = {"auto", "f16", "f32"}},
           "element type of the KV pool; auto is f16 for fast and f32 for precise");
     visit("deterministic", c.deterministic, Constraint{},

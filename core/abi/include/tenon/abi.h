@@ -149,7 +149,7 @@ typedef enum tenon_buffer_usage {
 
 /* Promise of a prepared program. */
 typedef enum tenon_compute {
-    TENON_COMPUTE_FAST = 1, /* int8 activations, a scale for 16 or 32 elements, where weights are quantised */
+    TENON_COMPUTE_FAST = 1, /* int8 activations, a scale for at most 32 elements, where weights are quantised; float where that is too coarse */
     TENON_COMPUTE_PRECISE = 2 /* activations in bf16 or better */
 } tenon_compute;
 
