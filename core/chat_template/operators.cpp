@@ -65,6 +65,26 @@ Result<Value> integer_arithmetic(Op op, int64_t a, int64_t b) {
     }
 }
 
+struct FloorDivision {
+    double quotient;
+    double rest;
+};
+
+// Python's divmod of floats: the rest has the sign of b, also where it is zero.
+FloorDivision floor_division(double a, double b) {
+    double rest = std::fmod(a, b);
+    double quotient = (a - rest) / b;
+    if (rest == 0) {
+        rest = std::copysign(0.0, b);
+    } else if ((rest < 0) != (b < 0)) {
+        rest += b;
+        quotient -= 1;
+    }
+    if (quotient == 0) return {std::copysign(0.0, a / b), rest};
+    const double whole = std::floor(quotient);
+    return {quotient - whole > 0.5 ? whole + 1 : whole, rest};
+}
+
 Result<Value> float_arithmetic(Op op, double a, double b) {
     if (b == 0 && (op == Op::kDiv || op == Op::kFloorDiv || op == Op::kMod)) return zero_division();
     switch (op) {
@@ -72,11 +92,8 @@ Result<Value> float_arithmetic(Op op, double a, double b) {
         case Op::kSub: return Value::real(a - b);
         case Op::kMul: return Value::real(a * b);
         case Op::kDiv: return Value::real(a / b);
-        case Op::kFloorDiv: return Value::real(std::floor(a / b));
-        case Op::kMod: {
-            const double rest = std::fmod(a, b);
-            return Value::real(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);
-        }
+        case Op::kFloorDiv: return Value::real(floor_division(a, b).quotient);
+        case Op::kMod: return Value::real(floor_division(a, b).rest);
         default: return Value::real(std::pow(a, b));
     }
 }
