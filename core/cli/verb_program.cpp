@@ -46,7 +46,7 @@ int run(int argc, char** argv) {
     shape.tokens_max = tokens;
     shape.sequences_max = sequences;
     shape.logits_max = sequences;
-    shape.blocks_per_sequence = (int64_t{context} + 15) / 16;
+    shape.blocks_per_sequence = engine::blocks_of(context);
     shape.end = logits ? model::StepShape::End::kLogits : model::StepShape::End::kSample;
     const ops::Program program = (*model)->build_step(shape);
     if (const Status status = ops::verify_program(program.view()); !status.ok()) {

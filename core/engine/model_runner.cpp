@@ -12,7 +12,6 @@ namespace tenon::engine {
 
 namespace {
 
-constexpr uint32_t kBlockTokens = 16;  // tokens of a KV block: the grain of sharing a prefix
 constexpr int kDecomposeRounds = 4;    // a part may have parts; no op nests deeper than two
 
 // Bytes of each slot at the largest step; 0 where the program has no such slot.
@@ -52,7 +51,7 @@ ModelRunner::ModelRunner(host::Device device, const model::Model& model, RunnerO
                          ops::Program program)
     : options_(std::move(options)),
       vocab_size_(model.config().vocab_size),
-      blocks_per_sequence_((int64_t{options_.context_length} + kBlockTokens - 1) / kBlockTokens),
+      blocks_per_sequence_(blocks_of(options_.context_length)),
       device_(std::move(device)),
       program_(std::move(program)) {}
 
@@ -68,7 +67,7 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::create(host::Device device,
     shape.tokens_max = options.step_tokens_max;
     shape.sequences_max = options.sequences_max;
     shape.logits_max = options.logit_rows_max;
-    shape.blocks_per_sequence = (int64_t{options.context_length} + kBlockTokens - 1) / kBlockTokens;
+    shape.blocks_per_sequence = blocks_of(options.context_length);
     shape.end = options.end;
     std::unique_ptr<ModelRunner> runner(
         new ModelRunner(std::move(device), model, std::move(options), model.build_step(shape)));

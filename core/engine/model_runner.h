@@ -20,6 +20,14 @@
 
 namespace tenon::engine {
 
+// Tokens of a KV block: the grain of sharing a prefix.
+inline constexpr uint32_t kBlockTokens = 16;
+
+// Blocks that hold the positions of one sequence.
+constexpr int64_t blocks_of(uint32_t context_length) {
+    return (int64_t{context_length} + kBlockTokens - 1) / kBlockTokens;
+}
+
 struct RunnerOptions {
     uint32_t context_length = 2048;  // positions of each sequence
     uint32_t sequences_max = 1;      // sequences of a step, and of the KV pool

@@ -1,6 +1,7 @@
 #include <tenon/reference/mul.h>
 
 #include "core/ops/op.h"
+#include "core/ops/row_broadcast.h"
 
 namespace tenon::ops {
 namespace {
@@ -8,17 +9,6 @@ namespace {
 enum : uint32_t { kA, kB };
 constexpr Port kInputs[] = {{"a"}, {"b"}};
 constexpr Port kOutputs[] = {{"y"}};
-
-Result<std::vector<ValueType>> infer(const NodeView& node) {
-    TENON_CHECK(node.expect_type(kA, TENON_F32, node.input(kA).rank));
-    TENON_CHECK(node.expect_type(kB, TENON_F32, node.input(kB).rank));
-    if (node.input(kB).rank == 1) {
-        TENON_CHECK(node.expect_equal(kA, node.input(kA).rank - 1, kB, 0));
-    } else {
-        TENON_CHECK(node.expect_same_shape(kA, kB));
-    }
-    return std::vector<ValueType>{{TENON_F32, node.dims(kA)}};
-}
 
 Status run(const RunArgs& args) {
     const HostArray& a = args.inputs[kA];
@@ -30,6 +20,6 @@ Status run(const RunArgs& args) {
 
 }  // namespace
 
-constinit const OpDef kMulOp{TENON_OP_MUL, "mul", kInputs, kOutputs, 0, infer, run, nullptr};
+constinit const OpDef kMulOp{TENON_OP_MUL, "mul", kInputs, kOutputs, 0, infer_row_broadcast, run, nullptr};
 
 }  // namespace tenon::ops

@@ -1,6 +1,6 @@
 // How far a matmul with rounded activations may lie from the exact one.
 //
-// Both modes round x and nothing else. fast rounds to int8 per block of 32 where the weights are
+// Both modes round x and nothing else. fast rounds to int8, at most 32 to a scale, where weights are
 // quantised: the step is the block's largest element / 127, so each element carries a variance of
 // step^2 / 12. precise, and fast with float weights, rounds to bf16 or better: at most x 2^-9, a
 // variance of (x 2^-9)^2 / 3. An output y[t][r] then carries the sum of w[r][k]^2 times the
