@@ -27,6 +27,8 @@ const char* name_of(FinishReason reason) noexcept {
             return "length";
         case FinishReason::kCancelled:
             return "cancelled";
+        case FinishReason::kError:
+            return "error";
     }
     return "";
 }

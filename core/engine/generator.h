@@ -1,6 +1,7 @@
 // One answer: prompt ids in, text out, token by token.
 #pragma once
 
+#include "core/engine/generation.h"
 #include "core/engine/model_runner.h"
 #include "core/tokenizer/tokenizer.h"
 
@@ -10,14 +11,6 @@
 #include <vector>
 
 namespace tenon::engine {
-
-enum class FinishReason {
-    kStop,       // a token that ends a generation, or a stop string
-    kLength,     // max_tokens, or the context is full
-    kCancelled,  // the cancel word was set
-};
-
-const char* name_of(FinishReason reason) noexcept;  // "stop", "length", "cancelled"
 
 struct GenerateRequest {
     std::vector<int32_t> prompt;

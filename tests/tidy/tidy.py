@@ -39,11 +39,11 @@ CORE_ROOMS = {
     "core/sampling": ("core/base",),
     "core/config": ("core/base",),
     "core/host": ("core/base", "core/tensor", "core/ops", "core/config"),
-    "core/sched": ("core/base", "core/kv", "core/config"),
+    "core/sched": ("core/base", "core/kv", "core/config", "core/host"),
     "core/engine": ("core/base", "core/tensor", "core/formats", "core/tokenizer",
                     "core/chat_template", "core/grammar", "core/ops", "core/model", "core/kv",
                     "core/sampling", "core/config", "core/host", "core/sched"),
-    "core/net": ("core/base",),
+    "core/net": ("core/base", "core/config"),
     "core/server": ("core",),
     "core/cli": ("core",),
 }
