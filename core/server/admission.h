@@ -25,10 +25,11 @@ public:
 class Admission {
 public:
     virtual ~Admission() = default;
-    // `sequences`: answers or prompts it fans out to; `tokens`: of all prompts. 429 for what is the
-    // caller's own rate, 503 for the server's queue; Retry-After from the measured drain rate.
-    virtual Result<std::unique_ptr<Ticket>> admit(const RequestContext& request, uint32_t sequences,
-                                                  uint64_t prompt_tokens, ApiError& refusal) = 0;
+    // `sequences`: answers or prompts it fans out to; `prompt_tokens`: of all prompts. Null when
+    // refused, with `refusal` filled in: 429 for what is the caller's own rate, 503 for the
+    // server's queue; Retry-After from the measured drain rate.
+    virtual std::unique_ptr<Ticket> admit(const RequestContext& request, uint32_t sequences,
+                                          uint64_t prompt_tokens, ApiError& refusal) = 0;
     // No further requests: 503 to all of them.
     virtual void close() = 0;
     virtual uint32_t waiting() const = 0;

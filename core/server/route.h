@@ -35,6 +35,8 @@ struct RequestContext {
     Caller caller;
     std::string request_id;   // the client's, if it is [A-Za-z0-9._-]{1,64}, else ours; echoed
     std::string traceparent;  // W3C, passed on; may be empty
+    std::string name;         // what the route's {name} matched
+    std::string cors_origin;  // the Origin that may read the answer; empty: none
     std::chrono::steady_clock::time_point received;
     // Facts for the access log and the metrics, filled in by the handler.
     std::string model;

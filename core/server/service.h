@@ -1,5 +1,9 @@
 // What every endpoint shares: the engine, the tokenizer, the limits, admission. Lives as long as the
 // server. Thread-safe.
+//
+// The server listens before the model is loaded. Until `is_loaded` it answers 503 to every route but
+// the public ones, and what is marked [loaded] is not there yet: add_*_routes must not read it, a
+// handler that is not public may.
 #pragma once
 
 #include "core/config/limits.h"
@@ -7,6 +11,7 @@
 #include "core/engine/loaded_model.h"
 #include "core/server/route.h"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,17 +23,25 @@ class Metrics;
 class Admission;
 
 struct Service {
-    engine::EngineClient* engine = nullptr;      // not owned
-    const engine::LoadedModel* model = nullptr;  // not owned: tokenizer and template
+    engine::EngineClient* engine = nullptr;      // [loaded] not owned
+    const engine::LoadedModel* model = nullptr;  // [loaded] not owned: tokenizer and template
     config::Limits limits;
-    std::vector<std::string> model_names;  // what clients may call it; the first is ours
+    std::vector<std::string> model_names;  // [loaded] what clients may call it; the first is ours
     bool strict = false;                   // unknown fields are 400 instead of ignored
     bool deterministic = false;
-    uint32_t context_length = 0;  // as the engine runs it
-    uint32_t vocab_size = 0;      // width of the logits
+    uint32_t context_length = 0;  // [loaded] as the engine runs it
+    uint32_t vocab_size = 0;      // [loaded] width of the logits
     Admission* admission = nullptr;
     Metrics* metrics = nullptr;
     std::string version;
+
+    std::atomic<bool> is_loaded{false};    // set once, after everything above
+    std::atomic<bool> is_draining{false};  // not ready any more; /health says so
+    std::atomic<uint64_t> generations{0};
+    // An id for EngineClient::submit, unique in this process.
+    engine::GenerationId next_id() noexcept {
+        return generations.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
 };
 
 // Routes of one family; each is a file of its own.
