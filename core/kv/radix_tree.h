@@ -20,6 +20,7 @@ namespace tenon::kv {
 
 class RadixNode;  // address is stable until it is evicted; a locked node is never evicted
 
+// A match, an insert and the last unlock of a path are uses of it; only a match is a hit.
 enum class Eviction : uint8_t {
     kLru,   // least recently used leaf first
     kSlru,  // leaves hit less than twice first, least recently used first among equals
@@ -51,7 +52,7 @@ public:
 
     // Longest cached prefix of `tokens`, at most tokens.size() - 1 of them: one token is always left
     // to compute. Touches what it passes; may split a node. Blocks stay the tree's: lock the node
-    // before anything can evict.
+    // before anything can evict. A split leaves nodes their end: who holds one holds the same path.
     RadixMatch match(std::string_view space, std::span<const int32_t> tokens);
     // As match, without touching or splitting: how many tokens would hit.
     uint32_t peek(std::string_view space, std::span<const int32_t> tokens) const;
@@ -73,7 +74,8 @@ public:
     void lock(RadixNode* node);
     void unlock(RadixNode* node);
 
-    // Gives back at least `blocks` blocks to the pool if that many are evictable; returns how many.
+    // Gives `blocks` blocks back to the pool, or as many as are evictable; returns how many. A leaf
+    // loses blocks from its end, so what remains of it can still be hit.
     uint32_t evict(uint32_t blocks);
     // Everything that is not locked.
     uint32_t clear();

@@ -31,5 +31,19 @@ TEST(BlockPool, StartsInOrderWithoutASeedAndShuffledWithOne) {
     EXPECT_GT(moved, 32);
 }
 
+TEST(BlockPool, CountsBlocksThatWereNotOutAndKeepsItsList) {
+    BlockPool pool(3);
+    const int32_t block = pool.take().value();
+    EXPECT_FALSE(pool.is_free(block));
+    pool.give_back(block);
+    EXPECT_TRUE(pool.is_free(block));
+    pool.give_back(block);
+    pool.give_back(-1);
+    pool.give_back(3);
+    EXPECT_FALSE(pool.is_free(3));
+    EXPECT_EQ(pool.misuses(), 3u);
+    EXPECT_EQ(pool.free_count(), 3u);
+}
+
 } // namespace
 } // namespace tenon::kv

@@ -37,5 +37,50 @@ TEST(BlockTable, GivesEveryBlockBack) {
     EXPECT_EQ(pool.free_count(), 6u);
 }
 
+TEST(BlockTable, BorrowedBlocksAreNeverGivenBack) {
+    BlockPool pool(8);
+    const int32_t first = pool.take().value(), second = pool.take().value();
+    {
+        BlockTable table(pool, 4);
+        table.borrow(std::vector<int32_t>{first, second});
+        EXPECT_EQ(table.borrowed(), 2u);
+        ASSERT_TRUE(table.grow(13).ok());
+        EXPECT_EQ(table.owned(), 2u);
+        EXPECT_EQ(table.slot(5), second * 4 + 1);
+        BlockTable moved = std::move(table);
+        EXPECT_EQ(table.borrowed(), 0u);
+        table = std::move(moved);
+        EXPECT_EQ(table.borrowed(), 2u);
+        table.truncate(3);  // below the borrowed length: forgets one
+        EXPECT_EQ(table.blocks(), std::vector<int32_t>{first});
+        EXPECT_EQ(table.borrowed(), 1u);
+        EXPECT_EQ(pool.free_count(), 6u);
+        ASSERT_TRUE(table.grow(8).ok());
+        EXPECT_EQ(table.owned(), 1u);
+    }
+    EXPECT_EQ(pool.free_count(), 6u);
+    EXPECT_EQ(pool.misuses(), 0u);
+}
+
+TEST(BlockTable, BorrowingTakesThePlaceOfOwnBlocks) {
+    BlockPool pool(8);
+    const int32_t foreign = pool.take().value();
+    BlockTable table(pool, 4);
+    ASSERT_TRUE(table.grow(12).ok());
+    const std::vector<int32_t> own = table.blocks();
+    table.borrow(std::vector<int32_t>{foreign, own[1]});  // one duplicate, one handed over
+    EXPECT_EQ(table.blocks(), (std::vector<int32_t>{foreign, own[1], own[2]}));
+    EXPECT_EQ(table.owned(), 1u);
+    EXPECT_TRUE(pool.is_free(own[0]));
+    EXPECT_FALSE(pool.is_free(own[1]));
+    table.borrow(std::vector<int32_t>{foreign});  // shorter: the second stays borrowed
+    EXPECT_EQ(table.borrowed(), 2u);
+    table.borrow({});
+    EXPECT_EQ(table.borrowed(), 2u);
+    table.truncate(0);
+    EXPECT_EQ(pool.free_count(), 6u);
+    EXPECT_EQ(pool.misuses(), 0u);
+}
+
 } // namespace
 } // namespace tenon::kv
