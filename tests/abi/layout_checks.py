@@ -11,7 +11,7 @@ with open(source, encoding="utf-8") as stream:
     layout = json.load(stream)
 lines = [f"FINGERPRINT({layout['revision']}u, 0x{layout['fingerprint']}ull)"]
 for name, struct in layout["structs"].items():
-    if name in ("tenon_backend", "tenon_plugin"):
+    if name in ("tenon_backend", "tenon_sched", "tenon_plugin"):
         name += "_table"  # layout.json names a table without its suffix
     lines.append(f"STRUCT({name}, {struct['size']})")
     for field in struct["fields"]:

@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-#define TENON_ABI_REVISION 1u
-#define TENON_ABI_FINGERPRINT 0xdb4edbe7c324a6acull /* of every layout and number below */
+#define TENON_ABI_REVISION 2u
+#define TENON_ABI_FINGERPRINT 0xe90264717cd0a1bfull /* of every layout and number below */
 #define TENON_ABI_VERSION 0 /* v0: host and plugin match exactly, by fingerprint */
 #define TENON_NONE 0xffffffffu /* no value, no symbol, no entry */
 #define TENON_MAX_RANK 4 /* dimensions of a value */
@@ -187,6 +187,13 @@ typedef enum tenon_pool_kind {
     TENON_POOL_MEAN = 3 /* mean over the tokens of this step */
 } tenon_pool_kind;
 
+/* Where a sequence stands when a step is planned. */
+typedef enum tenon_sched_state {
+    TENON_SCHED_WAITING = 1, /* holds nothing of its own; running it admits it */
+    TENON_SCHED_RUNNING = 2, /* holds blocks */
+    TENON_SCHED_PAUSED = 3 /* holds blocks; must not run, may be preempted */
+} tenon_sched_state;
+
 /* Levels of the host's log. */
 typedef enum tenon_log_level {
     TENON_LOG_ERROR = 1, /* an operator must act */
@@ -202,6 +209,7 @@ typedef struct tenon_timeline tenon_timeline; /* a 64-bit counter that only grow
 typedef struct tenon_weights tenon_weights; /* a weight set */
 typedef struct tenon_kv_pool tenon_kv_pool; /* KV memory under the core's block ids */
 typedef struct tenon_exec tenon_exec; /* a prepared program */
+typedef struct tenon_sched_policy tenon_sched_policy; /* one instance of a scheduling policy */
 
 /* Bytes, not NUL-terminated. Lives as long as the function that takes it says: the call. */
 typedef struct tenon_str {
@@ -570,6 +578,50 @@ typedef struct tenon_node_time {
     uint64_t ns;
 } tenon_node_time;
 
+/* What a step can be planned from: a column per fact, a row per sequence, rows in order of
+ * arrival. Units are tokens and blocks of the KV pool. Columns have n_rows entries and live for
+ * the call.
+ */
+typedef struct tenon_sched_view {
+    uint32_t size; /* sizeof of the caller's struct */
+    uint32_t n_rows; /* sequences */
+    uint32_t block_tokens; /* positions of a block */
+    uint32_t blocks_free;
+    uint32_t blocks_evictable; /* cached blocks that nobody holds */
+    uint32_t blocks_total;
+    uint32_t running_max; /* sequences that may hold blocks */
+    uint32_t token_budget; /* tokens of this step */
+    uint32_t key_blocks_max; /* blocks of one key while others wait; 0: no such bound */
+    float new_token_ratio; /* expected share of output_left that will be drawn */
+    float prefill_bias; /* 0: decode first, prefill in what is left; 1: prefill first */
+    float age_weight; /* prefix tokens that a second of waiting is worth */
+    const uint32_t *state; /* a tenon_sched_state */
+    const uint32_t *tokens_left; /* to compute until a token can be drawn, at least 1; of WAITING: behind cached_tokens; 1 in decode */
+    const uint32_t *computed; /* positions written, cached ones included; not read for WAITING */
+    const uint32_t *cached_tokens; /* WAITING: prefix that is cached now, whole blocks */
+    const uint32_t *shared_tokens; /* WAITING: longest prefix shared with an earlier row whose prompt is not computed yet */
+    const uint32_t *generated; /* tokens drawn so far */
+    const uint32_t *output_left; /* tokens it may still draw */
+    const uint32_t *blocks_held; /* what preempting it gives back, at once or by eviction */
+    const uint32_t *blocks_locked; /* WAITING: evictable blocks that admitting it would lock */
+    const uint32_t *key; /* small number of the API key it belongs to */
+    const int32_t *priority; /* higher first */
+    const uint32_t *age_ms; /* since it arrived */
+    const uint32_t *skipped; /* consecutive steps that left it out */
+    const uint32_t *deadline_ms; /* left; 0xffffffff: none */
+} tenon_sched_view;
+
+/* Answer of plan: which rows run with how many tokens, and which give their blocks back before. */
+typedef struct tenon_sched_plan {
+    uint32_t size; /* sizeof of the caller's struct */
+    uint32_t capacity; /* entries of each array, at least n_rows */
+    uint32_t n_run; /* entries of run and tokens; 0 before the call */
+    uint32_t n_preempt; /* entries of preempt; 0 before the call */
+    uint32_t *run; /* rows, each once */
+    uint32_t *tokens; /* of each, 1 .. tokens_left */
+    uint32_t *preempt; /* RUNNING or PAUSED rows, not among run */
+} tenon_sched_plan;
+
 /* Interface tenon.backend/0. Every slot is mandatory. */
 typedef struct tenon_backend_table {
     uint32_t size; /* sizeof of the plugin's table */
@@ -693,6 +745,24 @@ typedef struct tenon_backend_table {
         tenon_sync *sync, tenon_error *err);
 } tenon_backend_table;
 
+/* Interface tenon.sched/0. Every slot is mandatory. */
+typedef struct tenon_sched_table {
+    uint32_t size; /* sizeof of the plugin's table */
+    /* Makes a policy. An unknown option key is INVALID and named. The caller destroys the
+     * policy; options live for the call. [load]
+     */
+        int32_t (*create)(const tenon_option *options, uint32_t n_options, tenon_sched_policy
+        **policy, tenon_error *err);
+    /* Plans one step; one call at a time per policy. The same view gives the same plan. The host
+     * checks every plan and replaces an illegal one. The caller owns view and plan; both live
+     * for the call. [rt]
+     */
+        int32_t (*plan)(tenon_sched_policy *policy, const tenon_sched_view *view, tenon_sched_plan
+        *plan, tenon_error *err);
+    /* No plan is running. Frees policy. [load] */
+        void (*destroy)(tenon_sched_policy *policy);
+} tenon_sched_table;
+
 /* What tenon_plugin_open_v0 returns. Lives for the process: plugins are never unloaded. */
 typedef struct tenon_plugin_table {
     uint32_t size; /* sizeof of the plugin's table */
@@ -717,6 +787,7 @@ typedef struct tenon_plugin_table {
 typedef int32_t (*tenon_plugin_open_fn)(uint32_t host_revision, uint64_t host_fingerprint,
                                         const tenon_plugin_table **plugin, tenon_error *err);
 #define TENON_IFACE_BACKEND "tenon.backend/0"
+#define TENON_IFACE_SCHED "tenon.sched/0"
 #define TENON_PLUGIN_OPEN_SYMBOL "tenon_plugin_open_v0"
 
 #ifdef __cplusplus
@@ -765,7 +836,10 @@ TENON_ABI_ASSERT(sizeof(tenon_prepare) == 40, "tenon_prepare");
 TENON_ABI_ASSERT(sizeof(tenon_exec_info) == 24, "tenon_exec_info");
 TENON_ABI_ASSERT(sizeof(tenon_bind) == 56, "tenon_bind");
 TENON_ABI_ASSERT(sizeof(tenon_node_time) == 16, "tenon_node_time");
+TENON_ABI_ASSERT(sizeof(tenon_sched_view) == 160, "tenon_sched_view");
+TENON_ABI_ASSERT(sizeof(tenon_sched_plan) == 40, "tenon_sched_plan");
 TENON_ABI_ASSERT(sizeof(tenon_backend_table) == 256, "tenon_backend_table");
+TENON_ABI_ASSERT(sizeof(tenon_sched_table) == 32, "tenon_sched_table");
 TENON_ABI_ASSERT(sizeof(tenon_plugin_table) == 72, "tenon_plugin_table");
 #endif
 
