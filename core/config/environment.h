@@ -3,16 +3,23 @@
 
 #include "core/base/result.h"
 #include "core/config/fields.h"
+#include "core/config/serve_config.h"
 
 #include <functional>
 #include <string>
 
 namespace tenon::config {
 
-// Sets each field whose variable TENON_<NAME> exists, such as TENON_THREADS. kConfig names the
-// variable. `lookup` stands in for getenv in tests; null values mean absent.
+// Sets each field whose variable TENON_<NAME> exists, such as TENON_THREADS, or for a nested one
+// TENON_<SECTION>_<NAME>. kConfig names the variable. `lookup` stands in for getenv in tests; null
+// values mean absent.
 Status read_environment(EngineConfig& config,
                         const std::function<const char*(const char*)>& lookup = {});
+Status read_environment(ServeConfig& config,
+                        const std::function<const char*(const char*)>& lookup = {});
+
+// A variable that is not one of ours, such as NOTIFY_SOCKET; empty when it is absent.
+std::string read_variable(const char* name);
 
 // Whether colours are wanted on a terminal: NO_COLOR is unset and TERM is not "dumb".
 bool wants_color();

@@ -29,6 +29,11 @@ struct EngineConfig {
     std::string compute = "fast";
     std::string kv_cache_dtype = "auto";
     bool deterministic = false;
+    uint32_t max_running_requests = 0;
+    uint32_t max_total_tokens = 0;
+    double mem_fraction_static = 0;
+    std::string policy = "fcfs";
+    uint32_t step_ms_max = 250;
     std::string fallback = "error";
     std::vector<std::string> plugin_dirs;
     std::string plugin_trust = "owner";
@@ -54,6 +59,16 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
           "element type of the KV pool; auto is f16 for fast and f32 for precise");
     visit("deterministic", c.deterministic, Constraint{},
           "refuse kernels whose result depends on batch, chunking or threads");
+    visit("max_running_requests", c.max_running_requests,
+          Constraint{.max = 65536, .unit = "sequences"},
+          "sequences computed together; 0 takes what the memory plan allows");
+    visit("max_total_tokens", c.max_total_tokens, Constraint{.unit = "tokens"},
+          "tokens of the KV pool; 0 takes what the memory plan allows");
+    visit("mem_fraction_static", c.mem_fraction_static, Constraint{.max = 1},
+          "share of the device's memory for weights and KV pool; 0 leaves it to the memory plan");
+    visit("policy", c.policy, Constraint{}, "scheduler policy; its options stand under plugins");
+    visit("step_ms_max", c.step_ms_max, Constraint{.min = 1, .max = 60'000, .unit = "ms"},
+          "predicted time of a step stays below it");
     visit("fallback", c.fallback, Constraint{.choices = {"error", "warn", "allow"}},
           "what to do when the backend cannot run an operation");
     visit("plugin_dirs", c.plugin_dirs, Constraint{}, "directories searched for plugins first");

@@ -1,5 +1,6 @@
 #include "core/config/yaml.h"
 
+#include "core/config/field_text.h"
 #include "core/config/nearest.h"
 
 #include <fmt/format.h>
@@ -7,72 +8,19 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <sstream>
+#include <type_traits>
 
 namespace tenon::config {
 
 namespace {
-
-std::vector<std::string> field_names() {
-    std::vector<std::string> names;
-    EngineConfig config;
-    visit_fields(config, [&](const char* name, auto&, const Constraint&, const char*) {
-        names.emplace_back(name);
-    });
-    return names;
-}
 
 std::string unknown_key(std::string_view key, const std::vector<std::string>& known) {
     const std::string close = nearest(key, known);
     return close.empty()
                ? fmt::format("'{}' is not an option; known are: {}", key, fmt::join(known, ", "))
                : fmt::format("'{}' is not an option; did you mean '{}'?", key, close);
-}
-
-// Sets a field of one type from text. The message says what was wanted.
-Status assign(bool& field, std::string_view text, const Constraint&) {
-    if (text == "true" || text == "false") {
-        field = text == "true";
-        return {};
-    }
-    return Error{Code::kConfig, fmt::format("expected true or false, got '{}'", text)};
-}
-
-Status assign(uint32_t& field, std::string_view text, const Constraint& limit) {
-    const int64_t max = limit.max != 0 ? limit.max : int64_t{UINT32_MAX};
-    int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool padded = text.size() > 1 && text.front() == '0';  // YAML readers disagree on 010
-    if (error != std::errc{} || end != text.data() + text.size() || padded || number < limit.min ||
-        number > max) {
-        return Error{Code::kConfig,
-                     fmt::format("expected a whole number from {} to {}{}{}, got '{}'", limit.min,
-                                 max, *limit.unit ? " " : "", limit.unit, text)};
-    }
-    field = static_cast<uint32_t>(number);
-    return {};
-}
-
-Status assign(std::string& field, std::string_view text, const Constraint& limit) {
-    if (!limit.choices.empty() &&
-        std::none_of(limit.choices.begin(), limit.choices.end(),
-                     [&](const char* choice) { return text == choice; })) {
-        return Error{Code::kConfig, fmt::format("expected one of {}, got '{}'",
-                                                fmt::join(limit.choices, ", "), text)};
-    }
-    field = text;
-    return {};
-}
-
-Status assign(std::vector<std::string>& field, std::string_view text, const Constraint&) {
-    field.emplace_back(text);
-    return {};
-}
-
-Status assign(std::map<std::string, PluginOptions>&, std::string_view, const Constraint&) {
-    return Error{Code::kConfig, "expected a map of backends, each a map of its options"};
 }
 
 // Counts what a document would cost before a tree is built of it.
@@ -156,9 +104,13 @@ public:
         return false;
     }
 
-    void read(const YAML::Node& root, EngineConfig& config) {
+    template <Section T>
+    void read(const YAML::Node& root, T& section, const std::string& path) {
         if (root.IsNull()) return;
-        if (!root.IsMap()) return mistake(root.Mark(), "expected a map of options");
+        if (!root.IsMap()) {
+            return mistake(root.Mark(), path.empty() ? "expected a map of options"
+                                                     : path + ": expected a map of options");
+        }
         std::set<std::string> seen;
         for (const auto& item : root) {
             if (!item.first.IsScalar()) {
@@ -171,13 +123,13 @@ public:
                 continue;
             }
             bool known = false;
-            visit_fields(config,
+            visit_fields(section,
                          [&](const char* name, auto& field, const Constraint& limit, const char*) {
                              if (key != name) return;
                              known = true;
-                             take(field, item.second, limit, key);
+                             take(field, item.second, limit, path.empty() ? key : path + "." + key);
                          });
-            if (!known) mistake(item.first.Mark(), unknown_key(key, field_names()));
+            if (!known) mistake(item.first.Mark(), unknown_key(key, field_names<T>()));
         }
     }
 
@@ -187,7 +139,17 @@ public:
     }
 
 private:
+    template <Section T>
+    void take(T& section, const YAML::Node& node, const Constraint&, const std::string& key) {
+        if (!node.IsScalar() || short_form<T>().empty()) return read(node, section, key);
+        visit_fields(section, [&](const char* name, auto& field, const Constraint& limit,
+                                  const char*) {
+            if (name == short_form<T>()) take(field, node, limit, key);
+        });
+    }
+
     template <class T>
+        requires(!Section<T>)
     void take(T& field, const YAML::Node& node, const Constraint& limit, const std::string& key) {
         if (!node.IsScalar())
             return mistake(node.Mark(), fmt::format("{}: expected one value", key));
@@ -195,16 +157,38 @@ private:
         if (!status.ok()) mistake(node.Mark(), fmt::format("{}: {}", key, status.error().message));
     }
 
-    void take(std::vector<std::string>& field, const YAML::Node& node, const Constraint&,
+    void take(std::vector<std::string>& field, const YAML::Node& node, const Constraint& limit,
               const std::string& key) {
         if (!node.IsSequence())
             return mistake(node.Mark(), fmt::format("{}: expected a list", key));
         field.clear();
         for (const auto& item : node) {
-            if (item.IsScalar()) {
-                field.push_back(item.Scalar());
-            } else {
+            if (!item.IsScalar()) {
                 mistake(item.Mark(), fmt::format("{}: expected a text", key));
+                continue;
+            }
+            const Status status = assign(field, item.Scalar(), limit);
+            if (!status.ok()) {
+                mistake(item.Mark(), fmt::format("{}: {}", key, status.error().message));
+            }
+        }
+    }
+
+    void take(std::map<std::string, Duration>& field, const YAML::Node& node,
+              const Constraint& limit, const std::string& key) {
+        if (!node.IsMap()) {
+            return mistake(node.Mark(), fmt::format("{}: expected a map of routes", key));
+        }
+        std::set<std::string> seen;
+        for (const auto& item : node) {
+            if (!item.first.IsScalar()) {
+                mistake(item.first.Mark(), fmt::format("{}: expected a path", key));
+            } else if (!seen.insert(item.first.Scalar()).second) {
+                mistake(item.first.Mark(),
+                        fmt::format("'{}' stands here a second time", item.first.Scalar()));
+            } else {
+                take(field[item.first.Scalar()], item.second, limit,
+                     key + "." + item.first.Scalar());
             }
         }
     }
@@ -242,22 +226,21 @@ private:
     std::vector<std::string> mistakes_;
 };
 
-}  // namespace
-
-Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config) {
+template <Section T>
+Status read_into(std::string_view text, const std::string& file, T& config) {
     const YamlLimits limits;
     if (text.size() > limits.bytes) {
         return Error{Code::kConfig, fmt::format("{}: {} bytes; a configuration has at most {}",
                                                 file, text.size(), limits.bytes)};
     }
     Reader reader(text, file);
-    EngineConfig read = config;
+    T read = config;
     Census census(limits);
     try {
         std::istringstream counted{std::string(text)};
         YAML::Parser parser(counted);
         parser.HandleNextDocument(census);
-        reader.read(YAML::Load(std::string(text)), read);
+        reader.read(YAML::Load(std::string(text)), read, "");
     } catch (const YAML::Exception& e) {
         if (!census.refusal.empty() || !reader.mistake_of_tab(e.mark)) {
             reader.mistake(e.mark, census.refusal.empty() ? "not YAML: " + e.msg : census.refusal);
@@ -270,23 +253,124 @@ Status read_yaml(std::string_view text, const std::string& file, EngineConfig& c
     return {};
 }
 
-Status set_field(EngineConfig& config, std::string_view key, std::string_view value,
-                 const std::string& origin) {
-    const size_t dot = key.find('.');
-    if (dot != std::string_view::npos && dot > 0 && dot + 1 < key.size()) {
-        config.plugins[std::string(key.substr(0, dot))][std::string(key.substr(dot + 1))] = value;
-        return {};
-    }
-    Status status = Error{Code::kConfig, origin + ": " + unknown_key(key, field_names())};
-    visit_fields(config, [&](const char* name, auto& field, const Constraint& limit, const char*) {
-        if (key != name) return;
-        status = assign(field, value, limit);
-        if (!status.ok()) {
-            status = Error{Code::kConfig,
-                           fmt::format("{}: {}: {}", origin, key, status.error().message)};
+// Sets the field that `key` names below `section`; false when it names none.
+template <Section T>
+bool set_named(T& section, std::string_view key, std::string_view value, Status& status) {
+    bool known = false;
+    visit_fields(section, [&](const char* name, auto& field, const Constraint& limit, const char*) {
+        using Field = std::remove_reference_t<decltype(field)>;
+        const std::string_view own = name;
+        if constexpr (Section<Field>) {
+            if (key.size() > own.size() && key.starts_with(own) && key[own.size()] == '.') {
+                const std::string_view rest = key.substr(own.size() + 1);
+                known = true;
+                if (!set_named(field, rest, value, status)) {
+                    status = Error{Code::kConfig, unknown_key(rest, field_names<Field>())};
+                }
+            } else if (key == own && !short_form<Field>().empty()) {
+                known = set_named(field, short_form<Field>(), value, status);
+            }
+        } else if (key == own) {
+            known = true;
+            status = assign(field, value, limit);
         }
     });
-    return status;
+    return known;
+}
+
+template <Section T>
+Status set_one(T& config, EngineConfig& engine, std::string_view key, std::string_view value,
+               const std::string& origin) {
+    Status status;
+    if (set_named(config, key, value, status)) {
+        if (status.ok()) return {};
+        return Error{Code::kConfig,
+                     fmt::format("{}: {}: {}", origin, key, status.error().message)};
+    }
+    const size_t dot = key.find('.');
+    if (dot != std::string_view::npos && dot > 0 && dot + 1 < key.size()) {
+        engine.plugins[std::string(key.substr(0, dot))][std::string(key.substr(dot + 1))] = value;
+        return {};
+    }
+    return Error{Code::kConfig, origin + ": " + unknown_key(key, field_names<T>())};
+}
+
+// A YAML scalar: plain where that is unambiguous, else in double quotes.
+std::string scalar(const std::string& text) {
+    const bool plain =
+        !text.empty() &&
+        text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./") ==
+            std::string::npos;
+    if (plain) return text;
+    std::string quoted = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') quoted += '\\';
+        if (static_cast<unsigned char>(c) < 0x20) {
+            quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        } else {
+            quoted += c;
+        }
+    }
+    return quoted + "\"";
+}
+
+template <Section T>
+void print(const T& section, const std::string& indent, std::string& out) {
+    // The visitor wants fields it could change; a copy is changed by nobody.
+    T copy = section;
+    visit_fields(copy, [&](const char* name, auto& field, const Constraint&, const char*) {
+        using Field = std::remove_reference_t<decltype(field)>;
+        out += fmt::format("{}{}:", indent, name);
+        if constexpr (Section<Field>) {
+            out += '\n';
+            print(field, indent + "  ", out);
+        } else if constexpr (std::is_same_v<Field, std::vector<std::string>>) {
+            std::vector<std::string> entries;
+            for (const std::string& entry : field)
+                entries.push_back(scalar(entry));
+            out += fmt::format(" [{}]\n", fmt::join(entries, ", "));
+        } else if constexpr (std::is_same_v<Field, std::map<std::string, Duration>>) {
+            out += field.empty() ? " {}\n" : "\n";
+            for (const auto& [key, time] : field)
+                out += fmt::format("{}  {}: {}\n", indent, scalar(key), text_of(time));
+        } else if constexpr (std::is_same_v<Field, std::map<std::string, PluginOptions>>) {
+            out += field.empty() ? " {}\n" : "\n";
+            for (const auto& [plugin, options] : field) {
+                out += fmt::format("{}  {}:{}\n", indent, scalar(plugin),
+                                   options.empty() ? " {}" : "");
+                for (const auto& [key, value] : options)
+                    out += fmt::format("{}    {}: {}\n", indent, scalar(key), scalar(value));
+            }
+        } else {
+            out += fmt::format(" {}\n", scalar(text_of(field)));
+        }
+    });
+}
+
+}  // namespace
+
+Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config) {
+    return read_into(text, file, config);
+}
+
+Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config) {
+    return read_into(text, file, config);
+}
+
+Status set_field(EngineConfig& config, std::string_view key, std::string_view value,
+                 const std::string& origin) {
+    return set_one(config, config, key, value, origin);
+}
+
+Status set_field(ServeConfig& config, std::string_view key, std::string_view value,
+                 const std::string& origin) {
+    return set_one(config, config.engine, key, value, origin);
+}
+
+std::string to_yaml(const ServeConfig& config) {
+    std::string text;
+    print(config, "", text);
+    return text;
 }
 
 }  // namespace tenon::config

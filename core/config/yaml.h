@@ -1,8 +1,9 @@
-// YAML text -> EngineConfig, with every mistake reported at its place.
+// YAML text -> configuration and back, with every mistake reported at its place.
 #pragma once
 
 #include "core/base/result.h"
 #include "core/config/fields.h"
+#include "core/config/serve_config.h"
 
 #include <string>
 #include <string_view>
@@ -20,12 +21,18 @@ struct YamlLimits {
 // Fills the fields that `text` names; others keep their value. `file` is for messages. On error
 // `config` is untouched and the kConfig message lists every mistake, each as
 // "file:line:column: sentence", the source line and a caret. Unknown keys (with the nearest known
-// one), duplicate keys, wrong types and values out of range are mistakes.
+// one), duplicate keys, wrong types and values out of range are mistakes, in nested maps as well.
 Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config);
+Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config);
 
-// Sets one field from text, as a flag or an environment variable gives it: "key" or
+// Sets one field from text, as a flag or an environment variable gives it: "key", "section.key" or
 // "backend.option" for a plugin's own. `origin` names where it came from, for messages.
 Status set_field(EngineConfig& config, std::string_view key, std::string_view value,
                  const std::string& origin);
+Status set_field(ServeConfig& config, std::string_view key, std::string_view value,
+                 const std::string& origin);
+
+// The whole configuration, every limit included, as YAML that read_yaml takes back.
+std::string to_yaml(const ServeConfig& config);
 
 }  // namespace tenon::config
