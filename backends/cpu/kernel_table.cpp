@@ -10,6 +10,7 @@ KernelTable pick_kernels(kernels::Isa isa) noexcept {
     table.quantise = kernels::find_quantise(isa)->quantise;
     table.rms_norm = kernels::find_norm(isa)->rms_norm;
     table.rope = kernels::find_rope(isa)->rope;
+    table.find_peak = kernels::find_peak(isa)->find_peak;
     table.elementwise = kernels::find_elementwise(isa);
     for (size_t t = 0; t < 2; ++t) {
         table.kv[t] = kernels::find_kv(static_cast<kernels::KvType>(t), isa);

@@ -6,6 +6,7 @@
 #include "kernels/include/tenon/kernels/kv.h"
 #include "kernels/include/tenon/kernels/matmul.h"
 #include "kernels/include/tenon/kernels/norm.h"
+#include "kernels/include/tenon/kernels/peak.h"
 #include "kernels/include/tenon/kernels/quantise.h"
 #include "kernels/include/tenon/kernels/rope.h"
 
@@ -17,6 +18,7 @@ struct KernelTable {
     kernels::QuantiseFn quantise = nullptr;
     kernels::NormFn rms_norm = nullptr;
     kernels::RopeFn rope = nullptr;
+    kernels::PeakFn find_peak = nullptr;
     const kernels::ElementwiseEntry* elementwise = nullptr;
     const kernels::KvEntry* kv[2] = {};               // by KvType
     const kernels::AttentionEntry* attention[2] = {}; // by KvType

@@ -1,5 +1,6 @@
 // SAMPLE, bit for bit as include/tenon/reference/sample.h, without its full sort: greedy is one pass,
-// and only top_k and top_p rank candidates, as many as they need.
+// and only top_k and top_p rank candidates, as many as they need. The pass that finds the largest
+// logit also tells whether the row is sound.
 #include <tenon/reference/sample.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@ struct Picker {
     const float* logits;
     uint32_t vocabulary;
     reference::SampleParams how;
+    kernels::PeakFn find_peak;
     Candidate* candidates; // room for the vocabulary
 
     bool allowed(uint32_t i) const noexcept {
@@ -30,11 +32,11 @@ struct Picker {
         return x > y || (x == y && a.token < b.token);
     }
 
+    // The first in rank; -1 for a broken row and where nothing is allowed.
     int32_t greedy() const noexcept {
-        if (how.mask == nullptr) {
-            const uint32_t best = kernels::argmax(logits, vocabulary);
-            if (std::isfinite(logits[best])) return static_cast<int32_t>(best);
-        }
+        const kernels::Peak peak = find_peak(logits, vocabulary);
+        if (peak.broken) return -1;
+        if (allowed(peak.index)) return static_cast<int32_t>(peak.index);
         int32_t best = -1;
         for (uint32_t i = 0; i < vocabulary; ++i)
             if (allowed(i) && (best < 0 || logits[i] > logits[best])) best = static_cast<int32_t>(i);
@@ -112,6 +114,7 @@ void run_sample(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, u
         Picker picker{};
         picker.logits = exec.floats(node.in[0], thread) + row * vocabulary;
         picker.vocabulary = vocabulary;
+        picker.find_peak = exec.device->kernels.find_peak;
         picker.candidates =
             reinterpret_cast<Candidate*>(exec.thread_memory(thread) + exec.sample_scratch_at);
         picker.how.temperature = exec.floats(node.in[1], thread)[row];

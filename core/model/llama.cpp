@@ -88,6 +88,7 @@ Status Llama::load(const formats::GgufFile& file) {
               metadata.count_or("attention.key_length", 4096,
                                 std::max(1u, config_.hidden_size / config_.q_heads)));
     TENON_TRY(config_.dim_v, metadata.count_or("attention.value_length", 4096, config_.dim_k));
+    TENON_TRY(config_.pooling, metadata.pooling());
     TENON_TRY(norm_epsilon_, metadata.positive_or("attention.layer_norm_rms_epsilon", 1e-5f));
     TENON_TRY(window_, metadata.count_or("attention.sliding_window", 1u << 24, 0));
 
@@ -195,7 +196,7 @@ ops::Program Llama::build_step(const StepShape& shape) const {
     ProgramBuilder b;
     const Dim tokens = Dim::of(b.symbol("T", shape.tokens_max));
     const uint32_t s = b.symbol("S", shape.sequences_max);
-    const Dim rows = Dim::of(b.symbol("L", shape.logits_max));
+    const Dim rows = Dim::of(b.symbol("L", std::max<int64_t>(shape.logits_max, 1)));
 
     const ValueId ids = b.input("token_ids", kTokenIds, TENON_I32, {tokens});
     const ValueId positions = b.input("positions", kPositions, TENON_I32, {tokens});
@@ -204,7 +205,6 @@ ops::Program Llama::build_step(const StepShape& shape) const {
         b.input("block_table", kBlockTable, TENON_I32, {Dim::of(s), shape.blocks_per_sequence});
     const ValueId kv_len = b.input("kv_len", kKvLen, TENON_I32, {Dim::of(s)});
     const ValueId q_start = b.input("q_start", kQStart, TENON_I32, {Dim::of(s, 1, 1)});
-    const ValueId logit_rows = b.input("logit_rows", kLogitRows, TENON_I32, {rows});
     const ValueId kv = b.kv();
 
     const auto weight = [&](uint32_t entry) {
@@ -260,14 +260,18 @@ ops::Program Llama::build_step(const StepShape& shape) const {
         x = b.matmul(name("ffn_down"), g, weight(w.down), ops::kNoValue, a);
     }
     b.set_layer(TENON_NONE);
+    if (shape.end == StepShape::End::kEmbedding) {
+        const ValueId all = b.rms_norm("output_norm", x, weight(output_norm_), norm_epsilon_);
+        b.mark_output(b.pool_rows("pool", all, q_start, config_.pooling), kEmbedding);
+        return b.build();
+    }
+    const ValueId logit_rows = b.input("logit_rows", kLogitRows, TENON_I32, {rows});
     const ValueId last = b.gather_rows("logit_rows", x, logit_rows);
     const ValueId normed = b.rms_norm("output_norm", last, weight(output_norm_), norm_epsilon_);
     const ValueId head = head_ == embedding_ ? embedding : weight(head_);
     const ValueId logits = b.matmul("logits", normed, head);
-    if (shape.end == StepShape::End::kLogits) {
-        b.mark_output(logits, kLogits);
-        return b.build();
-    }
+    if (shape.end != StepShape::End::kSample) b.mark_output(logits, kLogits);
+    if (shape.end == StepShape::End::kLogits) return b.build();
     const ValueId token = b.sample(
         "sample", logits,
         {b.input("temperature", kTemperature, TENON_F32, {rows}),

@@ -37,6 +37,23 @@ Result<std::string> Metadata::text_or_empty(std::string_view name) const {
     return std::string(text);
 }
 
+Result<tenon_pool_kind> Metadata::pooling() const {
+    TENON_TRY(const uint32_t stored, file_.get_u32_or(key("pooling_type"), 0));
+    switch (stored) {
+        case 0:
+        case 3:
+            return TENON_POOL_LAST;
+        case 1:
+            return TENON_POOL_MEAN;
+        case 2:
+            return TENON_POOL_FIRST;
+        default:
+            return Error{Code::kUnsupported,
+                         fmt::format("{} is {}; known are 1 (mean), 2 (first) and 3 (last)",
+                                     key("pooling_type"), stored)};
+    }
+}
+
 bool Metadata::has_tensor(const std::string& name) const {
     return file_.find_tensor(name) != nullptr;
 }

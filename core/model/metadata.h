@@ -23,6 +23,8 @@ public:
     Result<float> positive_or(std::string_view name, float fallback) const;
     // A string, or "" when the key is absent.
     Result<std::string> text_or_empty(std::string_view name) const;
+    // pooling_type: 1 mean, 2 first, 3 last; absent or 0 (none named): last, as a decoder's is.
+    Result<tenon_pool_kind> pooling() const;
     bool has(std::string_view name) const;
 
     // The weight `name` with exactly this shape; rows is 1 for vectors.

@@ -28,6 +28,7 @@ struct ModelConfig {
     uint32_t kv_heads = 0;
     uint32_t dim_k = 0;
     uint32_t dim_v = 0;
+    tenon_pool_kind pooling = TENON_POOL_LAST;  // how its embeddings are pooled
 };
 
 // One entry of the weight set, in entry order.
@@ -41,13 +42,19 @@ struct WeightSpec {
     std::vector<float> computed;                  // made by the model: rows * cols values
 };
 
-// Upper bounds of a step, and how it ends.
+// Upper bounds of a step, and how it ends. Every program has the symbols T (tokens), S (sequences)
+// and L (logit rows), in this order.
 struct StepShape {
     int64_t tokens_max = 0;
     int64_t sequences_max = 0;
     int64_t logits_max = 0;
     int64_t blocks_per_sequence = 0;
-    enum class End { kLogits, kSample } end = End::kLogits;
+    enum class End {
+        kLogits,           // kLogits
+        kSample,           // kSampled
+        kSampleAndLogits,  // kSampled, and kLogits of the same rows
+        kEmbedding,        // kEmbedding: no head, no logit rows
+    } end = End::kLogits;
 };
 
 // Immutable once loaded; the file that it was loaded from must outlive it. Thread-compatible.

@@ -14,7 +14,7 @@ enum StepSlot : uint32_t {
     kKvLen,           // i32[S] positions of each sequence once this step is written
     kQStart,          // i32[S + 1] first token of each sequence
     kLogitRows,       // i32[L] tokens whose logits are wanted
-    kLogits,          // f32[L, vocab] out, when the program ends in logits
+    kLogits,          // f32[L, vocab] out, when the program ends in logits (and a token)
     kTemperature,     // f32[L]
     kTopK,            // i32[L]
     kTopP,            // f32[L]
@@ -22,6 +22,7 @@ enum StepSlot : uint32_t {
     kSeed,            // u64[L]
     kSamplePosition,  // i32[L] position of the token to be drawn
     kSampled,         // i32[L] out, when the program ends in a token
+    kEmbedding,       // f32[S, hidden] out, when it ends in embeddings: pooled over this step's tokens
     kStepSlotCount,
 };
 

@@ -182,6 +182,15 @@ ValueId ProgramBuilder::gather_rows(std::string_view name, ValueId x, ValueId ro
                 {{std::string(name), TENON_F32, {dims_of(rows)[0], dims_of(x)[1]}}}, nullptr, 0);
 }
 
+ValueId ProgramBuilder::pool_rows(std::string_view name, ValueId x, ValueId q_start,
+                                  tenon_pool_kind kind) {
+    const tenon_attr_pool_rows attr{sizeof attr, static_cast<uint32_t>(kind)};
+    Dim sequences = dims_of(q_start)[0];
+    sequences.add -= 1;
+    return node(TENON_OP_POOL_ROWS, name, {x, q_start},
+                {{std::string(name), TENON_F32, {sequences, dims_of(x)[1]}}}, &attr, sizeof attr);
+}
+
 ValueId ProgramBuilder::add(std::string_view name, ValueId a, ValueId b) {
     return node(TENON_OP_ADD, name, {a, b}, {{std::string(name), TENON_F32, dims_of(a)}}, nullptr,
                 0);

@@ -86,6 +86,8 @@ public:
                        ValueId kv_len, ValueId q_start, const tenon_attr_paged_attn& attr,
                        ValueId sinks = kNoValue);
     ValueId gather_rows(std::string_view name, ValueId x, ValueId rows);
+    // One row for each of the sequences that q_start [S + 1] bounds.
+    ValueId pool_rows(std::string_view name, ValueId x, ValueId q_start, tenon_pool_kind kind);
     ValueId add(std::string_view name, ValueId a, ValueId b);
     ValueId mul(std::string_view name, ValueId a, ValueId b);
     ValueId activation(std::string_view name, ValueId x, tenon_activation activation);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "tests/conformance/batch.h"
@@ -239,6 +240,40 @@ TEST_P(Attention, BlockOrderAndChunkingDoNotMatter) {
         EXPECT_TRUE(close_to(wanted, moved, tolerance())) << "after moving the blocks";
         EXPECT_TRUE(close_to(wanted, chunked, tolerance())) << "in chunks";
     }
+}
+
+// NaN in one sequence reaches no other, nor the next owner of its blocks.
+TEST_P(Attention, ABrokenSequenceStaysAlone) {
+    const Trial trial = make_trial(GetParam().shape, GetParam().kv_dtype, random);
+    auto runner = Runner::create(trial, GetParam().compute);
+    CONFORMANCE_MADE(runner);
+    std::vector<Stream> streams = make_streams(GetParam().shape, random);
+    const Sequences start = Sequences::make(kSequences, GetParam().shape.block_tokens,
+                                            GetParam().shape.table_width, &random);
+    const auto run = [&](Sequences& sequences, const std::vector<int32_t>& counts) {
+        Step step = make_step(sequences, streams, counts);
+        const Status ran = runner->run(step);
+        EXPECT_TRUE(ran.ok()) << (ran.ok() ? "" : ran.error().message);
+        return step.get<float>(kO);
+    };
+    const auto alone = [&](const std::vector<int32_t>& counts) {
+        Sequences sequences = start;
+        return run(sequences, counts);
+    };
+    const std::vector<float> first = alone({5, 0, 0});
+    const std::vector<float> second = alone({0, 21, 0});
+    const std::vector<float> third = alone({0, 0, 2});
+    const std::vector<Stream> sound = streams;
+    for (std::vector<float>* numbers : {&streams[1].q, &streams[1].k, &streams[1].v})
+        std::fill(numbers->begin(), numbers->end(), std::numeric_limits<float>::quiet_NaN());
+    const std::vector<float> together = alone({5, 21, 2});
+    std::vector<float> wanted = first;
+    wanted.insert(wanted.end(), third.begin(), third.end());
+    std::vector<float> got(together.begin(), together.begin() + static_cast<std::ptrdiff_t>(first.size()));
+    got.insert(got.end(), together.end() - static_cast<std::ptrdiff_t>(third.size()), together.end());
+    EXPECT_TRUE(equal_bits(wanted, got)) << "beside a broken sequence";
+    streams = sound;
+    EXPECT_TRUE(equal_bits(second, alone({0, 21, 0}))) << "in the blocks of a broken sequence";
 }
 
 std::vector<Case> cases() {

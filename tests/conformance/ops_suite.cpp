@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
+#include <limits>
 
 #include "core/formats/format_list.h"
 #include "tests/conformance/noise_model.h"
@@ -253,6 +255,49 @@ TEST_P(Matmul, BatchInvariance) {
     }
 }
 
+// A row that holds a NaN spoils no other row.
+TEST_P(Matmul, ABrokenRowStaysAlone) {
+    const int64_t rows = 70;
+    const int64_t cols = 160;
+    Trial trial;
+    const uint32_t entry = trial.add(weight("w", rows, cols));
+    ProgramBuilder b;
+    const Dim tokens = Dim::of(b.symbol("T", 40));
+    const ValueId x = b.input("x", 0, TENON_F32, {tokens, cols});
+    b.mark_output(b.matmul("y", x, b.weight("w", entry, {rows, cols})), 1);
+    trial.program = b.build();
+    auto runner = Runner::create(trial, GetParam().compute);
+    CONFORMANCE_MADE(runner);
+    for (const int64_t count : {3, 8, 40}) {
+        Step step;
+        step.symbols = {count};
+        std::vector<float> numbers = random.normals(count * cols);
+        step.set(0, numbers);
+        CONFORMANCE_OK(runner->run(step));
+        std::vector<float> wanted = step.get<float>(1);
+        const int64_t broken = random.below(count);
+        numbers[static_cast<size_t>(broken * cols + random.below(cols))] =
+            random.below(2) == 0 ? std::numeric_limits<float>::quiet_NaN()
+                                 : std::numeric_limits<float>::infinity();
+        step.set(0, numbers);
+        CONFORMANCE_OK(runner->run(step));
+        std::vector<float> got = step.get<float>(1);
+        const auto drop = [&](std::vector<float>& y) {
+            const auto begin = y.begin() + broken * rows;
+            const std::vector<float> row(begin, begin + rows);
+            y.erase(begin, begin + rows);
+            return row;
+        };
+        drop(wanted);
+        const std::vector<float> row = drop(got);
+        SCOPED_TRACE(::testing::Message() << "row " << broken << " of " << count);
+        EXPECT_TRUE(equal_bits(wanted, got));
+        if (!Target::instance().computes()) continue;
+        const auto finite = [](float y) { return std::isfinite(y); };
+        EXPECT_FALSE(std::all_of(row.begin(), row.end(), finite)) << "the NaN was lost";
+    }
+}
+
 std::vector<MatmulCase> matmul_cases() {
     std::vector<MatmulCase> cases;
     for (const formats::StoredFormat& stored : formats::stored_formats()) {
@@ -403,10 +448,7 @@ TEST_P(Elementwise, PoolRows) {
         const uint32_t s = b.symbol("S", 3);
         const ValueId x = b.input("x", 0, TENON_F32, {tokens, cols});
         const ValueId q_start = b.input("q_start", 2, TENON_I32, {Dim::of(s, 1, 1)});
-        const tenon_attr_pool_rows attr{sizeof attr, static_cast<uint32_t>(kind)};
-        b.mark_output(b.node(TENON_OP_POOL_ROWS, "y", {x, q_start},
-                             {{"y", TENON_F32, {Dim::of(s), cols}}}, &attr, sizeof attr),
-                      1);
+        b.mark_output(b.pool_rows("y", x, q_start, kind), 1);
         trial.program = b.build();
         check(trial, GetParam(), 1, kFloatTolerance, [&](Step& step, int64_t count) {
             const auto all = static_cast<int32_t>(count);

@@ -169,4 +169,60 @@ TEST(Sample, GreedyTieTakesTheLowestId) {
     }
 }
 
+// NaN or +infinity at a random place of one row: that row answers -1, the others what they answered.
+TEST(Sample, ABrokenRowAnswersMinusOneAndStaysAlone) {
+    Random random(Target::instance().seed(), 403);
+    const float inf = std::numeric_limits<float>::infinity();
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const float broken[] = {nan, -nan, inf};
+    for (const int64_t vocabulary : {2, 33, 511, 4099, 49152}) {
+        for (const bool masked : {false, true}) {
+            const Trial trial = make_trial(vocabulary, masked);
+            auto runner = Runner::create(trial, TENON_COMPUTE_PRECISE);
+            CONFORMANCE_MADE(runner);
+            Oracle oracle(trial);
+            for (int round = 0; round < 6; ++round) {
+                Step step = random_step(random, vocabulary, kRowsMax, masked);
+                CONFORMANCE_OK(runner->run(step));
+                std::vector<int32_t> tokens = step.get<int32_t>(kToken);
+                std::vector<float> logits = step.get<float>(kLogits);
+                const int64_t row = random.below(kRowsMax);
+                const int64_t place = random.below(vocabulary);
+                logits[static_cast<size_t>(row * vocabulary + place)] = broken[round % 3];
+                step.set(kLogits, logits);
+                step.prepare_outputs(trial.view());
+                Step wanted = step;
+                CONFORMANCE_OK(oracle.run(wanted));
+                CONFORMANCE_OK(runner->run(step));
+                SCOPED_TRACE(::testing::Message() << vocabulary << (masked ? " masked" : "")
+                                                  << ", place " << place << " of row " << row);
+                compare(wanted, step);
+                if (!Target::instance().computes()) continue;
+                tokens[static_cast<size_t>(row)] = -1;
+                EXPECT_EQ(step.get<int32_t>(kToken), tokens);
+                EXPECT_EQ(step.get<float>(kLogprob)[static_cast<size_t>(row)], -inf);
+            }
+        }
+    }
+}
+
+// -infinity is a logit that is never drawn; a row of nothing else has no token.
+TEST(Sample, MinusInfinityIsLegal) {
+    const int64_t vocabulary = 600;
+    const Trial trial = make_trial(vocabulary, false);
+    auto runner = Runner::create(trial, TENON_COMPUTE_PRECISE);
+    CONFORMANCE_MADE(runner);
+    Random random(Target::instance().seed(), 404);
+    const float inf = std::numeric_limits<float>::infinity();
+    Step step = random_step(random, vocabulary, 3, false);
+    std::vector<float> logits(3 * static_cast<size_t>(vocabulary), -inf);
+    logits[599] = -3.0f;   // row 0: one token only
+    logits[1200 + 7] = 1;  // row 2; row 1 has none
+    step.set(kLogits, logits);
+    CONFORMANCE_OK(runner->run(step));
+    if (Target::instance().computes()) {
+        EXPECT_EQ(step.get<int32_t>(kToken), (std::vector<int32_t>{599, -1, 7}));
+    }
+}
+
 }  // namespace

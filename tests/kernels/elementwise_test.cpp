@@ -85,17 +85,6 @@ TEST_P(ElementwiseContract, SiluIsExactToAFewUlpsAndKeepsItsEnds) {
     EXPECT_EQ(y[3], 0.0f);
 }
 
-TEST(Argmax, LowestIndexWinsTies) {
-    std::vector<float> logits(100, 1.0f);
-    EXPECT_EQ(argmax(logits.data(), logits.size()), 0u);
-    logits[37] = logits[90] = 2.0f;
-    EXPECT_EQ(argmax(logits.data(), logits.size()), 37u);
-    logits[99] = 3.0f;
-    EXPECT_EQ(argmax(logits.data(), logits.size()), 99u);
-    logits[98] = std::nanf("");
-    EXPECT_EQ(argmax(logits.data(), logits.size()), 99u);
-}
-
 std::string entry_name(const ::testing::TestParamInfo<ElementwiseEntry>& info) {
     return isa_name(info.param.isa);
 }

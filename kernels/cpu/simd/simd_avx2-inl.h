@@ -141,6 +141,17 @@ TENON_INLINE int32_t store_rounded_bytes(int8_t* p, F a) {
     q = _mm_add_epi32(q, _mm_shuffle_epi32(q, 0xb1));
     return _mm_cvtsi128_si32(q);
 }
+// Marks the lanes of a that are not below the limit, NaN included; marks stay.
+TENON_INLINE I mark_not_below(I marks, F a, F limit) {
+    const __m256 lo = _mm256_cmp_ps(a.lo, limit.lo, _CMP_NLT_UQ);
+    const __m256 hi = _mm256_cmp_ps(a.hi, limit.hi, _CMP_NLT_UQ);
+    return {_mm256_or_si256(marks.lo, _mm256_castps_si256(lo)),
+            _mm256_or_si256(marks.hi, _mm256_castps_si256(hi))};
+}
+TENON_INLINE bool any_mark(I marks) {
+    const __m256i both = _mm256_or_si256(marks.lo, marks.hi);
+    return _mm256_testz_si256(both, both) == 0;
+}
 TENON_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
 } // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -93,6 +93,12 @@ TENON_INLINE int32_t store_rounded_bytes(int8_t* p, F a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(wide));
     return _mm512_reduce_add_epi32(wide);
 }
+// Marks the lanes of a that are not below the limit, NaN included; marks stay.
+TENON_INLINE I mark_not_below(I marks, F a, F limit) {
+    return {_mm512_mask_mov_epi32(marks.v, _mm512_cmp_ps_mask(a.v, limit.v, _CMP_NLT_UQ),
+                                  _mm512_set1_epi32(-1))};
+}
+TENON_INLINE bool any_mark(I marks) { return _mm512_test_epi32_mask(marks.v, marks.v) != 0; }
 TENON_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
 } // namespace tenon::kernels::TENON_ISA_NAMESPACE

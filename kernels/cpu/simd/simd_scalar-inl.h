@@ -189,6 +189,16 @@ TENON_INLINE int32_t store_rounded_bytes(int8_t* p, F a) {
     }
     return sum;
 }
+// Marks the lanes of a that are not below the limit, NaN included; marks stay.
+TENON_INLINE I mark_not_below(I marks, F a, F limit) {
+    TENON_LANES marks.v[lane] |= a.v[lane] < limit.v[lane] ? 0 : -1;
+    return marks;
+}
+TENON_INLINE bool any_mark(I marks) {
+    int32_t all = 0;
+    TENON_LANES all |= marks.v[lane];
+    return all != 0;
+}
 TENON_INLINE void prefetch(const void*) {}
 
 #undef TENON_LANES

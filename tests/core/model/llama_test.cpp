@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <numeric>
@@ -18,12 +19,19 @@ namespace {
 const std::string kTiny = TENON_SOURCE_DIR "/tests/golden/tiny/";
 constexpr uint32_t kBlockTokens = 16;
 
-// Logits f32[ids, vocab] of one whole prompt through the interpreter.
-std::vector<float> reference_logits(const formats::LoadedGguf& source, const std::vector<int32_t>& ids) {
-    const std::unique_ptr<Model> model = load_model(source.gguf).value();
+// What one step over a whole prompt left in its output slots; all rows asked for, drawn greedily.
+struct Outputs {
+    std::vector<float> logits;     // f32[ids, vocab]
+    std::vector<int32_t> sampled;  // i32[ids]
+    std::vector<float> embedding;  // f32[hidden]
+};
+
+// Through the interpreter.
+Outputs reference_step(const Model& loaded, const std::vector<int32_t>& ids, StepShape::End end) {
+    const Model* const model = &loaded;
     const auto n = static_cast<int64_t>(ids.size());
     const int64_t blocks = (n + kBlockTokens - 1) / kBlockTokens;
-    const ops::Program program = model->build_step({n, 1, n, blocks, StepShape::End::kLogits});
+    const ops::Program program = model->build_step({n, 1, n, blocks, end});
     const Status verified = ops::verify_program(program.view());
     EXPECT_TRUE(verified.ok()) << verified.error().message;
 
@@ -58,10 +66,14 @@ std::vector<float> reference_logits(const formats::LoadedGguf& source, const std
         slots[t] = table[t / kBlockTokens] * static_cast<int32_t>(kBlockTokens) + static_cast<int32_t>(t % kBlockTokens);
     }
     std::vector<int32_t> length{static_cast<int32_t>(n)}, starts{0, static_cast<int32_t>(n)};
-    std::vector<float> logits(ids.size() * c.vocab_size);
+    std::vector<float> zeros(ids.size(), 0.0f), ones(ids.size(), 1.0f);
+    std::vector<int32_t> none(ids.size(), 0);
+    std::vector<uint64_t> seeds(ids.size(), 1);
+    Outputs out{std::vector<float>(ids.size() * c.vocab_size), std::vector<int32_t>(ids.size()),
+                std::vector<float>(c.hidden_size)};
     std::vector<std::span<std::byte>> buffers(program.view().n_slots);
     const auto bind = [&](StepSlot slot, auto& values) {
-        buffers[slot] = std::as_writable_bytes(std::span(values));
+        if (slot < buffers.size()) buffers[slot] = std::as_writable_bytes(std::span(values));
     };
     bind(kTokenIds, tokens);
     bind(kPositions, positions);
@@ -70,11 +82,24 @@ std::vector<float> reference_logits(const formats::LoadedGguf& source, const std
     bind(kKvLen, length);
     bind(kQStart, starts);
     bind(kLogitRows, rows);
-    bind(kLogits, logits);
+    bind(kLogits, out.logits);
+    bind(kTemperature, zeros);
+    bind(kTopK, none);
+    bind(kTopP, ones);
+    bind(kMinP, zeros);
+    bind(kSeed, seeds);
+    bind(kSamplePosition, positions);
+    bind(kSampled, out.sampled);
+    bind(kEmbedding, out.embedding);
     const int64_t symbols[] = {n, 1, n};
     const Status ran = interpreter->run(symbols, buffers);
     EXPECT_TRUE(ran.ok()) << ran.error().message;
-    return logits;
+    return out;
+}
+
+std::vector<float> reference_logits(const formats::LoadedGguf& source, const std::vector<int32_t>& ids) {
+    const std::unique_ptr<Model> model = load_model(source.gguf).value();
+    return reference_step(*model, ids, StepShape::End::kLogits).logits;
 }
 
 TEST(Llama, AgreesWithTransformersOnTinyCheckpoints) {
@@ -99,6 +124,47 @@ TEST(Llama, AgreesWithTransformersOnTinyCheckpoints) {
             }
         }
         EXPECT_LE(worst, 1e-4f) << name;
+    }
+}
+
+// The checkpoint whose head is its embedding table, in float: logits are table * hidden.
+constexpr const char* kTied = "llama3-tied-f32.gguf";
+
+TEST(Llama, OneProgramGivesTokensAndTheirLogits) {
+    Result<formats::LoadedGguf> source = formats::load_gguf(kTiny + kTied);
+    ASSERT_TRUE(source.ok()) << source.error().message;
+    const std::unique_ptr<Model> model = load_model(source->gguf).value();
+    const std::vector<int32_t> ids{3, 17, 99, 5, 250};
+    const Outputs plain = reference_step(*model, ids, StepShape::End::kLogits);
+    const Outputs both = reference_step(*model, ids, StepShape::End::kSampleAndLogits);
+    const Outputs token = reference_step(*model, ids, StepShape::End::kSample);
+    EXPECT_EQ(both.logits, plain.logits);
+    EXPECT_EQ(both.sampled, token.sampled);
+    const size_t vocab = model->config().vocab_size;
+    for (size_t i = 0; i < ids.size(); ++i) {
+        const auto row = plain.logits.begin() + static_cast<std::ptrdiff_t>(i * vocab);
+        EXPECT_EQ(both.sampled[i], std::max_element(row, row + static_cast<std::ptrdiff_t>(vocab)) - row);
+    }
+}
+
+// The head is linear: it maps a pooled hidden state to the logits pooled the same way.
+TEST(Llama, EmbeddingsAreTheNormedStatesPooled) {
+    const std::vector<int32_t> ids{3, 17, 99, 5, 250, 8};
+    Result<formats::LoadedGguf> source = formats::load_gguf(kTiny + kTied);
+    ASSERT_TRUE(source.ok()) << source.error().message;
+    const std::unique_ptr<Model> model = load_model(source->gguf).value();
+    EXPECT_EQ(model->config().pooling, TENON_POOL_LAST);
+    const size_t vocab = model->config().vocab_size;
+    const size_t hidden = model->config().hidden_size;
+    const formats::GgufTensor* table = source->gguf.find_tensor("token_embd.weight");
+    ASSERT_NE(table, nullptr);
+    const auto* weights = reinterpret_cast<const float*>(table->bytes.data());
+    const Outputs plain = reference_step(*model, ids, StepShape::End::kLogits);
+    const Outputs pooled = reference_step(*model, ids, StepShape::End::kEmbedding);
+    for (size_t v = 0; v < vocab; ++v) {
+        double mapped = 0;
+        for (size_t c = 0; c < hidden; ++c) mapped += double{weights[v * hidden + c]} * pooled.embedding[c];
+        ASSERT_NEAR(mapped, plain.logits[(ids.size() - 1) * vocab + v], 1e-4);
     }
 }
 

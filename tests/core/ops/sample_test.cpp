@@ -125,13 +125,32 @@ TEST(Sample, GreedyTakesTheLowestIdOfATie) {
 }
 
 TEST(Sample, NothingAllowedIsMinusOne) {
-    const std::vector<float> logits{1.0f, std::nanf(""), std::numeric_limits<float>::infinity()};
+    const float inf = std::numeric_limits<float>::infinity();
+    const std::vector<float> logits{1.0f, -inf, -inf};
     SampleParams how;
+    EXPECT_EQ(sample(logits.data(), 3, how).token, 0);
     const uint32_t mask = 0b110;
     how.mask = &mask;
     const Sampled drawn = sample(logits.data(), 3, how);
     EXPECT_EQ(drawn.token, -1);
-    EXPECT_EQ(drawn.logprob, -std::numeric_limits<float>::infinity());
+    EXPECT_EQ(drawn.logprob, -inf);
+}
+
+TEST(Sample, ABrokenRowIsMinusOne) {
+    const float inf = std::numeric_limits<float>::infinity();
+    for (const float broken : {std::nanf(""), -std::nanf(""), inf}) {
+        for (const float temperature : {0.0f, 0.8f}) {
+            const std::vector<float> logits{1.0f, 2.0f, broken};
+            SampleParams how;
+            how.temperature = temperature;
+            EXPECT_GE(sample(logits.data(), 2, how).token, 0);
+            EXPECT_EQ(sample(logits.data(), 3, how).token, -1);
+            EXPECT_EQ(sample(logits.data(), 3, how).logprob, -inf);
+            const uint32_t mask = 0b011;  // the mask hides the broken logit, not that it is there
+            how.mask = &mask;
+            EXPECT_EQ(sample(logits.data(), 3, how).token, -1);
+        }
+    }
 }
 
 TEST(Sample, LogprobIsTheSoftmaxBeforeFilters) {

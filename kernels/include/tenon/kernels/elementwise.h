@@ -36,7 +36,4 @@ struct ElementwiseEntry {
 const ElementwiseEntry* elementwise_entries(uint32_t* count) noexcept;
 const ElementwiseEntry* find_elementwise(Isa isa) noexcept; // never null
 
-// Lowest index of the largest of `count` logits; a NaN is never chosen unless all are NaN (then 0).
-uint32_t argmax(const float* logits, uint64_t count) noexcept;
-
 } // namespace tenon::kernels

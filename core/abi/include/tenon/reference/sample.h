@@ -1,18 +1,20 @@
 // SAMPLE: one token of one row of logits, bit for bit.
 //
 // In this order:
-//  1. Candidates are the tokens with a finite logit whose mask bit is set. Without one, the answer is
-//     token -1 with log probability -infinity.
-//  2. Rank: higher logit first; equal logits by lower id.
-//  3. temperature below 1e-6, or not a number: the first in rank, and nothing else matters (greedy).
-//  4. below[i] = (logit[i] - best logit) / temperature, two float operations;
+//  1. A row that holds a NaN or +infinity, masked or not, comes from something broken: its answer is
+//     token -1 with log probability -infinity. No other row is touched. -infinity is legal.
+//  2. Candidates are the tokens with a finite logit whose mask bit is set. Without one, the answer is as
+//     in 1.
+//  3. Rank: higher logit first; equal logits by lower id.
+//  4. temperature below 1e-6, or not a number: the first in rank, and nothing else matters (greedy).
+//  5. below[i] = (logit[i] - best logit) / temperature, two float operations;
 //     weight[i] = candidate_weight_q30(below[i]), an integer, so that no sum depends on its order.
-//  5. top_k > 0 keeps the first top_k in rank.
-//  6. top_p < 1: with P = trunc(2^24 * max(top_p, 0)) and target = floor(P * (sum of the kept weights) /
+//  6. top_k > 0 keeps the first top_k in rank.
+//  7. top_p < 1: with P = trunc(2^24 * max(top_p, 0)) and target = floor(P * (sum of the kept weights) /
 //     2^24), keeps each token for which the weights of those before it in rank sum to less than target;
 //     the first in rank always stays.
-//  7. min_p > 0 keeps the tokens with weight >= trunc(2^30 * min(min_p, 1)); the first stays.
-//  8. The answer is the kept token with the highest below[i] + gumbel(noise_word(seed, position, i)), one
+//  8. min_p > 0 keeps the tokens with weight >= trunc(2^30 * min(min_p, 1)); the first stays.
+//  9. The answer is the kept token with the highest below[i] + gumbel(noise_word(seed, position, i)), one
 //     float sum; equal scores by lower id.
 // logprob is the log-softmax at temperature 1 of all finite logits, before mask and filters. It alone may
 // differ in its last bits between devices.
@@ -65,7 +67,14 @@ inline float log_probability(const float* logits, int64_t vocabulary, int32_t to
     return static_cast<float>(logits[token] - top - std::log(total));
 }
 
-// Steps 1 and 2.
+// Step 1.
+inline bool is_broken(const float* logits, int64_t vocabulary) {
+    return std::any_of(logits, logits + vocabulary, [](float x) {
+        return !(x < std::numeric_limits<float>::infinity());
+    });
+}
+
+// Steps 2 and 3.
 inline std::vector<int32_t> ranked_candidates(const float* logits, int64_t vocabulary,
                                               const uint32_t* mask) {
     std::vector<int32_t> ranked;
@@ -78,7 +87,7 @@ inline std::vector<int32_t> ranked_candidates(const float* logits, int64_t vocab
     return ranked;
 }
 
-// Steps 5 to 7; `candidates` is in rank order and not empty.
+// Steps 6 to 8; `candidates` is in rank order and not empty.
 inline void filter_candidates(std::vector<Candidate>& candidates, const SampleParams& how) {
     if (how.top_k > 0 && static_cast<size_t>(how.top_k) < candidates.size()) {
         candidates.resize(static_cast<size_t>(how.top_k));
@@ -102,6 +111,7 @@ inline void filter_candidates(std::vector<Candidate>& candidates, const SamplePa
 }
 
 inline Sampled sample(const float* logits, int64_t vocabulary, const SampleParams& how) {
+    if (is_broken(logits, vocabulary)) return {};
     const std::vector<int32_t> ranked = ranked_candidates(logits, vocabulary, how.mask);
     if (ranked.empty()) return {};
     Sampled chosen{ranked.front(), 0};
