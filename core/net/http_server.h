@@ -89,6 +89,7 @@ public:
         uint64_t bytes_sent = 0;
         double ms = 0;
         std::optional<CloseReason> closed;
+        std::shared_ptr<void> context;  // HeadDecision's
     };
     virtual void on_access(const Access& access) { (void)access; }
 };
