@@ -166,7 +166,8 @@ struct RadixTree::Impl {
         return found == roots.end() ? nullptr : found->second.get();
     }
 
-    // A new parent takes the first `head_blocks` blocks of the node, which keeps its address.
+    // A new parent takes the first `head_blocks` blocks of the node, which keeps its address. The
+    // caller touches the new one: that gives it its place in the order.
     RadixNode* split(RadixNode* node, size_t head_blocks) {
         const auto cut = static_cast<std::ptrdiff_t>(head_blocks);
         const auto cut_tokens = static_cast<std::ptrdiff_t>(head_blocks * block_tokens);
@@ -181,7 +182,6 @@ struct RadixTree::Impl {
         node->blocks.erase(node->blocks.begin(), node->blocks.begin() + cut);
         hang(head, parent);
         hang(node, head);
-        if (node->linked()) head->link_before(*node->after);
         ++stats.nodes;
         ++stats.splits;
         return head;
