@@ -369,8 +369,8 @@ private:
     }
 
     uint64_t content(const Request& request, size_t blocks) const {
-        const std::string_view tokens(reinterpret_cast<const char*>(request.tokens.data()),
-                                      blocks * options_.block_tokens * 4);
+        const size_t end = std::min(blocks * options_.block_tokens, request.tokens.size());
+        const std::string_view tokens(reinterpret_cast<const char*>(request.tokens.data()), end * 4);
         const std::hash<std::string_view> hash;
         return hash(tokens) * 31 + hash(request.space);
     }
