@@ -55,8 +55,8 @@ build_and_test() {
     return $status
 }
 
-# Every reader of bytes from outside.
-asan_stage() { build_and_test asan core/base core/formats core/tokenizer core/chat_template core/config core/host fuzz; }
+# Every reader of bytes from outside, and who owns which block.
+asan_stage() { build_and_test asan core/base core/formats core/tokenizer core/chat_template core/config core/host core/kv fuzz; }
 
 null_stage() {
     local rooms
