@@ -97,7 +97,9 @@ public:
 class WeightSet : public Owned<tenon_weights, &tenon_backend_table::weights_free> {
 public:
     using Owned::Owned;
-    // The entry that values of kind WEIGHT name. One call at a time; planes are free on return.
+    // The entry that values of kind WEIGHT name. One call at a time; planes are free on return. With
+    // null planes the weight is measured only: finish() counts it, nothing is kept, and the set
+    // serves TENON_PREPARE_MEASURE alone.
     Result<uint32_t> put(tenon_weight weight) const;
     Result<tenon_weights_info> finish() const;
     // The packed set; kUnsupported where the backend packs nothing.
@@ -135,11 +137,12 @@ public:
     Status submit(const Exec& exec, tenon_bind bind, const Sync& sync) const;
 };
 
-// One setting of a device, as canonical text.
-struct DeviceOption {
+// One setting of a plugin, as canonical text.
+struct PluginOption {
     std::string key;
     std::string value;
 };
+using DeviceOption = PluginOption;
 
 // An opened device. Outlives everything made from it.
 class Device : public Owned<tenon_device, &tenon_backend_table::device_close> {
