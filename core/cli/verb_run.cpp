@@ -2,6 +2,7 @@
 #include "core/base/json_writer.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
+#include "core/engine/chat_encoder.h"
 #include "core/engine/generator.h"
 
 #include <fmt/format.h>
@@ -31,26 +32,11 @@ Result<std::vector<int32_t>> encode_prompt(const engine::LoadedModel& model,
     if (run.raw || !model.chat_template) {
         return model.tokenizer.encode(run.prompt, {.add_special = true, .parse_special = true});
     }
-    std::vector<chat_template::Message> messages;
-    if (!run.system.empty()) messages.push_back({"system", run.system});
-    messages.push_back({"user", run.prompt});
-    chat_template::RenderOptions options;
-    options.add_generation_prompt = true;
-    const tokenizer::Tokenizer& tokenizer = model.tokenizer;
-    if (tokenizer.bos()) options.bos_token = tokenizer.token_text(*tokenizer.bos());
-    if (tokenizer.eos()) options.eos_token = tokenizer.token_text(*tokenizer.eos());
-    TENON_TRY(const chat_template::Rendered rendered,
-              model.chat_template->render(messages, options));
-    std::vector<tokenizer::Segment> segments;
-    for (const auto& segment : rendered.segments) {
-        segments.push_back(
-            {std::string_view(rendered.text).substr(segment.begin, segment.end - segment.begin),
-             !segment.is_user});
-    }
-    // A template that writes the BOS itself gets no second one.
-    const bool writes_bos =
-        !options.bos_token.empty() && rendered.text.rfind(options.bos_token, 0) == 0;
-    return tokenizer.encode_segments(segments, {.add_special = !writes_bos});
+    engine::ChatInput chat;
+    if (!run.system.empty()) chat.messages.push_back({"system", run.system});
+    chat.messages.push_back({"user", run.prompt});
+    TENON_TRY(engine::EncodedChat encoded, engine::encode_chat(model, chat));
+    return std::move(encoded.ids);
 }
 
 std::string to_json(const OpenEngine& engine, const std::vector<int32_t>& prompt,
