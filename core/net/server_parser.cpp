@@ -288,7 +288,7 @@ void RequestParser::take_request_line(std::string_view line) {
 
 void RequestParser::take_target(std::string_view target) {
     if (target == "*" && request_.method == "OPTIONS") {
-        request_.path = "*";
+        request_.path.assign(1, '*');
         return;
     }
     const std::string scheme = lower(target.substr(0, 8));
