@@ -108,6 +108,7 @@ struct Weights {
     uint32_t n_entries_max = 0;
     uint64_t stored_bytes = 0;
     bool finished = false;
+    bool measured = false; // some weight came without its bytes
     std::vector<WeightEntry> entries;
     WeightArena arena;
 };

@@ -107,6 +107,7 @@ struct Exec final : public Job {
     KvPool* kv = nullptr;
     bool fast = false;
     bool profile = false;
+    bool measured = false; // serves exec_info alone
     uint32_t n_slots = 0;
     uint32_t n_symbols = 0;
     std::vector<int64_t> bucket_symbols; // n_buckets rows of n_symbols upper bounds

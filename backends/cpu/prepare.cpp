@@ -395,6 +395,11 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     made->kv = Handles::get(how.kv);
     made->fast = how.compute == TENON_COMPUTE_FAST;
     made->profile = (how.flags & TENON_PREPARE_PROFILE) != 0;
+    made->measured = (how.flags & TENON_PREPARE_MEASURE) != 0;
+    if (made->weights != nullptr && made->weights->measured && !made->measured) {
+        return sdk::fail(TENON_INVALID,
+                         "The weight set was only measured; it serves PREPARE_MEASURE alone.");
+    }
     Compiler compiler(program, how, *made);
     TENON_SDK_CHECK(compiler.compile());
     info.flags = TENON_EXEC_REPLAYABLE | TENON_EXEC_DETERMINISTIC;

@@ -14,6 +14,9 @@ bool value_bytes(const Value& value, const int64_t* symbols, uint64_t* bytes) no
 }
 
 sdk::Status check_bind(const Exec& exec, const tenon_bind& bind) noexcept {
+    if (exec.measured) {
+        return sdk::fail(TENON_INVALID, "The program was prepared with PREPARE_MEASURE.");
+    }
     if (bind.n_slots != exec.n_slots || (bind.n_slots != 0 && bind.buffers == nullptr)) {
         return sdk::fail(TENON_INVALID, "%u buffers are bound, the program has %u slots.",
                          bind.n_slots, exec.n_slots);

@@ -117,8 +117,7 @@ sdk::Status check_weight(const Weights& weights, const tenon_weight& weight, uin
                          static_cast<long long>(end), static_cast<long long>(weight.rows));
     }
     *row_bytes = static_cast<uint64_t>(weight.cols / format.block_elems) * format.block_bytes;
-    if (weight.planes[0] == nullptr ||
-        weight.plane_bytes[0] < *row_bytes * static_cast<uint64_t>(weight.rows)) {
+    if (weight.plane_bytes[0] < *row_bytes * static_cast<uint64_t>(weight.rows)) {
         return sdk::fail(TENON_INVALID, "Weight %.*s has %llu bytes, its %lld rows need %llu.",
                          shown, name.data(), static_cast<unsigned long long>(weight.plane_bytes[0]),
                          static_cast<long long>(weight.rows),
@@ -167,8 +166,13 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
     const std::string_view name = sdk::view(weight.name);
     const int shown = static_cast<int>(std::min<size_t>(name.size(), 80));
     const int64_t end = weight.shard_end == 0 ? weight.rows : weight.shard_end;
-    const uint8_t* stored = static_cast<const uint8_t*>(weight.planes[0]) +
-                            static_cast<uint64_t>(weight.shard_begin) * row_bytes;
+    // Without bytes the arena hands out address space that nobody writes: it costs no memory.
+    const bool measured = weight.planes[0] == nullptr;
+    weights.measured |= measured;
+    const uint8_t* stored =
+        measured ? nullptr
+                 : static_cast<const uint8_t*>(weight.planes[0]) +
+                       static_cast<uint64_t>(weight.shard_begin) * row_bytes;
     WeightEntry made;
     made.rows = static_cast<uint32_t>(end - weight.shard_begin);
     made.cols = static_cast<uint32_t>(weight.cols);
@@ -189,15 +193,17 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
         uint8_t* packed = weights.arena.take(
             kernels::group_bytes(made.format, made.cols) * groups, hint);
         if (packed == nullptr) return full;
-        Packing packing(made, stored, packed);
-        weights.device->run_aside(packing);
+        if (!measured) {
+            Packing packing(made, stored, packed);
+            weights.device->run_aside(packing);
+        }
         made.packed = packed;
     }
     if ((weight.uses & TENON_USE_ELEMENTWISE) != 0) {
         auto* plain = reinterpret_cast<float*>(
             weights.arena.take(uint64_t{made.rows} * made.cols * sizeof(float), hint));
         if (plain == nullptr) return full;
-        for (uint32_t row = 0; row < made.rows; ++row)
+        for (uint32_t row = 0; row < made.rows && !measured; ++row)
             reference::dequant_row(*weight.format, stored + row * row_bytes, weight.cols,
                                    plain + uint64_t{row} * made.cols);
         made.plain = plain;

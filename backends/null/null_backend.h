@@ -56,6 +56,7 @@ struct Weights {
     uint32_t n_entries_max = 0;
     uint32_t n_entries = 0;
     bool finished = false;
+    bool measured = false; // some weight came without its bytes
 };
 
 // KV blocks, block-major; pages are zero and take no memory until a move writes them.
@@ -79,6 +80,7 @@ struct Exec {
     uint32_t n_slots = 0;
     uint32_t n_nodes = 0;
     bool profile = false;
+    bool measured = false; // serves exec_info alone
 
     // Zeroes every output of `bind` and counts its nodes as finished.
     sdk::Status run(const tenon_bind& bind) const noexcept;

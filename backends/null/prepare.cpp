@@ -31,6 +31,11 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     }
     auto made = std::make_unique<Exec>();
     const Weights* weights = Handles::get(how.weights);
+    made->measured = (how.flags & TENON_PREPARE_MEASURE) != 0;
+    if (weights != nullptr && weights->measured && !made->measured) {
+        return sdk::fail(TENON_INVALID,
+                         "The weight set was only measured; it serves PREPARE_MEASURE alone.");
+    }
     for (uint32_t i = 0; i < program.n_values; ++i) {
         const tenon_value& value = sdk::value_at(program, i);
         if (value.kind == TENON_VALUE_WEIGHT &&

@@ -26,6 +26,7 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
                          shown, name.data(), static_cast<long long>(weight.rows),
                          static_cast<long long>(weight.cols), block);
     }
+    weights.measured |= weight.planes[0] == nullptr;
     entry = weights.n_entries++;
     return {};
 }

@@ -198,4 +198,63 @@ TEST(Weights, PlanesAreTheCallersAfterPut) {
     EXPECT_TRUE(equal_bits(*wanted, *got));
 }
 
+// What a load will cost is known without its bytes, and nothing else is done with such a set.
+TEST(Weights, MeasuringTellsWhatKeepingCosts) {
+    const host::Device& device = Target::instance().device();
+    Product product;
+    TrialWeight gain = make_weight("f32", 1, 96);
+    gain.uses = TENON_USE_ELEMENTWISE;
+    TrialWeight tied = make_weight("q8_0", 70, 64);
+    tied.uses = TENON_USE_MATMUL | TENON_USE_ROWS;
+    const auto filled = [&](bool kept, tenon_weights_info& info) -> Result<host::WeightSet> {
+        TENON_TRY(host::WeightSet set, device.weights(3, product.weight.bytes.size()));
+        for (const TrialWeight* from : {&product.weight, &gain, &tied}) {
+            tenon_weight weight = weight_of(*from);
+            if (!kept) weight.planes[0] = nullptr;
+            TENON_CHECK(status_of(set.put(weight)));
+        }
+        TENON_TRY(info, set.finish());
+        return set;
+    };
+    tenon_weights_info kept{}, measured{};
+    auto real = filled(true, kept);
+    CONFORMANCE_MADE(real);
+    auto dry = filled(false, measured);
+    CONFORMANCE_MADE(dry);
+    EXPECT_EQ(measured.device_bytes, kept.device_bytes);
+    EXPECT_EQ(measured.host_bytes, kept.host_bytes);
+    EXPECT_EQ(measured.entries, kept.entries);
+
+    const int64_t symbols[] = {4};
+    const tenon_bucket bucket{symbols};
+    tenon_prepare how{};
+    how.compute = TENON_COMPUTE_FAST;
+    how.n_buckets = 1;
+    how.buckets = &bucket;
+    how.weights = real->handle();
+    auto exec = device.prepare(product.program->view(), how);
+    CONFORMANCE_MADE(exec);
+    how.weights = dry->handle();
+    CONFORMANCE_REFUSED(status_of(device.prepare(product.program->view(), how)), Code::kInvalid);
+    how.flags = TENON_PREPARE_MEASURE;
+    auto sized = device.prepare(product.program->view(), how);
+    CONFORMANCE_MADE(sized);
+    EXPECT_EQ(sized->info().scratch_bytes, exec->info().scratch_bytes);
+    EXPECT_EQ(sized->info().n_phases, exec->info().n_phases);
+    EXPECT_EQ(sized->info().flags, exec->info().flags);
+
+    auto in = device.buffer(4 * 96 * 4, TENON_BUF_INPUT);
+    CONFORMANCE_MADE(in);
+    auto out = device.buffer(4 * 33 * 4, TENON_BUF_OUTPUT);
+    CONFORMANCE_MADE(out);
+    auto queue = device.queue();
+    CONFORMANCE_MADE(queue);
+    tenon_buffer* buffers[] = {in->handle(), out->handle()};
+    tenon_bind bind{};
+    bind.n_slots = 2;
+    bind.buffers = buffers;
+    bind.symbols = symbols;
+    CONFORMANCE_REFUSED(queue->submit(*sized, bind, {}), Code::kInvalid);
+}
+
 }  // namespace

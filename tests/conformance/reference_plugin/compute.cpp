@@ -1,4 +1,5 @@
 // Weights, pools and programs of the reference backend.
+#include <algorithm>
 #include <cstring>
 
 #include "core/ops/node_view.h"
@@ -52,7 +53,9 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
                          static_cast<unsigned long long>(bytes));
     }
     const auto* plane = static_cast<const std::byte*>(weight.planes[0]);
-    auto& kept = weights.bytes.emplace_back(plane, plane + bytes);
+    auto& kept = weights.bytes.emplace_back(bytes);
+    if (plane != nullptr) std::copy(plane, plane + bytes, kept.begin());
+    weights.measured |= plane == nullptr;
     entry = static_cast<uint32_t>(weights.entries.size());
     weights.entries.push_back({format, weight.rows, weight.cols, kept});
     return {};
@@ -148,6 +151,10 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     made->profile = (how.flags & TENON_PREPARE_PROFILE) != 0;
     std::vector<ops::StoredWeight> none;
     const Weights* weights = Handles::get(how.weights);
+    made->measured = (how.flags & TENON_PREPARE_MEASURE) != 0;
+    if (weights != nullptr && weights->measured && !made->measured) {
+        return sdk::fail(TENON_INVALID, "The weight set was only measured.");
+    }
     const KvPool* pool = Handles::get(how.kv);
     auto interpreter =
         ops::Interpreter::create(made->program, weights == nullptr ? none : weights->entries,
@@ -178,6 +185,7 @@ sdk::Status Impl::exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times, 
 }
 
 sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync) {
+    if (exec.measured) return sdk::fail(TENON_INVALID, "The program was only measured.");
     if (bind.n_slots != exec.slots.size() || (bind.n_slots > 0 && bind.buffers == nullptr)) {
         return sdk::fail(TENON_INVALID, "%u buffers are bound, the program has %zu slots.",
                          bind.n_slots, exec.slots.size());

@@ -67,6 +67,7 @@ struct Queue {
 struct Weights {
     uint32_t entries_max = 0;
     bool finished = false;
+    bool measured = false;  // some weight came without its bytes: zeros stand for them
     std::vector<ops::StoredWeight> entries;
     std::deque<std::vector<std::byte>> bytes;
 };
@@ -84,6 +85,7 @@ struct Exec {
     std::vector<std::vector<int64_t>> buckets;
     std::vector<const tenon_value*> slots;  // value bound to each slot, or null
     bool profile = false;
+    bool measured = false;  // serves exec_info alone
 
     // With the device's mutex held.
     int32_t run(const std::vector<Buffer*>& buffers, const std::vector<uint64_t>& offsets,

@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-#define TENON_ABI_REVISION 2u
-#define TENON_ABI_FINGERPRINT 0xe90264717cd0a1bfull /* of every layout and number below */
+#define TENON_ABI_REVISION 3u
+#define TENON_ABI_FINGERPRINT 0x8f269fe4216bc75bull /* of every layout and number below */
 #define TENON_ABI_VERSION 0 /* v0: host and plugin match exactly, by fingerprint */
 #define TENON_NONE 0xffffffffu /* no value, no symbol, no entry */
 #define TENON_MAX_RANK 4 /* dimensions of a value */
@@ -163,7 +163,8 @@ typedef enum tenon_verdict_kind {
 /* Flags of prepare. */
 typedef enum tenon_prepare_flag {
     TENON_PREPARE_DETERMINISTIC = 1, /* a row's result is bit-equal whatever the number of rows, the chunking, the threads */
-    TENON_PREPARE_PROFILE = 2 /* measure time per node; exec_profile returns it */
+    TENON_PREPARE_PROFILE = 2, /* measure time per node; exec_profile returns it */
+    TENON_PREPARE_MEASURE = 4 /* only exec_info is wanted, the same that a real prepare gives: no memory is taken, submit is INVALID; the weight set may have been measured only */
 } tenon_prepare_flag;
 
 /* What the backend says of a prepared program; flags. */
@@ -276,8 +277,8 @@ typedef struct tenon_weight {
     int64_t cols; /* inputs; a multiple of block_elems */
     uint32_t n_planes; /* 1 for interleaved formats */
     uint32_t fuse_group; /* weights read by one phase (q k v; gate up) share a number, else TENON_NONE */
-    const void *planes[4]; /* row-major stored bytes */
-    uint64_t plane_bytes[4]; /* size of each plane */
+    const void *planes[4]; /* row-major stored bytes; all null: this weight is measured only */
+    uint64_t plane_bytes[4]; /* size of each plane, also of one that is measured */
     int64_t shard_begin; /* first row held by this device */
     int64_t shard_end; /* one past the last row; 0 means all rows */
     uint8_t digest[32]; /* SHA-256 of the stored bytes, or zero when unknown */
@@ -691,7 +692,9 @@ typedef struct tenon_backend_table {
         int32_t (*weights_begin)(tenon_device *device, uint32_t n_entries, uint64_t stored_bytes,
         tenon_weights **weights, tenon_error *err);
     /* Keeps, repacks or uploads one tensor; one call at a time per set. UNSUPPORTED names a
-     * format that this device cannot take. Planes are the caller's again on return. [any]
+     * format that this device cannot take. Without planes nothing is kept, but finish counts it
+     * as if it were; such a set serves PREPARE_MEASURE alone. Planes are the caller's again on
+     * return. [any]
      */
         int32_t (*weights_put)(tenon_weights *weights, const tenon_weight *weight, uint32_t *entry,
         tenon_error *err);
