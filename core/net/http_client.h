@@ -1,5 +1,5 @@
-// HTTP/1.1 client with a pool of connections per origin: for the router, benchmarks and downloads on
-// trusted networks.
+// HTTP/1.1 client with a pool of connections per origin: for the router, benchmarks and downloads
+// on trusted networks.
 #pragma once
 
 #include "core/base/result.h"
@@ -14,7 +14,7 @@ namespace tenon::net {
 
 struct ClientOptions {
     uint32_t io_threads = 1;
-    uint32_t connections_per_origin = 256;
+    uint32_t connections_per_origin = 256;  // shared out among the threads; more requests wait
     std::chrono::milliseconds connect_timeout{1000};
     std::chrono::milliseconds idle_timeout{60'000};  // of pooled connections
     uint32_t response_header_bytes = 64 << 10;
@@ -30,11 +30,20 @@ struct ClientRequest {
     Headers headers;  // Host and Content-Length are the client's
     std::string body;
     std::chrono::milliseconds timeout{0};     // until the answer is complete; 0: none
-    std::chrono::milliseconds first_byte{0};  // until its head
-    std::chrono::milliseconds between{0};     // between two pieces of its body
+    std::chrono::milliseconds first_byte{0};  // until its head, counted from the start too
+    std::chrono::milliseconds between{0};     // between two pieces of its body, pauses left out
 };
 
-// Callbacks run on a thread of the client, in order; on_end exactly once, always last.
+// Callbacks run on a thread of the client, in order; on_end exactly once, always last. They may
+// start, cancel and pause, but neither send() nor destroy the client.
+//
+// Errors of on_end: kInvalid: the request cannot be sent, or the certificate is refused. kBusy:
+// nobody answers there, or the connection closed before a byte of the answer. kTimeout: the message
+// starts with the clock's name: connect, first-byte, between or total. kData: the answer is cut or
+// malformed. kCancelled.
+//
+// A request that dies on a pooled connection before a byte of its answer is sent once more, on a
+// fresh one, if its method is idempotent or the peer never took all of it.
 struct ClientCallbacks {
     std::function<void(int status, const Headers&)> on_head;
     std::function<void(std::string_view)> on_body;
