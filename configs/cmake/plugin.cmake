@@ -2,7 +2,7 @@
 #
 # Module library plugin_ID, written to <build>/lib/tenon/plugins/ID/ID.so with its plugin.yaml beside
 # it: one export (tenon_plugin_open_v0), every other symbol resolved at link time and hidden, no
-# RUNPATH, a build-id, the file's SHA-256 in the manifest. KIND goes into the manifest: backend.
+# RUNPATH, a build-id, the file's SHA-256 in the manifest. KIND goes into the manifest: backend or sched.
 # Works outside of this tree too: it needs only plugins/sdk and core/abi/include, found beside this
 # file or named by TENON_SDK_DIR and TENON_ABI_INCLUDE_DIR.
 get_filename_component(tenon_plugin_root ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)

@@ -18,6 +18,15 @@ struct Finding {
     std::string text;
 };
 
+Finding look_at_policy(const host::Registry& registry, const std::string& id,
+                       const std::string& what) {
+    const Result<host::SchedPlugin> plugin = registry.load_sched(id);
+    if (!plugin.ok()) return {what, false, plugin.error().message};
+    const auto policy = plugin->create();
+    if (!policy.ok()) return {what, false, policy.error().message};
+    return {what, true, "scheduling policy, loads"};
+}
+
 std::vector<Finding> look(const host::Registry& registry, bool* any_device) {
     std::vector<Finding> findings;
     for (const host::Candidate& plugin : registry.candidates()) {
@@ -26,6 +35,8 @@ std::vector<Finding> look(const host::Registry& registry, bool* any_device) {
             findings.push_back({what, false, plugin.reason});
             continue;
         }
+        if (plugin.has_kind("sched")) findings.push_back(look_at_policy(registry, plugin.id, what));
+        if (!plugin.has_kind("backend")) continue;
         const Result<host::Backend> backend = registry.load(plugin.id);
         if (!backend.ok()) {
             findings.push_back({what, false, backend.error().message});

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -141,7 +142,7 @@ Status check_plugin_table(const tenon_plugin_table* table, const Manifest& manif
 
 // One loaded plugin; never unloaded.
 struct Loaded {
-    const tenon_backend_table* backend;
+    const tenon_plugin_table* table; // null: it failed to load
     // The sealed copy stays open: were its number reused, the loader would take
     // /proc/self/fd/N of a later plugin for this one.
     int fd;
@@ -188,7 +189,7 @@ Result<void*> open_library(const VerifiedPlugin& plugin, int* kept_fd) {
     return library;
 }
 
-Result<const tenon_backend_table*> activate(void* library, const Manifest& manifest) {
+Result<const tenon_plugin_table*> activate(void* library, const Manifest& manifest) {
     const std::string& id = manifest.id;
     tenon_plugin_open_fn open = nullptr;
     void* symbol = dlsym(library, TENON_PLUGIN_OPEN_SYMBOL);
@@ -211,43 +212,86 @@ Result<const tenon_backend_table*> activate(void* library, const Manifest& manif
         return error_from_abi(code, error, "activate")
             .within(fmt::format("Plugin {} refused to start", id));
     }));
-    const void* backend = nullptr;
-    TENON_CHECK(guarded(id, "iface", [&]() -> Status {
-        backend = table->iface(TENON_IFACE_BACKEND);
+    return table;
+}
+
+// Loads the plugin unless that was done before. `g_mutex` is held.
+Result<const tenon_plugin_table*> load_plugin(const VerifiedPlugin& plugin) {
+    const Manifest& manifest = plugin.manifest;
+    const auto known = loaded_plugins().find(manifest.sha256);
+    if (known != loaded_plugins().end()) {
+        if (known->second.table == nullptr) {
+            return refuse(fmt::format("Plugin {} failed to load before.", manifest.id));
+        }
+        return known->second.table;
+    }
+    int fd = -1;
+    auto library = open_library(plugin, &fd);
+    if (!library.ok()) {
+        if (fd >= 0) close(fd); // nothing was mapped from it
+        return std::move(library).error();
+    }
+    // From here on code of the plugin ran: it stays, and so does its descriptor, whatever it answers.
+    loaded_plugins()[manifest.sha256] = {nullptr, fd};
+    TENON_TRY(const tenon_plugin_table* table, activate(*library, manifest));
+    loaded_plugins()[manifest.sha256].table = table;
+    return table;
+}
+
+// The table of interface `iface`, which plugins of `kind` offer.
+Result<const void*> load_iface(const VerifiedPlugin& plugin, const char* kind, const char* iface) {
+    const Manifest& manifest = plugin.manifest;
+    const auto& kinds = manifest.kinds;
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+        return refuse(fmt::format("Plugin {} is no {}; its manifest says: {}.", manifest.id, kind,
+                                  fmt::join(kinds, ", ")));
+    }
+    const std::lock_guard<std::mutex> lock(g_mutex);
+    const LoadingMark mark(manifest.id);
+    TENON_TRY(const tenon_plugin_table* table, load_plugin(plugin));
+    const void* found = nullptr;
+    TENON_CHECK(guarded(manifest.id, "iface", [&]() -> Status {
+        found = table->iface(iface);
         return {};
     }));
-    if (backend == nullptr) {
-        return refuse(fmt::format("Plugin {} does not offer {}.", id, TENON_IFACE_BACKEND));
+    if (found == nullptr) {
+        return refuse(fmt::format("Plugin {} does not offer {}.", manifest.id, iface));
     }
-    const auto* slots = static_cast<const tenon_backend_table*>(backend);
-    const Status ok = check_backend_table(slots);
-    if (!ok.ok()) {
-        Error why = ok.error();
-        return std::move(why).within("Plugin " + id);
+    return found;
+}
+
+// Whether a table of `bytes` bytes whose slots start at `first` has none that is null.
+Status check_table(const void* table, uint32_t size, size_t bytes, size_t first,
+                   std::string_view name) {
+    if (size != bytes) {
+        return refuse(fmt::format("The {} table has {} bytes, wanted {}.", name, size, bytes));
     }
-    return slots;
+    for (size_t i = 0; first + i * sizeof(uintptr_t) < bytes; ++i) {
+        uintptr_t slot = 0;
+        std::memcpy(&slot, static_cast<const char*>(table) + first + i * sizeof slot, sizeof slot);
+        if (slot == 0) {
+            return refuse(fmt::format("Slot {} of the {} table is null; every slot is mandatory.", i,
+                                      name));
+        }
+    }
+    return {};
+}
+
+Status of_plugin(Status status, const std::string& id) {
+    if (status.ok()) return status;
+    return std::move(status).error().within("Plugin " + id);
 }
 
 } // namespace
 
 Status check_backend_table(const tenon_backend_table* table) {
-    if (table->size != sizeof(tenon_backend_table)) {
-        return refuse(fmt::format("The backend table has {} bytes, wanted {}.", table->size,
-                                  sizeof(tenon_backend_table)));
-    }
-    constexpr size_t kFirst = offsetof(tenon_backend_table, enumerate);
-    constexpr size_t kSlots = (sizeof(tenon_backend_table) - kFirst) / sizeof(void (*)());
-    static_assert(kFirst + kSlots * sizeof(void (*)()) == sizeof(tenon_backend_table));
-    for (size_t i = 0; i < kSlots; ++i) {
-        uintptr_t slot = 0;
-        std::memcpy(&slot, reinterpret_cast<const char*>(table) + kFirst + i * sizeof slot,
-                    sizeof slot);
-        if (slot == 0) {
-            return refuse(fmt::format("Slot {} of the backend table is null; every slot is mandatory.",
-                                      i));
-        }
-    }
-    return {};
+    return check_table(table, table->size, sizeof *table, offsetof(tenon_backend_table, enumerate),
+                       "backend");
+}
+
+Status check_sched_table(const tenon_sched_table* table) {
+    return check_table(table, table->size, sizeof *table, offsetof(tenon_sched_table, create),
+                       "sched");
 }
 
 const char* loading_plugin() noexcept { return g_loading.load(); }
@@ -284,27 +328,17 @@ Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::strin
 }
 
 Result<Backend> load_backend(const VerifiedPlugin& plugin) {
-    const Manifest& manifest = plugin.manifest;
-    const std::lock_guard<std::mutex> lock(g_mutex);
-    const auto known = loaded_plugins().find(manifest.sha256);
-    if (known != loaded_plugins().end()) {
-        if (known->second.backend == nullptr) {
-            return refuse(fmt::format("Plugin {} failed to load before.", manifest.id));
-        }
-        return Backend(manifest.id, manifest.version, known->second.backend);
-    }
-    const LoadingMark mark(manifest.id);
-    int fd = -1;
-    auto library = open_library(plugin, &fd);
-    if (!library.ok()) {
-        if (fd >= 0) close(fd); // nothing was mapped from it
-        return std::move(library).error();
-    }
-    // From here on code of the plugin ran: it stays, and so does its descriptor, whatever it answers.
-    loaded_plugins()[manifest.sha256] = {nullptr, fd};
-    TENON_TRY(const tenon_backend_table* table, activate(*library, manifest));
-    loaded_plugins()[manifest.sha256].backend = table;
-    return Backend(manifest.id, manifest.version, table);
+    TENON_TRY(const void* found, load_iface(plugin, "backend", TENON_IFACE_BACKEND));
+    const auto* table = static_cast<const tenon_backend_table*>(found);
+    TENON_CHECK(of_plugin(check_backend_table(table), plugin.manifest.id));
+    return Backend(plugin.manifest.id, plugin.manifest.version, table);
+}
+
+Result<SchedPlugin> load_sched(const VerifiedPlugin& plugin) {
+    TENON_TRY(const void* found, load_iface(plugin, "sched", TENON_IFACE_SCHED));
+    const auto* table = static_cast<const tenon_sched_table*>(found);
+    TENON_CHECK(of_plugin(check_sched_table(table), plugin.manifest.id));
+    return SchedPlugin(plugin.manifest.id, plugin.manifest.version, table);
 }
 
 } // namespace tenon::host

@@ -10,6 +10,7 @@
 #include "core/base/result.h"
 #include "core/host/backend.h"
 #include "core/host/manifest.h"
+#include "core/host/sched_policy.h"
 #include "core/host/trust.h"
 
 namespace tenon::host {
@@ -31,8 +32,10 @@ Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::strin
 // sealed copy in memory of the verified bytes. An exception out of the plugin's functions is an error;
 // an abort, a fault or an exception in its constructors ends the process, as nothing inside a process
 // can prevent that: loading_plugin() lets a signal handler say whose fault it was.
+// kInvalid when the manifest does not name the kind that is asked for.
 // [load]: callers are serialised.
 Result<Backend> load_backend(const VerifiedPlugin& plugin);
+Result<SchedPlugin> load_sched(const VerifiedPlugin& plugin);
 
 // Id of the plugin whose code is being loaded and activated now, or null. Async-signal-safe; the text
 // lives until that load ends.
@@ -40,5 +43,6 @@ const char* loading_plugin() noexcept;
 
 // Whether `table`, as a plugin handed it out, has this ABI's size and no null slot.
 Status check_backend_table(const tenon_backend_table* table);
+Status check_sched_table(const tenon_sched_table* table);
 
 } // namespace tenon::host

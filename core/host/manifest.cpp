@@ -113,9 +113,9 @@ public:
         TENON_TRY(m.kinds, texts(root, "kinds"));
         if (m.kinds.empty()) return error(root, "kinds is missing or empty");
         for (const std::string& kind : m.kinds) {
-            if (kind != "backend") {
+            if (kind != "backend" && kind != "sched") {
                 return error(root["kinds"],
-                             fmt::format("kind '{}' is not known, only backend is", printable(kind)));
+                             fmt::format("kind '{}' is not known; known are backend and sched", printable(kind)));
             }
         }
         TENON_CHECK(read_abi(root["abi"], &m));

@@ -120,7 +120,7 @@ const Candidate* Registry::find(const std::string& id) const noexcept {
     return nullptr;
 }
 
-Result<Backend> Registry::load(const std::string& id) const {
+Result<VerifiedPlugin> Registry::verify(const std::string& id, const std::string& kind) const {
     const Candidate* candidate = find(id);
     if (candidate == nullptr) {
         std::vector<std::string> reasons;
@@ -129,26 +129,38 @@ Result<Backend> Registry::load(const std::string& id) const {
         }
         std::vector<std::string> usable;
         for (const Candidate& other : candidates_) {
-            if (other.usable) usable.push_back(other.id);
+            if (other.usable && other.has_kind(kind)) usable.push_back(other.id);
         }
+        const char* noun = kind == "sched" ? "Scheduler" : "Backend";
         if (!reasons.empty()) {
-            return Error{Code::kInvalid, fmt::format("Backend {} cannot be used: {}", id,
+            return Error{Code::kInvalid, fmt::format("{} {} cannot be used: {}", noun, id,
                                                      fmt::join(reasons, " "))};
         }
         return Error{Code::kInvalid,
-                     fmt::format("There is no backend '{}'; found: {}. `tenon plugins list --why` "
+                     fmt::format("There is no {} '{}'; found: {}. `tenon plugins list --why` "
                                  "shows every place that was searched.",
-                                 printable(id), usable.empty() ? "none" : fmt::format("{}", fmt::join(usable, ", ")))};
+                                 kind == "sched" ? "scheduler" : "backend", printable(id),
+                                 usable.empty() ? "none" : fmt::format("{}", fmt::join(usable, ", ")))};
     }
     TENON_TRY(const TrustedPath folder, open_trusted_folder(candidate->path, trust_.caller));
-    TENON_TRY(const VerifiedPlugin plugin, verify_plugin(folder, id, trust_));
+    TENON_TRY(VerifiedPlugin plugin, verify_plugin(folder, id, trust_));
     if (to_hex(plugin.manifest.sha256) != candidate->sha256) {
         return Error{Code::kInvalid,
                      fmt::format("{} changed after it was found: its sha256 was {}, now it is {}.",
                                  plugin.file.path, candidate->sha256,
                                  to_hex(plugin.manifest.sha256))};
     }
+    return plugin;
+}
+
+Result<Backend> Registry::load(const std::string& id) const {
+    TENON_TRY(const VerifiedPlugin plugin, verify(id, "backend"));
     return load_backend(plugin);
+}
+
+Result<SchedPlugin> Registry::load_sched(const std::string& id) const {
+    TENON_TRY(const VerifiedPlugin plugin, verify(id, "sched"));
+    return host::load_sched(plugin);
 }
 
 } // namespace tenon::host

@@ -1,7 +1,9 @@
 // Registry: every plugin that can be found, what was decided of each, and why.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
@@ -32,6 +34,10 @@ struct Candidate {
     std::string sha256;
     std::vector<std::string> kinds;
     std::vector<OptionSpec> options;
+
+    bool has_kind(std::string_view kind) const noexcept {
+        return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+    }
 };
 
 // Reads manifests and ELF notes only: no code of a plugin runs before load(). Thread-compatible.
@@ -44,10 +50,14 @@ public:
     // The usable one with this id, or null.
     const Candidate* find(const std::string& id) const noexcept;
 
-    // Verifies the plugin again and loads it. An id that is not usable is kInvalid with the reasons.
+    // Verifies the plugin again and loads it. An id that is not usable or of another kind is kInvalid
+    // with the reasons.
     Result<Backend> load(const std::string& id) const;
+    Result<SchedPlugin> load_sched(const std::string& id) const;
 
 private:
+    // `kind` is the one wanted: what messages name and list.
+    Result<VerifiedPlugin> verify(const std::string& id, const std::string& kind) const;
     void look_into(const SearchPlace& place);
     void refuse_duplicates();
 

@@ -59,7 +59,7 @@ struct SchedView {
     uint32_t key_blocks_max = 0;  // blocks of one key while others wait; 0: no such bound
     float new_token_ratio = 1;    // expected share of output_left that will be drawn
     float prefill_bias = 0;       // 0: decode first, prefill in what is left; 1: prefill first
-    float age_weight = 0;         // prefix tokens that a second of waiting is worth
+    float age_weight = 64;        // prefix tokens that a second of waiting is worth
 };
 
 // Which rows run with how many tokens, and which give their blocks back before.

@@ -310,7 +310,7 @@ def room_of(path):
 def may_include(room, path, target):
     if target.startswith(EVERYONE) or target.startswith(room + "/"):
         # One plugin or backend does not include another one.
-        if room in ("plugins", "backends") and not target.startswith(EVERYONE):
+        if room in ("plugins", "backends") and not target.startswith((EVERYONE, "plugins/sdk/")):
             return path.split("/")[1] == target.split("/")[1]
         return True
     return any(target.startswith(allowed + "/") for allowed in ARROWS[room])

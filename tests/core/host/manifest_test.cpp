@@ -86,7 +86,7 @@ TEST(Manifest, RefusesBadValues) {
     EXPECT_EQ(refusal(replaced("version: 0.1.0", "version: latest")),
               "plugin.yaml:2: version is 'latest', wanted one such as 1.2.0.");
     EXPECT_EQ(refusal(replaced("[backend]", "[toaster]")),
-              "plugin.yaml:3: kind 'toaster' is not known, only backend is.");
+              "plugin.yaml:3: kind 'toaster' is not known; known are backend and sched.");
     EXPECT_EQ(refusal(replaced("revision: 1", "revision: -1")),
               "plugin.yaml:4: abi revision is '-1', wanted a number.");
     EXPECT_EQ(refusal(replaced("db4edbe7c324a6ac", "xyz")),

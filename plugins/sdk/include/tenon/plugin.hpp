@@ -15,6 +15,7 @@
 #include <tenon/sdk/backend.hpp>
 #include <tenon/sdk/host.hpp>
 #include <tenon/sdk/options.hpp>
+#include <tenon/sdk/sched.hpp>
 #include <tenon/sdk/status.hpp>
 #include <tenon/sdk/structs.hpp>
 
