@@ -12,7 +12,7 @@ KernelTable pick_kernels(kernels::Isa isa) noexcept {
     table.rope = kernels::find_rope(isa)->rope;
     table.find_peak = kernels::find_peak(isa)->find_peak;
     table.elementwise = kernels::find_elementwise(isa);
-    for (size_t t = 0; t < 2; ++t) {
+    for (size_t t = 0; t < kernels::kKvTypeCount; ++t) {
         table.kv[t] = kernels::find_kv(static_cast<kernels::KvType>(t), isa);
         table.attention[t] = kernels::find_attention(static_cast<kernels::KvType>(t), isa);
     }

@@ -20,8 +20,8 @@ struct KernelTable {
     kernels::RopeFn rope = nullptr;
     kernels::PeakFn find_peak = nullptr;
     const kernels::ElementwiseEntry* elementwise = nullptr;
-    const kernels::KvEntry* kv[2] = {};               // by KvType
-    const kernels::AttentionEntry* attention[2] = {}; // by KvType
+    const kernels::KvEntry* kv[kernels::kKvTypeCount] = {};               // by KvType
+    const kernels::AttentionEntry* attention[kernels::kKvTypeCount] = {}; // by KvType
 };
 
 KernelTable pick_kernels(kernels::Isa isa) noexcept;

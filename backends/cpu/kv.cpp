@@ -7,9 +7,23 @@ namespace {
 
 constexpr uint32_t kExtentMax = 1u << 20; // heads, dims and layers: keeps products within 64 bits
 
-sdk::Status check_desc(const tenon_kv_desc& desc) {
-    if (desc.dtype != TENON_F32 && desc.dtype != TENON_F16) {
-        return sdk::fail(TENON_UNSUPPORTED, "KV element type %u is not offered, F32 and F16 are.",
+bool find_type(uint32_t dtype, kernels::KvType* type) noexcept {
+    switch (dtype) {
+        case TENON_F32: *type = kernels::KvType::kF32; return true;
+        case TENON_F16: *type = kernels::KvType::kF16; return true;
+        case TENON_BF16: *type = kernels::KvType::kBf16; return true;
+        case TENON_F8_E4M3: *type = kernels::KvType::kF8E4m3; return true;
+        case TENON_F8_E5M2: *type = kernels::KvType::kF8E5m2; return true;
+        case TENON_I8: *type = kernels::KvType::kI8; return true;
+        default: return false;
+    }
+}
+
+sdk::Status check_desc(const tenon_kv_desc& desc, kernels::KvType* type) {
+    if (!find_type(desc.dtype, type)) {
+        return sdk::fail(TENON_UNSUPPORTED,
+                         "KV element type %u is not offered; F32, F16, BF16, F8_E4M3, F8_E5M2 and "
+                         "I8 are.",
                          desc.dtype);
     }
     if (desc.block_tokens != 16 && desc.block_tokens != 32) {
@@ -34,11 +48,10 @@ sdk::Status check_desc(const tenon_kv_desc& desc) {
 } // namespace
 
 sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
-    TENON_SDK_CHECK(check_desc(desc));
-    const kernels::KvType type =
-        desc.dtype == TENON_F32 ? kernels::KvType::kF32 : kernels::KvType::kF16;
+    kernels::KvType type{};
+    TENON_SDK_CHECK(check_desc(desc, &type));
     const kernels::KvGeometry geometry{desc.n_kv_heads, desc.dim_k, desc.dim_v, desc.block_tokens};
-    const uint64_t layer = kernels::kv_block_size(geometry) * kernels::kv_element_bytes(type);
+    const uint64_t layer = kernels::kv_block_bytes(type, geometry);
     uint64_t block = 0;
     uint64_t pool = 0;
     if (__builtin_mul_overflow(layer, uint64_t{desc.n_layers}, &block) ||
@@ -55,10 +68,9 @@ sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
     tenon_kv_info info{};
     TENON_SDK_CHECK(kv_query(device, desc, info));
     auto made = std::make_unique<KvPool>();
-    made->type = desc.dtype == TENON_F32 ? kernels::KvType::kF32 : kernels::KvType::kF16;
+    find_type(desc.dtype, &made->type);
     made->geometry = {desc.n_kv_heads, desc.dim_k, desc.dim_v, desc.block_tokens};
-    made->layer_block_bytes =
-        kernels::kv_block_size(made->geometry) * kernels::kv_element_bytes(made->type);
+    made->layer_block_bytes = kernels::kv_block_bytes(made->type, made->geometry);
     made->n_layers = desc.n_layers;
     made->n_blocks = desc.n_blocks;
     if (info.pool_bytes != 0) {

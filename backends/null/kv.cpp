@@ -1,20 +1,24 @@
 #include <sys/mman.h>
 
+#include <tenon/reference/kv.h>
+
 #include "null_backend.h"
 
 namespace tenon::null_backend {
 
 sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
-    const uint64_t element = sdk::dtype_bytes(desc.dtype);
-    if (element == 0) {
+    if (!reference::is_kv_dtype(desc.dtype)) {
         return sdk::fail(TENON_UNSUPPORTED, "KV element type %u is not known.", desc.dtype);
     }
     if (desc.block_tokens != 16 && desc.block_tokens != 32) {
         return sdk::fail(TENON_INVALID, "KV blocks hold %u tokens, wanted 16 or 32.",
                          desc.block_tokens);
     }
-    uint64_t bytes = uint64_t{desc.block_tokens} * element;
-    bool wraps = __builtin_mul_overflow(bytes, uint64_t{desc.dim_k} + desc.dim_v, &bytes);
+    // 8-bit integers have a float scale for each key and each value.
+    uint64_t bytes = uint64_t{desc.dim_k} + desc.dim_v;
+    bool wraps = __builtin_mul_overflow(bytes, uint64_t{sdk::dtype_bytes(desc.dtype)}, &bytes);
+    if (desc.dtype == TENON_I8) bytes += 2 * sizeof(float);
+    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.block_tokens}, &bytes);
     wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_kv_heads}, &bytes);
     wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_layers}, &bytes);
     uint64_t pool = 0;

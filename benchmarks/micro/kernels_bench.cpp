@@ -70,7 +70,7 @@ void bench_matmul(PackedFormat format, Isa isa, uint32_t rows, uint32_t cols, ui
 
 void bench_attention(KvType type, Isa isa, uint32_t context, uint32_t tokens, double budget) {
     const KvGeometry g{3, 64, 64, 32};
-    std::vector<uint8_t> pool((context / 32 + 1) * kv_block_size(g) * kv_element_bytes(type), 0);
+    std::vector<uint8_t> pool((context / 32 + 1) * kv_block_bytes(type, g), 0);
     std::vector<int32_t> table(context / 32 + 1);
     for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<int32_t>(i);
     std::vector<float> q(size_t{tokens} * 576, 0.1f);
@@ -96,7 +96,7 @@ void bench_attention(KvType type, Isa isa, uint32_t context, uint32_t tokens, do
     });
     const double seen = (context - tokens) + (tokens + 1) / 2.0;
     std::printf("attend %-7s %-8s context %5u, %4u tokens  %8.1f us/token  %8.1f Gflop/s\n",
-                isa_name(isa), type == KvType::kF32 ? "f32" : "f16", context, tokens,
+                isa_name(isa), kv_type_name(type), context, tokens,
                 seconds / tokens * 1e6, 4.0 * 9 * 64 * seen * tokens / seconds / 1e9);
 }
 

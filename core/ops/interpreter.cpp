@@ -70,6 +70,7 @@ HostKv::HostKv(const tenon_kv_desc& desc) {
     view_.dim_v = desc.dim_v;
     view_.block_tokens = desc.block_tokens;
     view_.n_blocks = desc.n_blocks;
+    view_.dtype = desc.dtype;
     data_.assign(static_cast<size_t>(view_.elements()), 0.0f);
     view_.data = data_.data();
 }

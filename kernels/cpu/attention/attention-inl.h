@@ -8,7 +8,8 @@ namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
 constexpr uint32_t kTilePositions = 64;
 constexpr uint32_t kTileGroups = kTilePositions / kLanes;
-constexpr uint32_t kQueries = 4;                              // rows of a register tile
+// Rows of a register tile. Plain C++ has no registers to tile: one row keeps its code small.
+constexpr uint32_t kQueries = TENON_ISA_LEVEL == 0 ? 1 : 4;
 constexpr uint32_t kScoreGroups = TENON_ISA_LEVEL == 2 ? 2 : 1; // K vectors of a register tile
 constexpr uint32_t kValueVectors = TENON_ISA_LEVEL == 2 ? 4 : 1; // V vectors of a register tile
 
@@ -35,12 +36,23 @@ TENON_INLINE uint32_t lane_of(uint32_t position, uint32_t first) {
     return lane < kLanes ? lane : kLanes;
 }
 
+// The head's part of the block that holds `position`: K, V, scales.
 template <class Type>
 TENON_INLINE const typename Type::Element* head_of(const AttentionArgs& a, uint32_t kv_head,
                                                    uint32_t position) {
     const uint64_t block = static_cast<uint32_t>(a.block_table[position / a.geometry.block_tokens]);
-    return static_cast<const typename Type::Element*>(a.layer) +
-           block * kv_block_size(a.geometry) + kv_head * kv_head_size(a.geometry);
+    return reinterpret_cast<const typename Type::Element*>(
+        static_cast<const uint8_t*>(a.layer) + block * kv_block_bytes(Type::kType, a.geometry) +
+        kv_head * kv_head_bytes(Type::kType, a.geometry));
+}
+
+// Scales of the keys (row 0) or values (row 1) of the 16 positions from `position`, a multiple of 16.
+template <class Type>
+TENON_INLINE F scales_of(const AttentionArgs& a, uint32_t kv_head, uint32_t position, uint32_t row) {
+    const KvGeometry& g = a.geometry;
+    const float* scales =
+        reinterpret_cast<const float*>(head_of<Type>(a, kv_head, position) + kv_head_size(g));
+    return load(scales + uint64_t{row} * g.block_tokens + position % g.block_tokens);
 }
 
 // Scores of Groups groups of 16 positions from `first` on; masked lanes become -inf.
@@ -74,6 +86,7 @@ TENON_INLINE void score_groups(const AttentionArgs& a, QueryTile& tile, uint32_t
 #pragma GCC unroll 4
         for (uint32_t i = 0; i < Queries; ++i) {
             F s = score[g][i];
+            if constexpr (Type::kScaled) s = mul(s, scales_of<Type>(a, kv_head, position, 0));
             if (a.softcap > 0.0f)
                 s = mul(tanh_lanes(div_lanes(s, set(a.softcap))), set(a.softcap));
             s = select_range(s, lane_of(tile.begin[i], position), lane_of(tile.end[i], position),
@@ -148,7 +161,10 @@ TENON_INLINE void attend_tile(const AttentionArgs& a, QueryTile& tile, uint32_t 
             float* p = tile.p[i] + (g - tile_first);
             const F weight = exp_lanes(sub(load(p), set(base)));
             sum = add(sum, weight);
-            store(p, weight);
+            if constexpr (Type::kScaled)
+                store(p, mul(weight, scales_of<Type>(a, kv_head, g, 1)));
+            else
+                store(p, weight);
         }
         tile.sum[i] = sum;
         tile.largest[i] = largest;
@@ -175,7 +191,7 @@ void attend_rows(const AttentionArgs& a, QueryTile& tile, uint32_t kv_head, uint
         token[i] = a.token_begin + (row + i) / heads;
         head[i] = a.head_begin + (row + i) % heads;
         const float* q = a.q + token[i] * a.q_stride + size_t{head[i]} * g.dim_k;
-        for (uint32_t d = 0; d < g.dim_k; ++d) tile.q[d * Queries + i] = q[d] * a.scale;
+        for (uint32_t d = 0; d < g.dim_k; ++d) tile.q[d * Queries + i] = q[d] * (a.scale * Type::kFactor);
         for (uint32_t d = 0; d < padded_dim(g.dim_v); ++d) tile.out[i][d] = 0.0f;
         tile.sum[i] = zero();
         tile.largest[i] = -__builtin_inff();
@@ -196,7 +212,7 @@ void attend_rows(const AttentionArgs& a, QueryTile& tile, uint32_t kv_head, uint
             factor = exp_one(tile.largest[i] - largest);
             total = total * factor + exp_one(sink - largest);
         }
-        const float inverse = factor / total;
+        const float inverse = factor / total * Type::kFactor;
         float* out = a.out + token[i] * a.out_stride + size_t{head[i]} * g.dim_v;
         for (uint32_t d = 0; d < g.dim_v; d += kLanes)
             store_first(out + d, mul(load(tile.out[i] + d), set(inverse)), g.dim_v - d);
@@ -209,10 +225,13 @@ void attend(const AttentionArgs& a) {
     const uint32_t kv_head = a.head_begin / (a.q_heads / a.geometry.kv_heads);
     const uint32_t rows = (a.token_end - a.token_begin) * (a.head_end - a.head_begin);
     uint32_t row = 0;
-    for (; row + kQueries <= rows; row += kQueries) attend_rows<Type, 4>(a, tile, kv_head, row);
-    if (rows - row == 3) attend_rows<Type, 3>(a, tile, kv_head, row);
-    if (rows - row == 2) attend_rows<Type, 2>(a, tile, kv_head, row);
-    if (rows - row == 1) attend_rows<Type, 1>(a, tile, kv_head, row);
+    for (; row + kQueries <= rows; row += kQueries)
+        attend_rows<Type, kQueries>(a, tile, kv_head, row);
+    if constexpr (kQueries == 4) {
+        if (rows - row == 3) attend_rows<Type, 3>(a, tile, kv_head, row);
+        if (rows - row == 2) attend_rows<Type, 2>(a, tile, kv_head, row);
+        if (rows - row == 1) attend_rows<Type, 1>(a, tile, kv_head, row);
+    }
 }
 
 } // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -6,5 +6,9 @@ namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
 template void kv_write<KvF32>(const KvWriteArgs&);
 template void kv_write<KvF16>(const KvWriteArgs&);
+template void kv_write<KvBf16>(const KvWriteArgs&);
+template void kv_write<KvF8E4m3>(const KvWriteArgs&);
+template void kv_write<KvF8E5m2>(const KvWriteArgs&);
+template void kv_write<KvI8>(const KvWriteArgs&);
 
 } // namespace tenon::kernels::TENON_ISA_NAMESPACE

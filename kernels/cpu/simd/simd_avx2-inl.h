@@ -48,6 +48,30 @@ TENON_INLINE __m256 widen_bfloat(const uint16_t* p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
 }
 TENON_INLINE F load_bfloat(const uint16_t* p) { return {widen_bfloat(p), widen_bfloat(p + 8)}; }
+TENON_INLINE F widen_halves(__m256i halves) {
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+}
+// An OCP float of 5 exponent bits is the upper byte of a binary16.
+TENON_INLINE F load_e5m2(const uint8_t* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return widen_halves(_mm256_slli_epi16(_mm256_cvtepu8_epi16(raw), 8));
+}
+// 2^-8 times the number: its bits in a binary16 read with the wrong bias. NaN stays NaN.
+TENON_INLINE F load_e4m3(const uint8_t* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m256i moved = _mm256_slli_epi16(_mm256_cvtepi8_epi16(raw), 7);
+    const __m256i magnitude = _mm256_and_si256(moved, _mm256_set1_epi16(0x3f80));
+    const __m256i nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x3f80));
+    const __m256i half = _mm256_and_si256(moved, _mm256_set1_epi16(static_cast<int16_t>(0xbf80)));
+    return widen_halves(
+        _mm256_or_si256(half, _mm256_and_si256(nan, _mm256_set1_epi16(0x7c00))));
+}
+TENON_INLINE F load_int8(const int8_t* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(raw)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(raw, 8)))};
+}
 TENON_INLINE F add(F a, F b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 TENON_INLINE F sub(F a, F b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 TENON_INLINE F mul(F a, F b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }

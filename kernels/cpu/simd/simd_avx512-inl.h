@@ -37,6 +37,24 @@ TENON_INLINE F load_bfloat(const uint16_t* p) {
     const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))};
 }
+// An OCP float of 5 exponent bits is the upper byte of a binary16.
+TENON_INLINE F load_e5m2(const uint8_t* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(raw), 8))};
+}
+// 2^-8 times the number: its bits in a binary16 read with the wrong bias. NaN stays NaN.
+TENON_INLINE F load_e4m3(const uint8_t* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m256i moved = _mm256_slli_epi16(_mm256_cvtepi8_epi16(raw), 7);
+    const __m256i magnitude = _mm256_and_si256(moved, _mm256_set1_epi16(0x3f80));
+    const __mmask16 nan = _mm256_cmpeq_epi16_mask(magnitude, _mm256_set1_epi16(0x3f80));
+    const __m256i half = _mm256_and_si256(moved, _mm256_set1_epi16(static_cast<int16_t>(0xbf80)));
+    return {_mm512_cvtph_ps(_mm256_mask_mov_epi16(half, nan, _mm256_set1_epi16(0x7fff)))};
+}
+TENON_INLINE F load_int8(const int8_t* p) {
+    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(raw))};
+}
 TENON_INLINE F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 TENON_INLINE F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 TENON_INLINE F mul(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }

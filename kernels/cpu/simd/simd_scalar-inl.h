@@ -77,6 +77,27 @@ TENON_INLINE F load_bfloat(const uint16_t* p) {
     TENON_LANES r.v[lane] = float_of_bits(static_cast<uint32_t>(p[lane]) << 16);
     return r;
 }
+// An OCP float of 5 exponent bits is the upper byte of a binary16.
+TENON_INLINE F load_e5m2(const uint8_t* p) {
+    F r;
+    TENON_LANES r.v[lane] = float_of_half(static_cast<uint16_t>(p[lane] << 8));
+    return r;
+}
+// 2^-8 times the number: its bits in a binary16 read with the wrong bias. NaN stays NaN.
+TENON_INLINE F load_e4m3(const uint8_t* p) {
+    F r;
+    TENON_LANES {
+        const uint32_t magnitude = p[lane] & 0x7fu;
+        const uint32_t half = (p[lane] & 0x80u) << 8 | magnitude << 7;
+        r.v[lane] = float_of_half(static_cast<uint16_t>(magnitude == 0x7fu ? 0x7fffu : half));
+    }
+    return r;
+}
+TENON_INLINE F load_int8(const int8_t* p) {
+    F r;
+    TENON_LANES r.v[lane] = static_cast<float>(p[lane]);
+    return r;
+}
 TENON_INLINE F add(F a, F b) {
     TENON_LANES a.v[lane] += b.v[lane];
     return a;

@@ -80,7 +80,7 @@ sdk::Status Impl::weights_restore(Weights&, const void*, uint64_t) {
 }
 
 sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
-    if (desc.dtype != TENON_F32 && desc.dtype != TENON_F16 && desc.dtype != TENON_BF16) {
+    if (!reference::is_kv_dtype(desc.dtype)) {
         return sdk::fail(TENON_UNSUPPORTED, "KV of dtype %u is not offered.", desc.dtype);
     }
     if (desc.block_tokens != 16 && desc.block_tokens != 32) {

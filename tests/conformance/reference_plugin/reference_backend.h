@@ -72,7 +72,7 @@ struct Weights {
     std::deque<std::vector<std::byte>> bytes;
 };
 
-// Keeps float whatever dtype is asked for.
+// Floats, each the number that the dtype asked for stores.
 struct KvPool {
     tenon_kv_desc desc;
     ops::HostKv kv;

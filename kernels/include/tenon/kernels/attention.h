@@ -1,4 +1,4 @@
-// Causal attention of one sequence over its paged KV cache.
+// Causal attention of one sequence over its paged KV cache, decoded on load, summed in float.
 //
 // Token i of the sequence's chunk sits at position first_position + i and sees positions p with
 // p <= its own and, with window > 0, p > its own - window; all of them were written before.

@@ -5,7 +5,8 @@
 // With a gain each head is RMS-normed first (epsilon qk_norm_epsilon). The angle of pair i is
 // float(position) * inv_freq[i], a float product; cos and sin are taken in double and scaled by mscale.
 // Elements from rope_dim on are copied. A negative kv_slot writes nothing; the others name distinct
-// slots below n_blocks * block_tokens. Aliasing: q_out may be q.
+// slots below n_blocks * block_tokens. What is written is rounded to the pool's dtype (kv.h). Aliasing:
+// q_out may be q.
 #pragma once
 
 #include <tenon/abi.h>
@@ -55,9 +56,10 @@ inline void rope_kv_write(const float* q, const float* k, const float* v, const 
         if (kv_slot[t] < 0) continue;
         for (uint32_t h = 0; h < attr.n_kv_heads; ++h) {
             const int64_t head = t * attr.n_kv_heads + h;
-            prepare_head(k + head * dim_k, k_gain, positions[t], kv.key(attr.layer, kv_slot[t], h));
-            float* value = kv.value(attr.layer, kv_slot[t], h);
-            for (int64_t c = 0; c < dim_v; ++c) value[c] = v[head * dim_v + c];
+            float* key = kv.key(attr.layer, kv_slot[t], h);
+            prepare_head(k + head * dim_k, k_gain, positions[t], key);
+            round_to_kv(kv.dtype, key, dim_k, key);
+            round_to_kv(kv.dtype, v + head * dim_v, dim_v, kv.value(attr.layer, kv_slot[t], h));
         }
     }
 }
