@@ -32,7 +32,11 @@ struct EngineConfig {
     uint32_t max_running_requests = 0;
     uint32_t max_total_tokens = 0;
     double mem_fraction_static = 0;
+    bool disable_radix_cache = false;
+    std::string radix_eviction = "lru";
     std::string policy = "fcfs";
+    double schedule_conservativeness = 1;
+    double prefill_bias = 0;
     uint32_t step_ms_max = 250;
     std::string fallback = "error";
     std::vector<std::string> plugin_dirs;
@@ -55,7 +59,8 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
           Constraint{.min = 1, .max = 65536, .unit = "tokens"}, "largest step of a prompt");
     visit("compute", c.compute, Constraint{.choices = {"fast", "precise"}},
           "fast: int8 activations in most matmuls of quantised weights; precise: float");
-    visit("kv_cache_dtype", c.kv_cache_dtype, Constraint{.choices = {"auto", "f16", "f32"}},
+    visit("kv_cache_dtype", c.kv_cache_dtype,
+          Constraint{.choices = {"auto", "f16", "f32", "bf16", "fp8_e4m3", "fp8_e5m2", "int8"}},
           "element type of the KV pool; auto is f16 for fast and f32 for precise");
     visit("deterministic", c.deterministic, Constraint{},
           "refuse kernels whose result depends on batch, chunking or threads");
@@ -66,7 +71,15 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
           "tokens of the KV pool; 0 takes what the memory plan allows");
     visit("mem_fraction_static", c.mem_fraction_static, Constraint{.max = 1},
           "share of the device's memory for weights and KV pool; 0 leaves it to the memory plan");
+    visit("disable_radix_cache", c.disable_radix_cache, Constraint{},
+          "compute every prompt from its first token: keep no prefix for others");
+    visit("radix_eviction", c.radix_eviction, Constraint{.choices = {"lru", "slru"}},
+          "which cached prefix goes first: lru by last use, slru those hit less than twice before");
     visit("policy", c.policy, Constraint{}, "scheduler policy; its options stand under plugins");
+    visit("schedule_conservativeness", c.schedule_conservativeness, Constraint{.max = 10},
+          "room kept for outputs at admission: more admits fewer, less retracts more often");
+    visit("prefill_bias", c.prefill_bias, Constraint{.max = 1},
+          "0 decodes first and prefills in what is left of a step, 1 prefills first");
     visit("step_ms_max", c.step_ms_max, Constraint{.min = 1, .max = 60'000, .unit = "ms"},
           "predicted time of a step stays below it");
     visit("fallback", c.fallback, Constraint{.choices = {"error", "warn", "allow"}},
