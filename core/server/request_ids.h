@@ -11,7 +11,7 @@ namespace tenon::server {
 
 // Unique in this process.
 engine::GenerationId next_generation_id() noexcept;
-// From the system's source of randomness.
+// No secret: another value in every call, thread and process.
 uint64_t random_bits() noexcept;
 // `prefix` and 24 random hex digits.
 std::string make_id(std::string_view prefix);
