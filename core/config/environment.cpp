@@ -7,6 +7,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include <unistd.h>
+
 namespace tenon::config {
 
 namespace {
@@ -56,6 +58,8 @@ std::string read_variable(const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? "" : value;
 }
+
+char* const* inherited_environment() noexcept { return environ; }
 
 bool wants_color() {
     const char* no_color = std::getenv("NO_COLOR");

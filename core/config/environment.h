@@ -21,6 +21,9 @@ Status read_environment(ServeConfig& config,
 // A variable that is not one of ours, such as NOTIFY_SOCKET; empty when it is absent.
 std::string read_variable(const char* name);
 
+// The variables of this process, "NAME=value" each, then null: what a child process inherits.
+char* const* inherited_environment() noexcept;
+
 // Whether colours are wanted on a terminal: NO_COLOR is unset and TERM is not "dumb".
 bool wants_color();
 

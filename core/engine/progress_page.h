@@ -12,10 +12,11 @@ namespace tenon::engine {
 struct ProgressWords {
     std::atomic<uint64_t> steps;      // finished
     std::atomic<uint64_t> progress;   // raised inside a step, by the backend or the loop
-    std::atomic<uint64_t> is_busy;    // 1: loading, or a request could be computed
     std::atomic<uint64_t> heartbeat;  // raised by the thread that reads the socket
+    std::atomic<uint32_t> is_busy;    // 1: inside a step
 };
-static_assert(std::atomic<uint64_t>::is_always_lock_free,
+static_assert(std::atomic<uint64_t>::is_always_lock_free &&
+                  std::atomic<uint32_t>::is_always_lock_free,
               "two processes share these words; a lock would be private to each");
 
 // Move-only owner of one mapping and, where it was created here, of its descriptor.

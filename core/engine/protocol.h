@@ -38,7 +38,7 @@ struct FlushCache {};
 struct Drain {};     // no Submit follows: end what runs, then exit
 struct Shutdown {};  // exit now
 
-// Engine to front. Any number of Loading, then Ready or Failed.
+// Engine to front. Any number of Loading and Stats, then Ready or Failed.
 struct Loading {
     uint64_t done = 0, total = 0;
 };
