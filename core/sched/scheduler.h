@@ -4,17 +4,13 @@
 // plan() is pure: the same view gives the same plan. Units are tokens and blocks of the KV pool.
 #pragma once
 
-#include "core/base/result.h"
+#include "core/host/sched_policy.h"
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-namespace tenon::host {
-class SchedPolicy;
-}
 
 namespace tenon::sched {
 

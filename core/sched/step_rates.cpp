@@ -29,19 +29,19 @@ StepRates::Terms StepRates::terms_of(const StepWork& work) {
             static_cast<double>(work.context_tokens) / kUnit[2], 1};
 }
 
-double StepRates::predict(const Terms& x) const {
+double StepRates::ms_of(const Terms& x) const {
     double ms = 0;
     for (size_t i = 0; i < kTerms; ++i) ms += rate_[i] * x[i];
     return ms;
 }
 
-double StepRates::predict(const StepWork& work) const { return predict(terms_of(work)); }
+double StepRates::predict(const StepWork& work) const { return ms_of(terms_of(work)); }
 
 void StepRates::observe(const StepWork& work, double step_ms) {
     if (!std::isfinite(step_ms) || step_ms < 0) return;
     if (work.prefill_tokens == 0 && work.decode_rows == 0) return;
     const Terms x = terms_of(work);
-    if (steps_ >= kStepsTrusted) step_ms = std::min(step_ms, kSurpriseMax * predict(x) + 1);
+    if (steps_ >= kStepsTrusted) step_ms = std::min(step_ms, kSurpriseMax * ms_of(x) + 1);
     for (size_t i = 0; i < kTerms; ++i) {
         for (size_t k = 0; k < kTerms; ++k) a_[i][k] = a_[i][k] * kFade + x[i] * x[k];
         b_[i] = b_[i] * kFade + x[i] * step_ms;

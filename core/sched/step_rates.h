@@ -35,7 +35,7 @@ private:
     using Terms = std::array<double, kTerms>;
 
     static Terms terms_of(const StepWork& work);
-    double predict(const Terms& x) const;
+    double ms_of(const Terms& x) const;
     void solve();
 
     std::array<Terms, kTerms> a_{};  // faded sum of x x'
