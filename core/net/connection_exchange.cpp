@@ -199,14 +199,18 @@ void ConnectionExchange::update_pause() {
     const bool crossed =
         is_paused_ ? unsent <= core_.limits().stream_low_bytes
                    : unsent >= core_.limits().stream_high_bytes;
-    if (!crossed) return;
     std::function<void(bool)> callback;
     {
         const std::lock_guard lock(mutex_);
         if (is_ended_) return;
-        callback = pause_callback_;
+        if (crossed) {
+            is_paused_ = !is_paused_;
+            callback = pause_callback_;
+        }
+        // While the socket takes nothing the next write must come back here; once paused it need
+        // not, because the socket will say when it takes more.
+        if (!is_paused_) is_woken_ = false;
     }
-    is_paused_ = !is_paused_;
     if (callback) callback(is_paused_);
 }
 
