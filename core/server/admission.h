@@ -3,11 +3,13 @@
 
 #include "core/config/limits.h"
 #include "core/server/api_error.h"
+#include "core/server/api_keys.h"
 #include "core/server/route.h"
+#include "core/server/token_bucket.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 
 namespace tenon::server {
 
@@ -35,5 +37,22 @@ public:
     virtual uint32_t waiting() const = 0;
     virtual uint32_t in_flight() const = 0;
 };
+
+struct AdmissionOptions {
+    config::Limits limits;
+    // The rates of a key of its own; null: those of `limits` for everybody.
+    std::function<std::shared_ptr<const KeySet>()> keys;
+    // Whether limits by address do not apply to this one: a proxy of ours.
+    std::function<bool(const net::Address&)> is_proxy;
+    // Share of the host's memory in use, in percent; asked at most every 250 ms. Null: not watched.
+    std::function<double()> memory_percent;
+    // Told the reason of each refusal, one of a short list.
+    std::function<void(const char* reason)> on_refusal;
+    std::function<Clock::time_point()> now;  // null: the clock
+    uint64_t seed = 0;                       // of the jitter; 0: a random one
+};
+
+// Everything it is given outlives it; tickets may outlive it.
+std::unique_ptr<Admission> make_admission(AdmissionOptions options);
 
 }  // namespace tenon::server

@@ -1,7 +1,7 @@
 #include "core/server/dispatcher.h"
 
 #include "core/server/metrics.h"
-#include "core/server/request_clock.h"
+#include "core/server/route_clock.h"
 #include "core/server/request_ids.h"
 
 #include <fmt/format.h>
@@ -15,6 +15,9 @@ namespace {
 
 // Addresses remembered at once; beyond it the others share a place.
 constexpr size_t kAddressesMax = 16'384;
+
+// Handler::Access is another noun.
+using RouteAccess = server::Access;
 
 constexpr std::string_view kHex = "0123456789abcdef";
 constexpr std::string_view kTokenCharacters =
@@ -84,8 +87,8 @@ Dispatcher::Dispatcher(const RouteTable& table, Service& service, KeyRing* keys,
 Dispatcher::~Dispatcher() = default;
 
 bool Dispatcher::is_served_here(const Route& route) const {
-    if (route.access == Access::kPublic) return true;
-    return (route.access == Access::kAdmin) == (options_.listener == Listener::kAdmin);
+    if (route.access == RouteAccess::kPublic) return true;
+    return (route.access == RouteAccess::kAdmin) == (options_.listener == Listener::kAdmin);
 }
 
 net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
@@ -101,7 +104,7 @@ net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
         if (std::find(listed.begin(), listed.end(), *origin) != listed.end()) {
             record->cors_origin = *origin;
         } else if (std::find(listed.begin(), listed.end(), "*") != listed.end()) {
-            record->cors_origin = "*";
+            record->cors_origin.assign(1, '*');
         }
     }
     net::HeadDecision decision;
@@ -131,7 +134,7 @@ net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
     record->route = match.route;
     record->name = match.name;
     std::optional<ApiError> fault = authorise(head, *record);
-    if (!fault && match.route->access == Access::kKey && !service_.is_loaded.load()) {
+    if (!fault && match.route->access == RouteAccess::kKey && !service_.is_loaded.load()) {
         fault = {503, "server_error", "loading", "", "The model is still loading.", 1};
     }
     if (fault) {
@@ -147,10 +150,10 @@ net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
 
 std::optional<ApiError> Dispatcher::authorise(const net::HttpRequest& head,
                                               RequestRecord& record) {
-    const Access access = record.route->access;
+    const RouteAccess access = record.route->access;
     const bool wants_key =
         keys_ != nullptr &&
-        (access == Access::kKey || (access == Access::kAdmin && options_.admin_needs_key));
+        (access == RouteAccess::kKey || (access == RouteAccess::kAdmin && options_.admin_needs_key));
     if (keys_ == nullptr) return std::nullopt;
     const std::optional<std::string_view> presented = presented_key(head.headers);
     if (presented) {
@@ -184,7 +187,7 @@ std::optional<ApiError> Dispatcher::take_place(const net::HttpRequest& head,
     const std::lock_guard lock(doors_->mutex);
     auto& strangers = doors_->strangers;
     const bool is_known = strangers.contains(head.client) || strangers.size() < kAddressesMax;
-    const std::string place = is_known ? head.client : "*";
+    const std::string place = is_known ? head.client : std::string(1, '*');
     uint32_t& count = strangers[place];
     if (count >= service_.limits.unauthenticated_per_ip) {
         return ApiError{429, "rate_limit_error", "too_many_requests", "",
@@ -239,7 +242,7 @@ void Dispatcher::on_request(std::shared_ptr<net::Exchange> exchange,
     const Route* route = record->route;
     std::shared_ptr<RequestContext> request =
         RequestRecord::open_context(std::move(record), std::move(exchange));
-    start_request_clock(service_, *request);
+    start_route_clock(service_, *request);
     route->run(std::move(request));
 }
 

@@ -50,9 +50,19 @@ struct RequestContext {
     void respond_json(std::string body, int status = 200);
     // In the form of the route: Anthropic's below /v1/messages, else OpenAI's.
     void fail(const ApiError& error);
+    net::HttpResponse error_response(const ApiError& error) const;
     // Starts text/event-stream with the headers that proxies need.
     void begin_stream();
+    void add_headers(net::Headers& headers) const;
 };
+
+// What every answer carries; empty texts are left out.
+void add_common_headers(net::Headers& headers, const std::string& request_id,
+                        const std::string& traceparent, const std::string& cors_origin);
+
+// Whether the errors of this path have Anthropic's form.
+bool speaks_anthropic(std::string_view path);
+net::HttpResponse error_response(std::string_view path, const ApiError& error);
 
 using RouteHandler = std::function<void(std::shared_ptr<RequestContext>)>;
 
@@ -69,8 +79,10 @@ struct Route {
 // Built at start, then immutable. Thread-safe to read.
 class RouteTable {
 public:
-    // Adding the same method and path twice is a mistake of the program and fails start().
+    // Adding the same method and path twice is a mistake of the program: fault() names it and the
+    // server does not start.
     void add(Route route);
+    const std::string& fault() const noexcept { return fault_; }
     struct Match {
         const Route* route = nullptr;  // null: nothing here
         std::string allow;             // of a path with other methods: "GET, POST" (405)
@@ -81,6 +93,7 @@ public:
 
 private:
     std::vector<Route> routes_;
+    std::string fault_;
 };
 
 }  // namespace tenon::server

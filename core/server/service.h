@@ -6,7 +6,7 @@
 // handler that is not public may.
 #pragma once
 
-#include "core/config/limits.h"
+#include "core/config/serve_config.h"
 #include "core/engine/engine_client.h"
 #include "core/engine/loaded_model.h"
 #include "core/server/route.h"
@@ -26,6 +26,7 @@ struct Service {
     engine::EngineClient* engine = nullptr;      // [loaded] not owned
     const engine::LoadedModel* model = nullptr;  // [loaded] not owned: tokenizer and template
     config::Limits limits;
+    config::TimeoutConfig timeouts;
     std::vector<std::string> model_names;  // [loaded] what clients may call it; the first is ours
     bool strict = false;                   // unknown fields are 400 instead of ignored
     bool deterministic = false;
@@ -37,11 +38,6 @@ struct Service {
 
     std::atomic<bool> is_loaded{false};    // set once, after everything above
     std::atomic<bool> is_draining{false};  // not ready any more; /health says so
-    std::atomic<uint64_t> generations{0};
-    // An id for EngineClient::submit, unique in this process.
-    engine::GenerationId next_id() noexcept {
-        return generations.fetch_add(1, std::memory_order_relaxed) + 1;
-    }
 };
 
 // Routes of one family; each is a file of its own.
