@@ -116,7 +116,8 @@ int main(int argc, char** argv) {
                     bench_matmul(format, isa, 1536, 576, tokens, fast, seconds);
                 bench_matmul(format, isa, 576, 1536, 256, fast, seconds);
             }
-        for (KvType type : {KvType::kF32, KvType::kF16}) {
+        for (size_t t = 0; t < kKvTypeCount; ++t) {
+            const KvType type = static_cast<KvType>(t);
             bench_attention(type, isa, 512, 512, seconds);
             bench_attention(type, isa, 256, 1, seconds);
             bench_attention(type, isa, 4096, 1, seconds);
