@@ -5,6 +5,7 @@
 #include "core/config/environment.h"
 #include "core/config/yaml.h"
 #include "core/engine/device.h"
+#include "core/engine/runner_config.h"
 
 #include <fmt/format.h>
 
@@ -111,13 +112,7 @@ Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOpti
     TENON_TRY(engine::LoadedModel model, engine::LoadedModel::open(engine.model));
     const uint64_t with_model = resident_bytes();
     TENON_TRY(engine::OpenedDevice device, engine::open_device(config));
-    options.context_length = config.context_length;
-    options.compute = config.compute == "precise" ? TENON_COMPUTE_PRECISE : TENON_COMPUTE_FAST;
-    options.deterministic = config.deterministic;
-    TENON_TRY(options.fallback, host::parse_fallback(config.fallback));
-    const bool wide = config.kv_cache_dtype == "f32" ||
-                      (config.kv_cache_dtype == "auto" && config.compute == "precise");
-    options.kv_dtype = wide ? TENON_F32 : TENON_F16;
+    TENON_TRY(options, engine::configure(config, std::move(options)));
     Progress progress("loading");
     options.on_load = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
     TENON_TRY(std::unique_ptr<engine::ModelRunner> runner,

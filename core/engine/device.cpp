@@ -1,6 +1,6 @@
 #include "core/engine/device.h"
 
-#include "core/config/nearest.h"
+#include "core/engine/plugin_options.h"
 
 #include <fmt/format.h>
 
@@ -34,28 +34,11 @@ bool is_backend(const host::Candidate& candidate) {
 // The plugin's own section, and `threads` where the plugin has such an option.
 Result<std::vector<host::DeviceOption>> options_for(const config::EngineConfig& config,
                                                     const host::Candidate& candidate) {
-    std::vector<host::DeviceOption> options;
-    std::vector<std::string> known;
-    for (const host::OptionSpec& spec : candidate.options)
-        known.push_back(spec.key);
-    const auto section = config.plugins.find(candidate.id);
-    if (section != config.plugins.end()) {
-        for (const auto& [key, value] : section->second) {
-            if (std::find(known.begin(), known.end(), key) == known.end()) {
-                const std::string close = config::nearest(key, known);
-                return Error{
-                    Code::kConfig,
-                    fmt::format("backend {} has no option '{}'{}; it has: {}", candidate.id, key,
-                                close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
-                                fmt::join(known, ", "))};
-            }
-            options.push_back({key, value});
-        }
-    }
-    const bool given =
-        std::any_of(options.begin(), options.end(),
-                    [](const host::DeviceOption& option) { return option.key == "threads"; });
-    const bool takes = std::find(known.begin(), known.end(), "threads") != known.end();
+    TENON_TRY(std::vector<host::DeviceOption> options, plugin_options(config, candidate));
+    const auto is_threads = [](const auto& option) { return option.key == "threads"; };
+    const bool given = std::any_of(options.begin(), options.end(), is_threads);
+    const bool takes =
+        std::any_of(candidate.options.begin(), candidate.options.end(), is_threads);
     if (takes && !given && config.threads != 0)
         options.push_back({"threads", std::to_string(config.threads)});
     return options;
@@ -110,8 +93,9 @@ Result<host::Registry> scan_plugins(const config::EngineConfig& config) {
 Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     TENON_TRY(const host::Registry registry, scan_plugins(config));
     std::vector<std::string> known;
-    for (const host::Candidate& candidate : registry.candidates())
-        known.push_back(candidate.id);
+    for (const host::Candidate& candidate : registry.candidates()) {
+        if (!candidate.usable || is_backend(candidate)) known.push_back(candidate.id);
+    }
     if (config.backend != "auto") {
         const host::Candidate* candidate = registry.find(config.backend);
         if (candidate == nullptr) {
@@ -139,6 +123,7 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     tenon_device_info best_device{};
     std::string seen;
     for (const host::Candidate& candidate : registry.candidates()) {
+        if (candidate.usable && !is_backend(candidate)) continue;
         if (!is_backend(candidate)) {
             seen += fmt::format("\n  {}: {}", candidate.path, candidate.reason);
             continue;

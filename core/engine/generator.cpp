@@ -71,6 +71,10 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
     bool stopped = false;
     while (status.ok()) {
         const int32_t token = runner.sampled()[0];
+        if (token < 0) {
+            return Error{Code::kData, "a logit is not finite: the weights or what they compute "
+                                      "holds NaN or infinity"};
+        }
         if (tokenizer.is_eog(token)) {
             out.finish = FinishReason::kStop;
             break;
@@ -85,7 +89,7 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
             break;
         }
         if (out.tokens.size() == wanted) break;
-        const StepItem item{&sequence, {&token, 1}, 1, request.sampling};
+        const StepItem item{&sequence, {&token, 1}, 1, &request.sampling};
         status = runner.step({&item, 1});
     }
     if (is_cancelled(status))

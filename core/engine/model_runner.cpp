@@ -14,10 +14,12 @@ namespace {
 
 constexpr int kDecomposeRounds = 4;    // a part may have parts; no op nests deeper than two
 
+using End = model::StepShape::End;
+
 // Bytes of each slot at the largest step; 0 where the program has no such slot.
-uint64_t slot_bytes(uint32_t slot, const RunnerOptions& o, int64_t blocks, uint64_t vocab) {
+uint64_t slot_bytes(uint32_t slot, const RunnerOptions& o, int64_t blocks,
+                    const model::ModelConfig& config) {
     const uint64_t tokens = o.step_tokens_max, sequences = o.sequences_max, rows = o.logit_rows_max;
-    const bool samples = o.end == model::StepShape::End::kSample;
     switch (slot) {
         case model::kTokenIds:
         case model::kPositions:
@@ -32,12 +34,18 @@ uint64_t slot_bytes(uint32_t slot, const RunnerOptions& o, int64_t blocks, uint6
         case model::kLogitRows:
             return rows * 4;
         case model::kLogits:
-            return samples ? 0 : rows * vocab * 4;
+            return o.end == End::kSample ? 0 : rows * config.vocab_size * 4;
+        case model::kEmbedding:
+            return o.embeddings ? sequences * config.hidden_size * 4 : 0;
         case model::kSeed:
-            return samples ? rows * 8 : 0;
+            return o.draws() ? rows * 8 : 0;
         default:
-            return samples ? rows * 4 : 0;
+            return o.draws() ? rows * 4 : 0;
     }
+}
+
+bool is_output(uint32_t slot) {
+    return slot == model::kLogits || slot == model::kSampled || slot == model::kEmbedding;
 }
 
 }  // namespace
@@ -47,10 +55,37 @@ void Sequence::truncate(uint32_t length) {
     table_.truncate(length_);
 }
 
+void Sequence::adopt(std::span<const int32_t> blocks, uint32_t length) {
+    table_.borrow(blocks);
+    length_ = length;
+}
+
+void ModelRunner::Inputs::clear() {
+    token_ids.clear();
+    positions.clear();
+    kv_slots.clear();
+    block_table.clear();
+    kv_len.clear();
+    q_start.assign(1, 0);
+    rows.clear();
+    temperature.clear();
+    top_p.clear();
+    min_p.clear();
+    top_k.clear();
+    sample_position.clear();
+    seed.clear();
+    sampled.clear();
+    logits.clear();
+    logit_place.clear();
+    grown.clear();
+}
+
 ModelRunner::ModelRunner(host::Device device, const model::Model& model, RunnerOptions options,
                          ops::Program program)
     : options_(std::move(options)),
       vocab_size_(model.config().vocab_size),
+      hidden_size_(model.config().hidden_size),
+      pooling_(model.config().pooling),
       blocks_per_sequence_(blocks_of(options_.context_length)),
       device_(std::move(device)),
       program_(std::move(program)) {}
@@ -73,8 +108,13 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::create(host::Device device,
         new ModelRunner(std::move(device), model, std::move(options), model.build_step(shape)));
     TENON_CHECK(runner->load_weights(model, source));
     TENON_CHECK(runner->make_cache(model.config()));
-    TENON_CHECK(runner->make_buffers());
-    TENON_CHECK(runner->prepare());
+    TENON_CHECK(runner->make_buffers(model.config()));
+    TENON_TRY(runner->exec_, runner->prepare(runner->program_));
+    if (runner->options_.embeddings) {
+        shape.end = End::kEmbedding;
+        runner->embed_program_ = std::make_unique<ops::Program>(model.build_step(shape));
+        TENON_TRY(runner->embed_exec_, runner->prepare(*runner->embed_program_));
+    }
     return runner;
 }
 
@@ -123,12 +163,13 @@ Status ModelRunner::load_weights(const model::Model& model, const formats::Loade
 }
 
 Status ModelRunner::make_cache(const model::ModelConfig& config) {
-    const int64_t count = blocks_per_sequence_ * options_.sequences_max;
+    const int64_t count = options_.kv_blocks != 0 ? int64_t{options_.kv_blocks}
+                                                  : blocks_per_sequence_ * options_.sequences_max;
     if (count > INT32_MAX / int64_t{kBlockTokens}) {
         return Error{Code::kInvalid,
-                     fmt::format("{} sequences of {} tokens need {} KV blocks; block "
+                     fmt::format("{} KV blocks are wanted for {} sequences of {} tokens; block "
                                  "tables count to {}",
-                                 options_.sequences_max, options_.context_length, count,
+                                 count, options_.sequences_max, options_.context_length,
                                  INT32_MAX / kBlockTokens)};
     }
     tenon_kv_desc desc{};
@@ -146,13 +187,12 @@ Status ModelRunner::make_cache(const model::ModelConfig& config) {
     return {};
 }
 
-Status ModelRunner::make_buffers() {
+Status ModelRunner::make_buffers(const model::ModelConfig& config) {
     for (uint32_t slot = 0; slot < model::kStepSlotCount; ++slot) {
-        const uint64_t bytes = slot_bytes(slot, options_, blocks_per_sequence_, vocab_size_);
+        const uint64_t bytes = slot_bytes(slot, options_, blocks_per_sequence_, config);
         if (bytes == 0) continue;
-        const bool output = slot == model::kLogits || slot == model::kSampled;
         TENON_TRY(buffers_[slot],
-                  device_.buffer(bytes, output ? TENON_BUF_OUTPUT : TENON_BUF_INPUT));
+                  device_.buffer(bytes, is_output(slot) ? TENON_BUF_OUTPUT : TENON_BUF_INPUT));
         memory_.buffers += bytes;
     }
     return renew_queue();
@@ -160,9 +200,9 @@ Status ModelRunner::make_buffers() {
 
 // The ladder of host/fallback_plan.h with this one device: what it does not take whole is
 // decomposed and asked for again.
-Status ModelRunner::place_nodes() {
+Status ModelRunner::place_nodes(ops::Program& rewritten) {
     for (int round = 0;; ++round) {
-        const tenon_program& program = program_.view();
+        const tenon_program& program = rewritten.view();
         std::vector<std::vector<tenon_verdict>> verdicts(1);
         TENON_TRY(verdicts[0], device_.query(program, options_.compute));
         const auto can_decompose = [&](uint32_t index) {
@@ -175,14 +215,14 @@ Status ModelRunner::place_nodes() {
         for (const std::string& line : plan.report(program))
             placement_.push_back(line);
         if (!plan.needs_rewrite()) return {};
-        TENON_TRY(program_, ops::decompose_nodes(program, plan.decompose()));
+        TENON_TRY(rewritten, ops::decompose_nodes(program, plan.decompose()));
     }
 }
 
-Status ModelRunner::prepare() {
-    TENON_CHECK(ops::verify_program(program_.view()));
-    TENON_CHECK(place_nodes());
-    const tenon_program& program = program_.view();
+Result<host::Exec> ModelRunner::prepare(ops::Program& wanted) {
+    TENON_CHECK(ops::verify_program(wanted.view()));
+    TENON_CHECK(place_nodes(wanted));
+    const tenon_program& program = wanted.view();
     const int64_t max[] = {options_.step_tokens_max, options_.sequences_max,
                            options_.logit_rows_max};
     const tenon_bucket bucket{max};
@@ -193,189 +233,13 @@ Status ModelRunner::prepare() {
     how.buckets = &bucket;
     how.weights = weights_.handle();
     how.kv = kv_.handle();
-    TENON_TRY(exec_, device_.prepare(program, how));
-    memory_.scratch = exec_.info().scratch_bytes;
-    return {};
+    TENON_TRY(host::Exec exec, device_.prepare(program, how));
+    memory_.scratch += exec.info().scratch_bytes;
+    return exec;
 }
 
 Result<Sequence> ModelRunner::open() {
     return Sequence(kv::BlockTable(*blocks_, kBlockTokens));
-}
-
-Status ModelRunner::check(std::span<const StepItem> items) const {
-    size_t tokens = 0, rows = 0;
-    for (const StepItem& item : items) {
-        if (item.tokens.empty() || item.logit_rows < 1 || item.logit_rows > item.tokens.size()) {
-            return Error{Code::kInvalid, fmt::format("a step item has {} tokens and {} logit rows; "
-                                                     "expected at least 1 of each, no more rows "
-                                                     "than tokens",
-                                                     item.tokens.size(), item.logit_rows)};
-        }
-        const uint64_t length = item.sequence->length() + item.tokens.size();
-        if (length > options_.context_length) {
-            return Error{Code::kInvalid,
-                         fmt::format("the sequence would have {} tokens; its context "
-                                     "holds {}",
-                                     length, options_.context_length)};
-        }
-        for (const int32_t id : item.tokens) {
-            if (id < 0 || static_cast<uint32_t>(id) >= vocab_size_) {
-                return Error{Code::kInvalid,
-                             fmt::format("token id {} is outside 0 to {}", id, vocab_size_ - 1)};
-            }
-        }
-        tokens += item.tokens.size();
-        rows += item.logit_rows;
-    }
-    if (items.empty() || items.size() > options_.sequences_max ||
-        tokens > options_.step_tokens_max || rows > options_.logit_rows_max) {
-        return Error{Code::kInvalid,
-                     fmt::format("a step of {} sequences, {} tokens and {} rows; at "
-                                 "most {}, {} and {} were planned",
-                                 items.size(), tokens, rows, options_.sequences_max,
-                                 options_.step_tokens_max, options_.logit_rows_max)};
-    }
-    return {};
-}
-
-Status ModelRunner::fill(std::span<const StepItem> items) {
-    token_ids_.clear();
-    positions_.clear();
-    kv_slots_.clear();
-    kv_len_.clear();
-    rows_.clear();
-    temperature_.clear();
-    top_k_.clear();
-    top_p_.clear();
-    min_p_.clear();
-    seed_.clear();
-    sample_position_.clear();
-    q_start_.assign(1, 0);
-    const auto blocks = static_cast<size_t>(blocks_per_sequence_);
-    block_table_.assign(blocks * items.size(), 0);
-    for (size_t i = 0; i < items.size(); ++i) {
-        const StepItem& item = items[i];
-        const kv::BlockTable& table = item.sequence->table_;
-        const auto length = static_cast<uint32_t>(item.sequence->length_ + item.tokens.size());
-        for (size_t t = 0; t < item.tokens.size(); ++t) {
-            const auto position = static_cast<uint32_t>(item.sequence->length_ + t);
-            token_ids_.push_back(item.tokens[t]);
-            positions_.push_back(static_cast<int32_t>(position));
-            kv_slots_.push_back(table.slot(position));
-        }
-        std::copy(table.blocks().begin(), table.blocks().end(),
-                  block_table_.begin() + static_cast<ptrdiff_t>(i * blocks));
-        kv_len_.push_back(static_cast<int32_t>(length));
-        q_start_.push_back(static_cast<int32_t>(token_ids_.size()));
-        for (uint32_t r = item.logit_rows; r > 0; --r) {
-            rows_.push_back(static_cast<int32_t>(token_ids_.size() - r));
-            temperature_.push_back(item.sampling.temperature);
-            top_k_.push_back(item.sampling.top_k);
-            top_p_.push_back(item.sampling.top_p);
-            min_p_.push_back(item.sampling.min_p);
-            seed_.push_back(item.sampling.seed);
-            sample_position_.push_back(static_cast<int32_t>(length - r + 1));
-        }
-    }
-    return {};
-}
-
-Status ModelRunner::run(size_t tokens, size_t sequences, size_t rows) {
-    const bool samples = options_.end == model::StepShape::End::kSample;
-    tenon_copy copies[model::kStepSlotCount];
-    size_t n = 0;
-    const auto give = [&](uint32_t slot, const auto& from) {
-        copies[n++] = host::copy_in(buffers_[slot], 0, from.data(), from.size() * sizeof(from[0]));
-    };
-    give(model::kTokenIds, token_ids_);
-    give(model::kPositions, positions_);
-    give(model::kKvSlot, kv_slots_);
-    give(model::kBlockTable, block_table_);
-    give(model::kKvLen, kv_len_);
-    give(model::kQStart, q_start_);
-    give(model::kLogitRows, rows_);
-    if (samples) {
-        give(model::kTemperature, temperature_);
-        give(model::kTopK, top_k_);
-        give(model::kTopP, top_p_);
-        give(model::kMinP, min_p_);
-        give(model::kSeed, seed_);
-        give(model::kSamplePosition, sample_position_);
-    }
-    const tenon_point copied = timeline_.at(++ticks_);
-    const tenon_point stepped = timeline_.at(++ticks_);
-    const tenon_point read = timeline_.at(++ticks_);
-    TENON_CHECK(queue_.copy({copies, n}, {{}, {&copied, 1}}));
-
-    tenon_buffer* handles[model::kStepSlotCount];
-    for (uint32_t slot = 0; slot < model::kStepSlotCount; ++slot)
-        handles[slot] = buffers_[slot].handle();
-    const int64_t symbols[] = {static_cast<int64_t>(tokens), static_cast<int64_t>(sequences),
-                               static_cast<int64_t>(rows)};
-    tenon_bind bind{};
-    bind.n_slots = program_.view().n_slots;
-    bind.buffers = handles;
-    bind.symbols = symbols;
-    bind.cancel = options_.cancel;
-    TENON_CHECK(queue_.submit(exec_, bind, {{&copied, 1}, {&stepped, 1}}));
-
-    tenon_copy out;
-    if (samples) {
-        sampled_.resize(rows);
-        out = host::copy_out(sampled_.data(), buffers_[model::kSampled], 0, rows * 4);
-    } else {
-        logits_.resize(rows * vocab_size_);
-        out = host::copy_out(logits_.data(), buffers_[model::kLogits], 0, logits_.size() * 4);
-    }
-    TENON_CHECK(queue_.copy({&out, 1}, {{&stepped, 1}, {&read, 1}}));
-    TENON_CHECK(timeline_.wait(read.value));
-    // SAMPLE answers -1 where a row has no finite logit.
-    if (samples && std::any_of(sampled_.begin(), sampled_.end(), [](int32_t t) { return t < 0; })) {
-        return Error{Code::kData,
-                     "no logit of a row is finite: the weights or what they compute holds NaN"};
-    }
-    return {};
-}
-
-Status ModelRunner::step(std::span<const StepItem> items) {
-    TENON_CHECK(check(items));
-    Status status;
-    for (const StepItem& item : items) {
-        const size_t length = item.sequence->length_ + item.tokens.size();
-        status = item.sequence->table_.grow(static_cast<uint32_t>(length));
-        if (!status.ok()) break;
-    }
-    if (status.ok()) status = fill(items);
-    if (status.ok()) status = run(token_ids_.size(), items.size(), rows_.size());
-    for (const StepItem& item : items) {
-        if (status.ok())
-            item.sequence->length_ += static_cast<uint32_t>(item.tokens.size());
-        else
-            item.sequence->table_.truncate(item.sequence->length_);
-    }
-    if (!status.ok()) TENON_CHECK(renew_queue());
-    return status;
-}
-
-// A failure stays with its timeline for good; closing the queue waits for what is still in it.
-Status ModelRunner::renew_queue() {
-    queue_.reset();
-    timeline_.reset();
-    ticks_ = 0;
-    TENON_TRY(timeline_, device_.timeline());
-    TENON_TRY(queue_, device_.queue());
-    return {};
-}
-
-Status ModelRunner::prefill(Sequence& sequence, std::span<const int32_t> tokens,
-                            const sampling::SamplingParams& sampling) {
-    while (!tokens.empty()) {
-        const size_t n = std::min<size_t>(tokens.size(), options_.step_tokens_max);
-        const StepItem item{&sequence, tokens.first(n), 1, sampling};
-        TENON_CHECK(step({&item, 1}));
-        tokens = tokens.subspan(n);
-    }
-    return {};
 }
 
 }  // namespace tenon::engine

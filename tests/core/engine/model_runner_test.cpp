@@ -236,9 +236,9 @@ TEST_F(ModelRunnerTest, ADrawnTokenDependsOnItsSeedAndNotOnItsNeighbours) {
         sampling::SamplingParams theirs{1.5f, 0, 1.0f, 0.0f, seed + 1};
         Result<Sequence> mine = runner.open(), before = runner.open(), after = runner.open();
         std::vector<StepItem> items;
-        if (neighbours) items.push_back({&*before, other, 1, theirs});
-        items.push_back({&*mine, ids, 9, params});
-        if (neighbours) items.push_back({&*after, ids, 2, theirs});
+        if (neighbours) items.push_back({&*before, other, 1, &theirs});
+        items.push_back({&*mine, ids, 9, &params});
+        if (neighbours) items.push_back({&*after, ids, 2, &theirs});
         const Status status = runner.step(items);
         EXPECT_TRUE(status.ok());
         const auto all = runner.sampled();
