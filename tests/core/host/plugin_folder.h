@@ -47,6 +47,7 @@ inline std::string built_plugin(const std::string& id) {
 struct ManifestText {
     std::string id;
     std::string version = "1.0.0";
+    std::string kinds = "backend";
     uint32_t revision = TENON_ABI_REVISION;
     uint64_t fingerprint = TENON_ABI_FINGERPRINT;
     std::string arch = host_arch();
@@ -55,10 +56,10 @@ struct ManifestText {
     std::string more;
 
     std::string text() const {
-        return fmt::format("id: \"{}\"\nversion: {}\nkinds: [backend]\n"
+        return fmt::format("id: \"{}\"\nversion: {}\nkinds: [{}]\n"
                            "abi: {{revision: {}, fingerprint: \"{:016x}\"}}\nos: linux\narch: {}\n"
                            "file: {}\nsha256: \"{}\"\n{}",
-                           id, version, revision, fingerprint, arch, file, sha256, more);
+                           id, version, kinds, revision, fingerprint, arch, file, sha256, more);
     }
 };
 

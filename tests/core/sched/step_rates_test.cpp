@@ -39,7 +39,8 @@ TEST_P(StepRatesOn, StepsStayUnderTheLimitAfterAFew) {
     std::mt19937_64 random(3);
     SchedulerOptions options;
     Scheduler scheduler(nullptr, options);
-    uint32_t decoding_rows = 0, prompt_left = 4000, computed = 0, over = 0, chunk_last = 0;
+    uint32_t decoding_rows = 0, prompt_left = 4000, computed = 0, over = 0, cut = 0;
+    double cut_ms = 0;
     const uint32_t settled = 12, steps = 400;
     for (uint32_t i = 0; i < steps; ++i) {
         SchedView view = roomy();
@@ -67,7 +68,12 @@ TEST_P(StepRatesOn, StepsStayUnderTheLimitAfterAFew) {
         least.prefill_tokens = view.block_tokens;
         const bool could_be_shorter = device.step_ms(least) < options.step_ms_max * 0.9;
         if (i >= settled && could_be_shorter && took_ms > options.step_ms_max) ++over;
-        chunk_last = work.prefill_tokens;
+        // Steps that the limit alone made short fill it.
+        if (i >= settled && could_be_shorter && view.token_budget < 2048 &&
+            work.prefill_tokens < prompt_left) {
+            ++cut;
+            cut_ms += took_ms;
+        }
         computed += work.prefill_tokens;
         prompt_left -= work.prefill_tokens;
         if (prompt_left == 0) {
@@ -77,7 +83,9 @@ TEST_P(StepRatesOn, StepsStayUnderTheLimitAfterAFew) {
         }
     }
     EXPECT_LE(over, (steps - settled) / 100) << "of " << steps;
-    EXPECT_GT(chunk_last, 0u);
+    EXPECT_GT(cut_ms, cut * options.step_ms_max * 0.7 - 1e-9);
+    std::printf("%s: %u steps over the limit, %u cut by it, mean %.0f ms\n", device.name, over, cut,
+                cut > 0 ? cut_ms / cut : 0);
 }
 
 TEST_P(StepRatesOn, PredictsWhatItHasSeen) {
