@@ -70,10 +70,11 @@ struct RigOptions {
     uint32_t sequences = 8, blocks = 0, chunk = 128, threads = 0;
     CoreOptions core = {};
     bool deterministic = true;
+    double conservativeness = 1;
     std::string backend = "cpu";
 };
 
-RigOptions plain() {
+RigOptions usual() {
     return RigOptions();
 }
 
@@ -93,6 +94,7 @@ Result<Rig> make_rig(const RigOptions& how) {
     Rig rig(std::move(opened));
     sched::SchedulerOptions plan;
     plan.chunked_prefill_size = how.chunk;
+    plan.schedule_conservativeness = how.conservativeness;
     rig.scheduler = std::make_unique<sched::Scheduler>(nullptr, plan);
     CoreOptions core = how.core;
     core.max_running_requests = how.sequences;
@@ -119,7 +121,7 @@ protected:
 };
 
 std::vector<int32_t> alone(const GenerationRequest& request) {
-    Result<Rig> rig = make_rig(plain());
+    Result<Rig> rig = make_rig(usual());
     EXPECT_TRUE(rig.ok());
     const auto ledger = rig->submit(request);
     rig->run();
@@ -146,6 +148,7 @@ TEST_F(EngineCoreTest, ARequestGetsTheSameTokensHoweverItIsRun) {
     ways.emplace_back().threads = 1;
     RigOptions tight;  // 8 sequences of up to 6 blocks: some must go and come back
     tight.blocks = 18;
+    tight.conservativeness = 0.01;
     ways.push_back(tight);
     tight.core.overlap = true;
     ways.push_back(tight);
@@ -177,7 +180,7 @@ TEST_F(EngineCoreTest, ARequestGetsTheSameTokensHoweverItIsRun) {
 }
 
 TEST_F(EngineCoreTest, APrefixIsComputedOnceAndOnlyForItsScope) {
-    Result<Rig> rig = make_rig(plain());
+    Result<Rig> rig = make_rig(usual());
     ASSERT_OK(rig);
     GenerationRequest request = ask(100, 4);
     request.cache_scope = "a";
@@ -227,7 +230,7 @@ TEST_F(EngineCoreTest, ACancelledRequestEndsOnceAndLeavesItsNeighboursAlone) {
 }
 
 TEST_F(EngineCoreTest, APausedRequestWaitsAndGoesOn) {
-    Result<Rig> rig = make_rig(plain());
+    Result<Rig> rig = make_rig(usual());
     ASSERT_OK(rig);
     const GenerationRequest request = ask(20, 20);
     const GenerationId id = rig->next;
@@ -262,7 +265,7 @@ TEST_F(EngineCoreTest, PenaltiesBiasesAndMinTokensDecideOnTheHost) {
 
     GenerationRequest stops = plain;
     stops.stop_token_ids = {tokens[2]};
-    Result<Rig> rig = make_rig(plain());
+    Result<Rig> rig = make_rig(usual());
     ASSERT_OK(rig);
     const auto stopped = rig->submit(stops);
     stops.min_tokens = 6;
@@ -275,7 +278,7 @@ TEST_F(EngineCoreTest, PenaltiesBiasesAndMinTokensDecideOnTheHost) {
 }
 
 TEST_F(EngineCoreTest, LogprobsAreThoseOfTheRawLogits) {
-    Result<Rig> rig = make_rig(plain());
+    Result<Rig> rig = make_rig(usual());
     ASSERT_OK(rig);
     GenerationRequest request = ask(30, 5);
     request.logprobs = 3;
