@@ -160,7 +160,6 @@ private:
     Status load_weights(const model::Model& model, const formats::LoadedGguf& source);
     Status make_cache(const model::ModelConfig& config);
     Status make_buffers(const model::ModelConfig& config);
-    Status place_nodes(ops::Program& program);
     Result<host::Exec> prepare(ops::Program& program);
     Status check(std::span<const StepItem> items) const;
     Status grow(std::span<const StepItem> items, Inputs& in);
