@@ -34,6 +34,9 @@ def digest_of(path):
 
 def load_entry(name):
     path = CATALOG / f"{name}.yaml"
+    if not path.is_file():
+        path = next((p for p in sorted(CATALOG.glob("*.yaml"))
+                     if name in (yaml.safe_load(p.read_text(encoding="utf-8")).get("aliases") or ())), path)
     if os.sep in name or not path.is_file():
         known = ", ".join(sorted(p.stem for p in CATALOG.glob("*.yaml")))
         raise PullError(f"No model named '{name}' in the catalog, which holds: {known}.")
