@@ -45,8 +45,8 @@ void declare_options(Arguments& arguments, ServeOptions& o) {
                      "open loop: requests per second, Poisson; 0: closed");
     arguments.option("--num-prompts,--max-num-completed-requests", o.requests, "requests");
     arguments.option("--warmup", o.warmup, "requests before that, not counted");
-    arguments.option("--input-tokens", o.input, "of a prompt: TOKENS or MEAN,STDDEV [64]", "N");
-    arguments.option("--output-tokens", o.output, "of an answer: TOKENS or MEAN,STDDEV [128]", "N");
+    arguments.option("--input-tokens", o.input, "of a prompt: TOKENS or MEAN,STDDEV", "N");
+    arguments.option("--output-tokens", o.output, "of an answer: TOKENS or MEAN,STDDEV", "N");
     arguments.option("--shared-prefix", o.shape.shared_prefix,
                      "tokens in front of every prompt of a group");
     arguments.option("--shared-groups", o.shape.shared_groups, "groups, each with its prefix");

@@ -75,8 +75,12 @@ Result<ServerChild> ServerChild::start(const std::string& model,
                                        const std::vector<std::string>& options, net::Client& client,
                                        const uint32_t* cancel) {
     TENON_TRY(const uint16_t port, free_port());
-    std::vector<std::string> words = {"tenon",  "serve",     "--model", model,
-                                      "--host", "127.0.0.1", "--port",  std::to_string(port)};
+    TENON_TRY(const uint16_t metrics_port, free_port());
+    std::vector<std::string> words = {"tenon",          "serve",
+                                      "--model",        model,
+                                      "--host",         "127.0.0.1",
+                                      "--port",         std::to_string(port),
+                                      "--metrics-port", std::to_string(metrics_port)};
     words.insert(words.end(), options.begin(), options.end());
     TENON_TRY(const pid_t pid, spawn(words));
     ServerChild child(pid, fmt::format("http://127.0.0.1:{}", port));

@@ -48,7 +48,8 @@ class HelpTest(product.ProductTest):
             self.assertTrue(lines[0].startswith(f"usage: tenon {verb}"), lines[0])
 
     def test_help_text(self):
-        self.transcript("help.txt", [["--help"]] + [[verb, "--help"] for verb in VERBS])
+        self.transcript("help.txt", [["--help"]] + [[verb, "--help"] for verb in VERBS]
+                        + [["bench", "serve", "--help"]])
 
     def test_wrong_verbs(self):
         self.transcript("verbs.txt", [[], ["runn", "model.gguf"], ["--hlep"], ["frobnicate"],

@@ -53,6 +53,13 @@ class ModelVerbsTest(product.ProductTest):
         only = self.json("bench", "model.gguf", "-p", "0", "-n", "2", "-r", "1")
         self.assertEqual([row["test"] for row in only["results"]], ["tg2"])
 
+    def test_bench_of_several_batches_and_a_mix(self):
+        answer = self.json("bench", "model.gguf", "-p", "24", "-n", "6", "-b", "1,5", "--mix", "-r", "1",
+                           "-t", "1", "--set", "chunked_prefill_size=32")
+        self.assertEqual([(row["test"], row["batch"]) for row in answer["results"]],
+                         [(test, batch) for batch in (1, 5) for test in ("pp24", "tg6", "mix24+6")])
+        self.assertTrue(all(row["tokens_per_second"] > 0 for row in answer["results"]))
+
     def test_logits_agree_with_the_reference(self):
         words = ("logits", "model.gguf", "--ids", "ids.json", "--compute", "precise")
         answer = self.json(*words, "--full", "full.bin")
