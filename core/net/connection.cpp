@@ -233,6 +233,7 @@ void Connection::on_end_of_input() {
 
 void Connection::on_head() {
     head_is_read_ = true;
+    head_end_ = Clock::now();
     HttpRequest& request = parser_->request();
     request.peer = peer_;
     request.client = resolve_client(source_, request.headers, core_.trusted);
@@ -251,7 +252,6 @@ void Connection::on_head() {
     parser_->start_body(decision.body_bytes == 0 ? limits().body_bytes : decision.body_bytes);
     if (parser_->state() != RequestParser::State::kBody) return;
     enter(Phase::kBody);
-    body_start_ = Clock::now();
     set(kBodyTotal, limits().body_total_ms);
     if (parser_->expects_continue()) {
         out_.append("HTTP/1.1 100 Continue\r\n\r\n");
@@ -279,7 +279,7 @@ std::optional<HttpResponse> Connection::judge_head(HeadDecision& decision) {
         holds_client_ = core_.gate.enter(request.client);
         if (!holds_client_) {
             ++core_.counters.refused;
-            return core_.handler.on_error(
+            return core_.busy(
                 429, fmt::format("The address {} has {} requests in flight already.",
                                  request.client, limits().connections_per_ip));
         }
@@ -298,14 +298,15 @@ void Connection::on_body_bytes() {
     // that came would no longer be enough.
     const uint64_t grace_ms = std::min<uint64_t>(5'000, limits().body_total_ms / 12);
     const uint64_t enough_ms = parser_->body_received() * 1'000 / limits().body_rate_bytes;
-    clocks_[kBodyRate] = body_start_ + std::chrono::milliseconds(std::max(grace_ms, enough_ms));
+    clocks_[kBodyRate] = head_end_ + std::chrono::milliseconds(std::max(grace_ms, enough_ms));
 }
 
 void Connection::make_exchange() {
     enter(Phase::kAnswer);
     exchange_ = std::make_shared<ConnectionExchange>(
         core_, loop_, weak_from_this(), std::move(parser_->request()),
-        ConnectionExchange::Facts{.keep_alive = parser_->keep_alive(),
+        ConnectionExchange::Facts{.received = head_end_,
+                                  .keep_alive = parser_->keep_alive(),
                                   .is_http_1_0 = parser_->is_http_1_0()});
     parser_.reset();
     answer_bytes_ = 0;
@@ -327,7 +328,7 @@ void Connection::dispatch() {
             });
         if (!is_queued) {
             exchange_->respond_and(
-                false, core_.handler.on_error(503, "Too many requests wait for a worker thread."));
+                false, core_.busy(503, "Too many requests wait for a worker thread."));
             pump();
         }
         return;

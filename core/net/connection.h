@@ -120,7 +120,7 @@ private:
 
     std::unique_ptr<RequestParser> parser_;  // of the request that is being read
     bool head_is_read_ = false;
-    Clock::time_point head_received_, body_start_;
+    Clock::time_point head_received_, head_end_;
     std::shared_ptr<void> context_;
     bool is_slow_ = false;
     std::shared_ptr<ConnectionExchange> exchange_;

@@ -11,7 +11,7 @@ namespace tenon::net {
 ConnectionExchange::ConnectionExchange(ServerCore& core, std::weak_ptr<Loop> loop,
                                        std::weak_ptr<Connection> connection, HttpRequest request,
                                        Facts facts)
-    : received(Clock::now()),
+    : received(facts.received),
       core_(core),
       loop_(std::move(loop)),
       connection_(std::move(connection)),

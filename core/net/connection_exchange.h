@@ -18,6 +18,7 @@ class Loop;
 class ConnectionExchange final : public Exchange {
 public:
     struct Facts {
+        Clock::time_point received;  // the end of the head
         bool keep_alive = false, is_http_1_0 = false;
     };
     ConnectionExchange(ServerCore& core, std::weak_ptr<Loop> loop,

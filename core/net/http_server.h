@@ -131,6 +131,8 @@ public:
     virtual Status reload_tls() = 0;
     // Seconds until the certificate expires; nothing without TLS.
     virtual std::optional<int64_t> tls_expires_in() const = 0;
+    // stop_accepting, stop_now and the destructor wait for the server's threads: never call them
+    // from a callback.
     // Answers still get finished; new connections are refused, keep-alive ends ("Connection: close").
     virtual void stop_accepting() = 0;
     // Closes idle keep-alive connections now.

@@ -111,10 +111,7 @@ void Acceptor::admit(int fd, const Address& peer) {
 void Acceptor::refuse(int fd, int status, std::string_view sentence) {
     ++core_.counters.refused;
     if (!core_.certificate.is_loaded()) {
-        HttpResponse response = core_.handler.on_error(status, sentence);
-        if (response.headers.find("Retry-After") == nullptr) {
-            response.headers.add("Retry-After", "1");
-        }
+        const HttpResponse response = core_.busy(status, sentence);
         std::string bytes;
         append_head(bytes, response.status, response.headers,
                     {.content_length = response.body.size(),

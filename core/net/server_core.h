@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace tenon::net {
@@ -33,6 +34,14 @@ struct ServerCore {
                   options.limits.queue_requests) {}
 
     const config::Limits& limits() const noexcept { return options.limits; }
+    // The handler's error with a Retry-After: the client may come again.
+    HttpResponse busy(int status, std::string_view sentence) {
+        HttpResponse response = handler.on_error(status, sentence);
+        if (response.headers.find("Retry-After") == nullptr) {
+            response.headers.add("Retry-After", "1");
+        }
+        return response;
+    }
 
     const ServerOptions options;
     Handler& handler;

@@ -194,6 +194,6 @@ void Stream::shutdown_write() {
     shutdown(fd_, SHUT_WR);
 }
 
-bool Stream::has_buffered() const { return ssl_ != nullptr && SSL_has_pending(ssl_) == 1; }
+bool Stream::has_buffered() const { return ssl_ != nullptr && SSL_pending(ssl_) > 0; }
 
 }  // namespace tenon::net

@@ -150,6 +150,22 @@ TEST_F(HttpServerStream, ADeadlineInTheMiddleCutsBehindItsText) {
     EXPECT_FALSE(held->write("data: 2\n\n"));
 }
 
+TEST_F(HttpServerStream, ADeadlineCountsFromTheEndOfTheHead) {
+    start();
+    RawSocket socket = connect();
+    socket.send("POST /hold HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
+    std::this_thread::sleep_for(milliseconds(300));
+    socket.send("x");
+    const std::shared_ptr<Exchange> held = handler.take_held();
+    ASSERT_TRUE(held);
+    const auto begin = steady_clock::now();
+    Exchange::Expiry expiry;
+    expiry.response.status = 504;
+    held->set_deadline(milliseconds(350), expiry);
+    EXPECT_EQ(socket.read_response().status, 504);
+    EXPECT_LT(steady_clock::now() - begin, milliseconds(200));
+}
+
 TEST_F(HttpServerStream, ALaterDeadlineReplacesAnEarlierOne) {
     start();
     RawSocket socket = connect();

@@ -32,6 +32,7 @@ TEST_F(HttpServer, AnswersAndKeepsTheConnection) {
     socket.send(get("/", "Connection: close\r\n"));
     EXPECT_EQ(socket.read_response().header("Connection"), "close");
     EXPECT_TRUE(socket.is_closed_within(milliseconds(1000)));
+    socket.close();
     EXPECT_TRUE(eventually([&] { return server->stats().connections == 0; }));
     EXPECT_EQ(handler.accesses(4).size(), 4u);
 }
