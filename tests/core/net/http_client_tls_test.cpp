@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <memory>
 
@@ -66,6 +67,11 @@ protected:
 
     // Answers every request with `answer`; closes without a word at the end when `cut`.
     void serve(PeerSocket& socket, const std::string& answer, bool cut = false) {
+        // OpenSSL writes without MSG_NOSIGNAL; only this thread may, the client's may not.
+        sigset_t pipe;
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
         const Session session(SSL_new(context_.get()));
         SSL_set_fd(session.get(), socket.descriptor());
         if (SSL_accept(session.get()) != 1) return;
