@@ -240,6 +240,9 @@ protected:
         weight.rows = 4;
         weight.cols = 4;
         weight.n_planes = 1;
+        const float table[16] = {};
+        weight.planes[0] = table;
+        weight.plane_bytes[0] = sizeof table;
         const auto entry = weights_.put(weight);
         ASSERT_TRUE(entry.ok()) << entry.error().message;
         EXPECT_EQ(entry.value(), 0u);

@@ -3,9 +3,25 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdlib>
 #include <functional>
+#include <new>
 
 #include "tests/core/sched/views.h"
+
+namespace {
+std::atomic<uint64_t> g_allocations{0};
+}
+
+// Counts; everything else in this program allocates through it too.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+    ++g_allocations;
+    if (void* p = std::malloc(bytes == 0 ? 1 : bytes)) return p;
+    throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace tenon::sched {
 namespace {
@@ -209,6 +225,38 @@ TEST(Scheduler, AnEmptyViewIsNotPlanned) {
     scheduler.plan(view, plan);
     EXPECT_TRUE(plan.run.empty());
     EXPECT_EQ(scripted.asked, 0);
+}
+
+// With and without a policy, with preemptions and admissions, once the largest view was seen.
+TEST(Scheduler, PlanningAllocatesNothingInSteadyState) {
+    Scripted scripted{runs_row_zero};
+    for (const bool with_policy : {false, true}) {
+        Scheduler scheduler(with_policy ? scripted.policy() : nullptr, with_clock());
+        std::mt19937_64 random(6);
+        std::vector<SchedView> views;
+        while (views.size() < 200) {
+            SchedView view = random_view(random);
+            const bool legal = view.size() > 0 && view.state[0] == TENON_SCHED_RUNNING &&
+                               blocks_needed(view, 0, 1) <= view.blocks_free;
+            if (!with_policy || legal) views.push_back(view);
+        }
+        SchedPlan plan;
+        uint64_t before = 0;
+        for (int round = 0; round < 2; ++round) {
+            before = g_allocations;
+            for (SchedView& view : views) {
+                for (uint32_t& skipped : view.skipped) skipped = 0;
+                for (uint32_t& age : view.age_ms) age = 0;
+                scheduler.plan(view, plan);
+                scheduler.observe(64, 3, 1000, 30);
+            }
+            if (round == 0) {
+                EXPECT_GT(g_allocations - before, 0u);
+            }
+        }
+        EXPECT_EQ(g_allocations - before, 0u) << (with_policy ? "policy" : "built-in");
+        EXPECT_EQ(scheduler.plans_refused(), 0u) << scheduler.last_fault();
+    }
 }
 
 TEST(Scheduler, RatioDecaysToItsFloorRisesAfterARetractionAndStartsAgainWhenIdle) {
