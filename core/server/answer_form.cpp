@@ -4,7 +4,7 @@
 
 namespace tenon::server {
 
-void AnswerForm::error(const ApiError& error, std::string& out) {
+void AnswerForm::error(const ApiError& error, std::string& out) const {
     append_event(out, openai_body(error));
 }
 

@@ -38,6 +38,9 @@ public:
     // The body of the complete answer.
     virtual std::string whole(const std::vector<Choice>& choices, const Usage& usage) = 0;
 
+    // Whether the stream has reason to begin with this delta. Until then errors are plain answers
+    // and a lost engine is no loss.
+    virtual bool has_news(const engine::OutputDelta& delta) const { return !delta.text.empty(); }
     virtual void begin(std::string& out) { (void)out; }
     // What is new of `choice`, which already has it; a finish comes with the last.
     virtual void delta(const Choice& choice, const engine::OutputDelta& delta, std::string& out) {
@@ -46,8 +49,8 @@ public:
     virtual void end(const std::vector<Choice>& choices, const Usage& usage, std::string& out) {
         (void)choices, (void)usage, (void)out;
     }
-    // The last event of a stream that cannot go on.
-    virtual void error(const ApiError& error, std::string& out);
+    // The last event of a stream that cannot go on; may be asked for long before it is sent.
+    virtual void error(const ApiError& error, std::string& out) const;
     // Sent in a stream that is silent.
     virtual std::string_view ping() const { return ": ping\n\n"; }
 };

@@ -1,6 +1,7 @@
 #include "core/server/chat_prompt.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -8,24 +9,26 @@ namespace tenon::server {
 
 namespace {
 
-constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool"};
-
 void read_message(FieldReader& fields, JsonView message, size_t index,
-                  const config::Limits& limits, engine::ChatInput& out) {
-    const std::string path = fmt::format("messages.{}", index);
+                  const config::Limits& limits, const MessageRules& rules,
+                  engine::ChatInput& out) {
+    const std::string path = fmt::format("{}.{}", rules.field, index);
     if (!message.is(JsonKind::kObject)) {
-        return fields.refuse(
-            bad_field(path, fmt::format("'{}' is {}; an object is expected.", path,
-                                        message.describe())));
+        return fields.refuse(bad_field(
+            path, fmt::format("'{}' is {}; an object is expected.", path, message.describe())));
     }
     FieldReader reader(message, path);
+    const auto type = reader.text("type", 64);
+    if (type && *type != "message") {
+        reader.refuse("type", fmt::format("'{}' is no message; this server takes text alone.", path));
+    }
     const auto role = reader.text("role", 64);
-    const bool is_known = role && std::find(std::begin(kRoles), std::end(kRoles), *role) !=
-                                      std::end(kRoles);
+    const bool is_known =
+        role && std::find(rules.roles.begin(), rules.roles.end(), *role) != rules.roles.end();
     if (!reader.failed() && !is_known) {
-        reader.refuse("role", fmt::format("'{}.role' is {}; system, developer, user, assistant or "
-                                          "tool is expected.",
-                                          path, role ? fmt::format("'{}'", *role) : "missing"));
+        reader.refuse("role", fmt::format("'{}.role' is {}; one of {} is expected.", path,
+                                          role ? fmt::format("'{}'", *role) : "missing",
+                                          fmt::join(rules.roles, ", ")));
     }
     for (const char* name : {"tool_calls", "function_call"}) {
         const auto calls = reader.find(name);
@@ -40,7 +43,7 @@ void read_message(FieldReader& fields, JsonView message, size_t index,
                                              "parts is expected.",
                                              path));
     } else {
-        text = read_content(reader, *content, path + ".content", limits, {"text"});
+        text = read_content(reader, *content, path + ".content", limits, rules.part_types);
     }
     if (auto error = reader.finish(false)) return fields.refuse(std::move(*error));
     out.messages.push_back(
@@ -51,7 +54,7 @@ void read_message(FieldReader& fields, JsonView message, size_t index,
 
 std::optional<std::string> read_content(FieldReader& fields, JsonView content,
                                         const std::string& path, const config::Limits& limits,
-                                        std::initializer_list<std::string_view> part_types) {
+                                        std::span<const std::string_view> part_types) {
     if (content.is(JsonKind::kString)) return std::string(content.as_string());
     const auto refuse = [&](const std::string& where, std::string message) {
         fields.refuse(bad_field(where, std::move(message)));
@@ -90,15 +93,18 @@ std::optional<std::string> read_content(FieldReader& fields, JsonView content,
     return text;
 }
 
-void read_messages(FieldReader& fields, const config::Limits& limits, engine::ChatInput& out) {
-    if (!fields.has("messages")) {
-        return fields.refuse("messages", "'messages' is missing; an array of messages is expected.");
+void read_messages(FieldReader& fields, const config::Limits& limits, const MessageRules& rules,
+                   engine::ChatInput& out) {
+    if (!fields.has(rules.field)) {
+        return fields.refuse(rules.field, fmt::format("'{}' is missing; an array of messages is "
+                                                      "expected.",
+                                                      rules.field));
     }
-    const auto messages = fields.array("messages", 1, limits.messages);
+    const auto messages = fields.array(rules.field, 1, limits.messages);
     if (!messages) return;
     size_t index = 0;
     messages->for_items([&](JsonView message) {
-        if (!fields.failed()) read_message(fields, message, index, limits, out);
+        if (!fields.failed()) read_message(fields, message, index, limits, rules, out);
         ++index;
     });
 }

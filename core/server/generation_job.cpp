@@ -127,15 +127,14 @@ void GenerationJob::take(Choice& choice, engine::OutputDelta& delta) {
 
 void GenerationJob::send(const Choice& choice, const engine::OutputDelta& delta) {
     std::string events;
-    form_->delta(choice, delta, events);
-    if (events.empty()) return;
+    const bool has_news = choice.finish || form_->has_news(delta);
+    if (!has_begun_ && !has_news) return;
     if (!std::exchange(has_begun_, true)) {
-        std::string first;
-        form_->begin(first);
-        events.insert(0, first);
+        form_->begin(events);
         context_->begin_stream();
     }
-    if (!context_->exchange->write(events)) is_gone_ = true;
+    form_->delta(choice, delta, events);
+    if (!events.empty() && !context_->exchange->write(events)) is_gone_ = true;
 }
 
 void GenerationJob::complete() {

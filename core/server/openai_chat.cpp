@@ -43,6 +43,9 @@ public:
         return whole_ + json.text() + ",\"usage\":" + used.text() + "}";
     }
 
+    bool has_news(const engine::OutputDelta& delta) const override {
+        return !delta.text.empty() || (has_logprobs_ && !delta.tokens.empty());
+    }
     void delta(const Choice& choice, const engine::OutputDelta& delta, std::string& out) override {
         const bool has_tokens = has_logprobs_ && !delta.tokens.empty();
         if (!delta.text.empty() || has_tokens || choice.finish) ensure_role(choice.index, out);
@@ -128,7 +131,7 @@ void run_chat(Service& service, std::shared_ptr<RequestContext> context, const J
     read_stop_strings(fields, "stop", service.limits, wanted);
     read_extensions(fields, service, wanted);
     read_chat_logprobs(fields, service.limits, wanted);
-    read_messages(fields, service.limits, chat);
+    read_messages(fields, service.limits, {"messages", kOpenAiRoles, kTextPart}, chat);
     read_template_options(fields, chat);
     if (const auto error = fields.finish(service.strict)) return context->fail(*error);
     context->model = wanted.model;

@@ -42,6 +42,9 @@ public:
         return out + "],\"usage\":" + used.text() + "}";
     }
 
+    bool has_news(const engine::OutputDelta& delta) const override {
+        return !delta.text.empty() || (has_logprobs_ && !delta.tokens.empty());
+    }
     void delta(const Choice& choice, const engine::OutputDelta& delta, std::string& out) override {
         const bool has_tokens = has_logprobs_ && !delta.tokens.empty();
         if (delta.text.empty() && !has_tokens && !choice.finish) return;

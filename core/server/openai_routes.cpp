@@ -1,6 +1,6 @@
 // /v1/chat/completions, /v1/completions, /v1/models.
 #include "core/base/json_writer.h"
-#include "core/server/json_body.h"
+#include "core/server/json_route.h"
 #include "core/server/openai_chat.h"
 #include "core/server/openai_completions.h"
 #include "core/server/request_ids.h"
@@ -13,25 +13,6 @@
 namespace tenon::server {
 
 namespace {
-
-using BodyHandler = void (*)(Service&, std::shared_ptr<RequestContext>, const JsonBody&);
-
-Route generating(Service& service, const char* path, const char* summary, BodyHandler handler) {
-    Route route;
-    route.method = "POST";
-    route.path = path;
-    route.is_slow = true;
-    route.is_inference = true;
-    route.summary = summary;
-    route.run = [&service, handler](std::shared_ptr<RequestContext> context) {
-        JsonBody body;
-        if (const auto error = JsonBody::parse(context->request().body, service.limits, body)) {
-            return context->fail(*error);
-        }
-        handler(service, std::move(context), body);
-    };
-    return route;
-}
 
 void write_model(JsonWriter& json, const Service& service, const std::string& name,
                  int64_t created) {
@@ -83,8 +64,8 @@ Route model(Service& service, int64_t created) {
 
 void add_openai_routes(RouteTable& table, Service& service) {
     const int64_t created = unix_time();
-    table.add(generating(service, "/v1/chat/completions", "Answers a conversation.", run_chat));
-    table.add(generating(service, "/v1/completions", "Continues prompts.", run_completion));
+    table.add(json_route(service, "/v1/chat/completions", "Answers a conversation.", run_chat));
+    table.add(json_route(service, "/v1/completions", "Continues prompts.", run_completion));
     table.add(models(service, created));
     table.add(model(service, created));
 }

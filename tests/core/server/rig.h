@@ -1,6 +1,8 @@
 // The endpoints on a tiny model's tokenizer and template, with an engine that plays a script.
 #pragma once
 
+#include "core/base/json_writer.h"
+#include "core/base/json_writer.h"
 #include "core/server/admission.h"
 #include "core/server/json_body.h"
 #include "core/server/service.h"
