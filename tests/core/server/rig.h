@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/base/json_writer.h"
-#include "core/base/json_writer.h"
 #include "core/server/admission.h"
 #include "core/server/json_body.h"
 #include "core/server/service.h"
