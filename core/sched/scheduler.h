@@ -117,7 +117,7 @@ public:
     void plan(SchedView& view, SchedPlan& plan);
 
     // What a step took: its prefill tokens (of items of more than one token), its decode rows, the
-    // sum over items of the positions they attend to, and its time.
+    // sum over items of their tokens times the positions at their end, and its time.
     void observe(uint32_t prefill_tokens, uint32_t decode_rows, uint64_t context_tokens,
                  double step_ms);
     // Bookkeeping of new_token_ratio: a decode step went by; sequences were retracted; nothing runs.

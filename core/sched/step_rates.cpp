@@ -13,7 +13,7 @@ constexpr double kFade = 0.97;
 constexpr double kInertia = 1e-3;
 constexpr int kSweeps = 12;
 // Terms in these units are of similar size.
-constexpr std::array<double, 4> kUnit = {256, 16, 16'384, 1};
+constexpr std::array<double, 4> kUnit = {256, 16, 65'536, 1};
 // A step after the first few counts as at most so many times its prediction: one hiccup of the
 // machine does not set the rates, a device that really slows down is learned in a few steps.
 constexpr double kSurpriseMax = 3;
@@ -66,20 +66,19 @@ void StepRates::solve() {
     }
 }
 
-uint32_t StepRates::largest_prefill(const StepWork& rest, uint64_t context, double limit_ms,
+uint32_t StepRates::largest_prefill(const StepWork& rest, uint64_t position, double limit_ms,
                                     uint32_t least, uint32_t ceiling) const {
     const uint64_t leap = std::max<uint64_t>(kFirstChunk, uint64_t{kLeap} * prefill_max_);
-    const uint32_t most = static_cast<uint32_t>(std::min<uint64_t>(ceiling, leap));
+    const auto most = static_cast<uint32_t>(std::min<uint64_t>(ceiling, leap));
     least = std::min(least, ceiling);
+    const double left_ms = limit_ms - predict(rest);
     if (!has_prefill()) return std::max(least, most);
-    StepWork work = rest;
-    work.context_tokens += context;
-    // A token costs its own rate and, as context of its own item, that of one position.
-    const double token_ms = rate_[0] / kUnit[0] + rate_[2] / kUnit[2];
-    const double left_ms = limit_ms - predict(work);
     if (left_ms <= 0) return least;
-    if (left_ms >= token_ms * most) return std::max(least, most);
-    return std::max(least, static_cast<uint32_t>(left_ms / token_ms));
+    // p tokens cost linear * p + square * p * p.
+    const double square = rate_[2] / kUnit[2];
+    const double linear = rate_[0] / kUnit[0] + square * static_cast<double>(position);
+    const double tokens = 2 * left_ms / (linear + std::sqrt(linear * linear + 4 * square * left_ms));
+    return std::max(least, tokens < most ? static_cast<uint32_t>(tokens) : most);
 }
 
 }  // namespace tenon::sched

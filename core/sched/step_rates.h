@@ -11,7 +11,7 @@ namespace tenon::sched {
 struct StepWork {
     uint32_t prefill_tokens = 0;
     uint32_t decode_rows = 0;
-    uint64_t context_tokens = 0;  // sum over items of the positions they attend to
+    uint64_t context_tokens = 0;  // sum over items of their tokens times the positions at their end
 };
 
 // Linear model of a step's time over its work, with a constant: least squares with exponentially
@@ -25,9 +25,9 @@ public:
     // Milliseconds.
     double predict(const StepWork& work) const;
     // Largest number of prefill tokens in 1 .. ceiling with which `rest` [decode rows and their
-    // context] is predicted to stay within limit_ms; `context` positions come with them. At least
-    // `least` (or the ceiling), and in small leaps from what was measured.
-    uint32_t largest_prefill(const StepWork& rest, uint64_t context, double limit_ms,
+    // context] is predicted to stay within limit_ms; they go on behind `position` positions. At
+    // least `least` (or the ceiling), and in small leaps from what was measured.
+    uint32_t largest_prefill(const StepWork& rest, uint64_t position, double limit_ms,
                              uint32_t least, uint32_t ceiling) const;
 
 private:

@@ -23,11 +23,11 @@ struct Device {
 };
 
 // A large GPU, a small one, a server's processor, a slow one, one that attention makes slow.
-constexpr Device kDevices[] = {{"large", 6, 0.02, 0.02, 1e-5},
-                               {"small", 20, 0.4, 0.3, 1e-4},
-                               {"server", 30, 1.2, 4, 5e-4},
-                               {"slow", 60, 9, 25, 1e-3},
-                               {"attention", 5, 0.3, 0.5, 4e-3}};
+constexpr Device kDevices[] = {{"large", 6, 0.02, 0.02, 1e-6},
+                               {"small", 20, 0.4, 0.3, 1e-5},
+                               {"server", 30, 1.2, 4, 5e-5},
+                               {"slow", 60, 9, 25, 5e-4},
+                               {"attention", 5, 0.1, 0.5, 3e-4}};
 
 class StepRatesOn : public testing::TestWithParam<Device> {};
 INSTANTIATE_TEST_SUITE_P(Devices, StepRatesOn, testing::ValuesIn(kDevices),
@@ -56,7 +56,8 @@ TEST_P(StepRatesOn, StepsStayUnderTheLimitAfterAFew) {
             const bool is_prompt = plan.run[k] == decoding_rows;
             if (is_prompt) work.prefill_tokens += plan.tokens[k];
             if (!is_prompt) ++work.decode_rows;
-            work.context_tokens += view.computed[plan.run[k]] + plan.tokens[k];
+            work.context_tokens +=
+                uint64_t{plan.tokens[k]} * (view.computed[plan.run[k]] + plan.tokens[k]);
         }
         ASSERT_GT(work.prefill_tokens, 0u) << "step " << i;
         ASSERT_LE(work.prefill_tokens, i == 0 ? 256u : 2048u);
@@ -97,7 +98,8 @@ TEST_P(StepRatesOn, PredictsWhatItHasSeen) {
     for (int i = 0; i < 300; ++i) {
         work.prefill_tokens = random() % 2 == 0 ? 0 : static_cast<uint32_t>(random() % 512);
         work.decode_rows = 1 + static_cast<uint32_t>(random() % 32);
-        work.context_tokens = work.decode_rows * (100 + random() % 1000) + work.prefill_tokens;
+        work.context_tokens = work.decode_rows * (100 + random() % 1000) +
+                              work.prefill_tokens * (work.prefill_tokens + random() % 2000);
         const double took = device.step_ms(work);
         if (i >= 200) wrong = std::max(wrong, std::abs(rates.predict(work) - took) / took);
         rates.observe(work, took);
@@ -111,13 +113,13 @@ TEST(StepRates, StartsModestly) {
     EXPECT_EQ(rates.largest_prefill({}, 0, 250, 16, 64), 64u);
     EXPECT_EQ(rates.largest_prefill({}, 0, 250, 16, 8), 8u);
     // The first chunk was cheap: the next one grows in a leap, not at once to the ceiling.
-    rates.observe({256, 0, 256}, 1);
+    rates.observe({256, 0, 256 * 256}, 1);
     EXPECT_EQ(rates.largest_prefill({}, 0, 250, 16, 8192), 1024u);
 }
 
 TEST(StepRates, WhatOneStepLeavesOpenIsChargedToTokens) {
     StepRates rates;
-    rates.observe({256, 0, 256}, 200);
+    rates.observe({256, 0, 256 * 256}, 200);
     const uint32_t chunk = rates.largest_prefill({}, 0, 250, 16, 8192);
     EXPECT_GE(chunk, 250u);
     EXPECT_LE(chunk, 340u);
