@@ -32,6 +32,7 @@ public:
     };
 
     explicit RequestParser(const config::Limits& limits);
+    explicit RequestParser(config::Limits&&) = delete;
 
     // Takes bytes until the state changes to one that wants none; returns how many it took.
     size_t feed(std::string_view bytes);

@@ -238,7 +238,8 @@ TEST(RequestParser, TheVerdictDoesNotDependOnTheCut) {
 }
 
 TEST(RequestParser, AFloodOfSmallChunksKeepsNothing) {
-    RequestParser parser((config::Limits()));
+    const config::Limits limits;
+    RequestParser parser(limits);
     std::string head = chunked("");
     parser.feed(head);
     parser.start_body(8 << 20);
