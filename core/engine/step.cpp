@@ -159,10 +159,13 @@ bool EngineCore::collect(Flight& flight) {
     return !flight.rows.empty();
 }
 
-// Nothing runs although somebody would: the youngest that holds blocks gives them back; one that
+// Nothing runs although somebody would, or a running one cannot go on: the youngest that holds blocks gives them back; one that
 // holds all there is cannot be helped. False when nobody holds any.
 bool EngineCore::unblock() {
-    if (plan_.run.empty()) return false;
+    const auto running = static_cast<uint32_t>(sched::SequenceState::kRunning);
+    if (plan_.run.empty() &&
+        std::find(view_.state.begin(), view_.state.end(), running) == view_.state.end())
+        return false;
     Job* youngest = nullptr;
     uint32_t holders = 0;
     for (Job* job : view_jobs_) {
