@@ -77,6 +77,7 @@ void add_all_routes(RouteTable& table, Service& service) {
     add_text_routes(table, service);
     add_sagemaker_routes(table, service);
     add_admin_routes(table, service);
+    add_openapi_route(table, service);
 }
 
 Status Front::Impl::prepare() {

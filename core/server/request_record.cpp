@@ -77,7 +77,7 @@ RequestRecord::~RequestRecord() {
         sinks_.metrics->on_request(facts);
     }
     // Probes and scrapes come every second and say nothing.
-    const bool is_poll = route != nullptr && route->access != Access::kKey && status_ < 500;
+    const bool is_poll = route != nullptr && route->access != Access::kKey;
     const LogLevel level = is_poll ? LogLevel::kDebug : LogLevel::kInfo;
     if (sinks_.log == nullptr || !sinks_.log->wants(level)) return;
     std::vector<LogField> fields = {{"request_id", request_id}, {"method", method}, {"path", path}};
