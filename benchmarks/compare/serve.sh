@@ -105,7 +105,8 @@ start_tenon() { # start_tenon PORT STREAMS CONTEXT OPTION...
     local port=$1 count=$2 positions=$3
     shift 3
     start_server "$port" "$tenon" serve --model "$model" --port "$port" --metrics-port "$(free_port)" -t "$threads" \
-        -c "$positions" --max-running-requests "$count" --auth none "$@"
+        -c "$positions" --max-running-requests "$count" --auth none --set log.level=warn \
+        --set limits.drain_delay_ms=1 "$@"
 }
 
 run_tenon() { # run_tenon STREAMS SEED

@@ -76,11 +76,14 @@ Result<ServerChild> ServerChild::start(const std::string& model,
                                        const uint32_t* cancel) {
     TENON_TRY(const uint16_t port, free_port());
     TENON_TRY(const uint16_t metrics_port, free_port());
+    // Settings, because a flag among `options` beats them: few lines, and no wait before it ends.
     std::vector<std::string> words = {"tenon",          "serve",
                                       "--model",        model,
                                       "--host",         "127.0.0.1",
                                       "--port",         std::to_string(port),
-                                      "--metrics-port", std::to_string(metrics_port)};
+                                      "--set",          "log.level=warn",
+                                      "--metrics-port", std::to_string(metrics_port),
+                                      "--set",          "limits.drain_delay_ms=1"};
     words.insert(words.end(), options.begin(), options.end());
     TENON_TRY(const pid_t pid, spawn(words));
     ServerChild child(pid, fmt::format("http://127.0.0.1:{}", port));
