@@ -5,6 +5,7 @@
 
 #include "core/chat_template/builtin_tables.h"
 #include "core/chat_template/runtime.h"
+#include "core/chat_template/template.h"
 
 namespace tenon::chat_template {
 
@@ -71,10 +72,12 @@ Result<Value> name_space(Runtime& runtime, const Call& call) {
     return names;
 }
 
+constexpr std::string_view kRefusal = "the template refuses this conversation";
+
 Result<Value> raise_exception(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text text, runtime.to_text(call.at(0)));
     const std::string shown = text.bytes().substr(0, offset_of_point(text.bytes(), 300));
-    return Error{Code::kInvalid, fmt::format("the template refuses this conversation: {}", shown)};
+    return Error{Code::kInvalid, fmt::format("{}: {}", kRefusal, shown)};
 }
 
 Result<Value> strftime_now(Runtime& runtime, const Call& call) {
@@ -97,5 +100,9 @@ constexpr Builtin kTable[] = {
 } // namespace
 
 std::span<const Builtin> functions() { return kTable; }
+
+bool is_refusal(const Error& error) noexcept {
+    return error.message.find(kRefusal) != std::string::npos;
+}
 
 } // namespace tenon::chat_template

@@ -50,6 +50,10 @@ struct RenderOptions {
     Limits limits;
 };
 
+// Whether render() failed because the template called raise_exception: it does not take this
+// conversation. Every other failure is the template's own.
+bool is_refusal(const Error& error) noexcept;
+
 // A parsed template. Immutable: one may serve many threads.
 class ChatTemplate {
 public:

@@ -49,8 +49,13 @@ Result<EncodedChat> encode_chat(const LoadedModel& model, const ChatInput& input
     if (tokenizer.bos()) options.bos_token = tokenizer.token_text(*tokenizer.bos());
     if (tokenizer.eos()) options.eos_token = tokenizer.token_text(*tokenizer.eos());
     options.variables = input.variables;
-    TENON_TRY(chat_template::Rendered rendered,
-              model.chat_template->render(input.messages, options));
+    Result<chat_template::Rendered> result = model.chat_template->render(input.messages, options);
+    if (!result.ok()) {
+        Error error = std::move(result).error();
+        if (!chat_template::is_refusal(error)) error.code = Code::kData;
+        return error;
+    }
+    chat_template::Rendered rendered = std::move(result).value();
     if (input.continue_final_message && !input.messages.empty()) {
         TENON_CHECK(cut_after_final(input.messages.back().content, rendered));
     }

@@ -24,7 +24,7 @@ struct EncodedChat {
 
 // Text that users wrote forms no special tokens. The BOS comes once, whether the template writes it
 // or the tokenizer. kUnsupported: the model has no template. kInvalid: the template refuses the
-// conversation or uses up its limits.
+// conversation. kData: the template fails or uses up its limits.
 Result<EncodedChat> encode_chat(const LoadedModel& model, const ChatInput& input);
 
 }  // namespace tenon::engine

@@ -1,6 +1,7 @@
 #include "core/server/api_error.h"
 
 #include "core/base/json_writer.h"
+#include "core/server/request_ids.h"
 
 #include <utility>
 
@@ -42,6 +43,9 @@ ApiError server_error(int status, std::string code, std::string message,
     return {status, "server_error", std::move(code), "", std::move(message), retry_after_s};
 }
 
+// Spread, so that all who were refused at once do not come back at once.
+int soon() { return 1 + static_cast<int>(random_bits() % 5); }
+
 }  // namespace
 
 ApiError bad_field(std::string param, std::string message) {
@@ -55,18 +59,18 @@ ApiError error_of(const Error& error) {
             return {400, "invalid_request_error", "invalid_request", "", error.message, {}};
         case Code::kBusy:
             return server_error(503, "overloaded",
-                                "The server has no room for this request now; try again later.", 1);
+                                "The server has no room for this request now; try again later.", soon());
         case Code::kTimeout:
             return server_error(504, "timeout", "The request took longer than its time limit.");
         case Code::kCancelled:
-            return server_error(503, "cancelled", "The server ended this request; try again.", 1);
+            return server_error(503, "cancelled", "The server ended this request; try again.", soon());
         case Code::kDeviceLost:
             return server_error(503, "worker_lost",
-                                "The worker that computed this request was lost; try again.", 1);
+                                "The worker that computed this request was lost; try again.", soon());
         case Code::kOomDevice:
         case Code::kOomHost:
             return server_error(503, "out_of_memory",
-                                "Memory for this request is not free now; try again later.", 1);
+                                "Memory for this request is not free now; try again later.", soon());
         case Code::kData:
             return server_error(500, "numeric_error",
                                 "The model's output for this request was not a number.");

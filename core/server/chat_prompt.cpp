@@ -156,7 +156,7 @@ std::optional<ApiError> encode_chat(const Service& service, const engine::ChatIn
                     is_ours ? "server_error" : "invalid_request_error",
                     "template_error",
                     "messages",
-                    is_ours ? "The messages could not be made a prompt."
+                    is_ours ? "The model's chat template failed on this conversation."
                             : fmt::format("The messages cannot be made a prompt: {}", error.message),
                     {}};
 }

@@ -32,8 +32,8 @@ std::optional<std::string> read_content(FieldReader& fields, JsonView content,
 // reasoning_effort, add_generation_prompt).
 void read_template_options(FieldReader& fields, engine::ChatInput& out);
 
-// Slow: renders and tokenizes. 400 template_error when the template refuses, 500 when the tokenizer
-// fails.
+// Slow: renders and tokenizes. 400 template_error when there is no template or it refuses the
+// conversation, 500 when it fails.
 std::optional<ApiError> encode_chat(const Service& service, const engine::ChatInput& input,
                                     engine::EncodedChat& out);
 

@@ -114,6 +114,35 @@ TEST_F(ChatPrompt, TheFinalMessageCanGoOn) {
     EXPECT_EQ(empty->status(), 400);
 }
 
+TEST_F(ChatPrompt, ATemplateThatRefusesOrFailsIsOneError) {
+    Result<engine::LoadedModel> model = engine::LoadedModel::open(
+        TENON_SOURCE_DIR "/tests/golden/tiny/llama3-tied-q4_0.gguf");
+    ASSERT_TRUE(model.ok());
+    service.model = &model.value();
+    const auto with = [&](const char* source) {
+        model->chat_template.reset();
+        if (source != nullptr) {
+            auto parsed = chat_template::ChatTemplate::parse(source);
+            EXPECT_TRUE(parsed.ok()) << source;
+            model->chat_template.emplace(std::move(parsed).value());
+        }
+        const auto answer = chat(R"([{"role":"user","content":"Q"}])");
+        EXPECT_TRUE(engine.sequences.empty());
+        const Json json(answer->body());
+        EXPECT_EQ(json.text("error.code"), "template_error") << answer->body();
+        return std::to_string(answer->status()) + " " + json.text("error.message");
+    };
+    EXPECT_NE(with("{{ raise_exception('roles must alternate') }}").find("alternate"),
+              std::string::npos);
+    EXPECT_EQ(with("{{ raise_exception('x') }}").substr(0, 3), "400");
+    EXPECT_EQ(with(nullptr).substr(0, 3), "400");
+    const std::string failed = "500 The model's chat template failed on this conversation.";
+    EXPECT_EQ(with("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"),
+              failed);
+    EXPECT_EQ(with("{{ 'x' * 100000000 }}"), failed);
+    EXPECT_EQ(with("{{ messages[0].content + 1 }}"), failed);
+}
+
 TEST_F(ChatPrompt, TemplateArgumentsAreListed) {
     const std::string one = R"([{"role":"user","content":"Q"}])";
     EXPECT_EQ(chat(one, R"(,"chat_template_kwargs":{"enable_thinking":false})")->status(), 0);
