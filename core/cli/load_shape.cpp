@@ -112,6 +112,7 @@ net::ClientRequest make_request(const LoadShape& shape, uint64_t number) {
     if (!shape.api_key.empty()) request.headers.add("Authorization", "Bearer " + shape.api_key);
     request.body = body.text();
     request.timeout = shape.timeout;
+    request.is_repeatable = true;  // some servers close an idle connection with a request in it
     return request;
 }
 

@@ -197,7 +197,8 @@ void ClientExchange::on_closed(ErrorCode error) {
 
 bool ClientExchange::may_retry() const {
     return is_reused_ && !is_retry_ &&
-           (is_idempotent(request_.method) || is_writing_ || connection_->has_undelivered());
+           (request_.is_repeatable || is_idempotent(request_.method) || is_writing_ ||
+            connection_->has_undelivered());
 }
 
 void ClientExchange::complete(bool has_leftover) {

@@ -32,6 +32,7 @@ struct ClientRequest {
     std::chrono::milliseconds timeout{0};     // until the answer is complete; 0: none
     std::chrono::milliseconds first_byte{0};  // until its head, counted from the start too
     std::chrono::milliseconds between{0};     // between two pieces of its body, pauses left out
+    bool is_repeatable = false;  // as if its method were idempotent: doing it twice does no harm
 };
 
 // Callbacks run on a thread of the client, in order; on_end exactly once, always last. They may
@@ -43,7 +44,7 @@ struct ClientRequest {
 // malformed. kCancelled.
 //
 // A request that dies on a pooled connection before a byte of its answer is sent once more, on a
-// fresh one, if its method is idempotent or the peer never took all of it.
+// fresh one, if its method is idempotent, it is repeatable or the peer never took all of it.
 struct ClientCallbacks {
     std::function<void(int status, const Headers&)> on_head;
     std::function<void(std::string_view)> on_body;

@@ -394,6 +394,10 @@ TEST(HttpClient, WhatMayHaveBeenDoneIsNotDoneAgain) {
     ASSERT_TRUE(client->send(request_of(peer)).ok());
     EXPECT_TRUE(client->send(request_of(peer)).ok());  // a GET may be
     EXPECT_EQ(requests, 5);
+    ClientRequest repeatable = request_of(peer, "POST", "x");
+    repeatable.is_repeatable = true;
+    EXPECT_TRUE(client->send(repeatable).ok());
+    EXPECT_EQ(requests, 7);
 }
 
 TEST(HttpClient, AFreshConnectionIsNotRetried) {
