@@ -398,7 +398,8 @@ void EngineLink::on_deltas(std::vector<OutputDelta>&& deltas) {
             Flight* flight = flights_.find(delta.id);
             if (flight == nullptr || !flight->is_sent) continue;  // ended here before
             flights_.on_output(*flight, delta);
-            if (!delta.tokens.empty() || !delta.embedding.empty()) breaker_.on_success();
+            if (!delta.tokens.empty() || (delta.finish && !delta.finish->error))
+                breaker_.on_success();
             outcomes.push_back({flight->sink, {}});
             if (delta.finish) {
                 // The engine's clock began when this engine got the request.
@@ -538,8 +539,10 @@ void EngineLink::lose(std::string why) {
         if (status && WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL) death = Death::kOutside;
     }
     const bool is_clean = is_leaving_ && status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0;
-    lines.push_back(is_clean ? "the engine process left as it was asked to; a new one is started"
-                             : "the engine process died: " + why);
+    const bool is_refusal = failed_ && failed_->stage == protocol::Failed::Stage::kLoading;
+    lines.push_back(is_clean     ? "the engine process left as it was asked to; a new one is started"
+                    : is_refusal ? "the engine could not start: " + why
+                                 : "the engine process died: " + why);
     log(lines);
 
     std::vector<FlightTable::Lost> lost;
@@ -582,8 +585,7 @@ void EngineLink::lose(std::string why) {
     }
     deliver(std::move(outcomes));
     if (!never_ready) return;
-    if (failed_ && failed_->stage == protocol::Failed::Stage::kLoading &&
-        is_permanent(failed_->error.code)) {
+    if (is_refusal && is_permanent(failed_->error.code)) {
         give_up(std::move(failed_->error));
     } else if (is_hopeless) {
         give_up({failed_ ? failed_->error.code : Code::kInternal,

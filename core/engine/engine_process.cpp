@@ -382,6 +382,7 @@ int serve_engine(EngineProcess process) {
     if (process.parent != 0 &&
         (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != process.parent))
         return kExitFailed;
+    prctl(PR_SET_NAME, "tenon-engine");  // else what ps shows is the name of a link
     for (const int signal : {SIGINT, SIGHUP, SIGPIPE})
         std::signal(signal, SIG_IGN);
     sigset_t term, rest;
