@@ -161,8 +161,8 @@ protected:
         return engine.sequences.at(index).request;
     }
 
+    FakeAdmission admission;  // outlives the tickets that the engine's sinks hold
     FakeEngine engine;
-    FakeAdmission admission;
     Service service;
     RouteTable table;
     Caller caller;
