@@ -121,7 +121,7 @@ struct Exec final : public Job {
     uint64_t thread_stride = 0;
     uint64_t row_scratch_at = 0;    // one row of floats, or all heads of a token
     uint64_t glu_scratch_at = 0;    // gate and up of a panel: 2 x kPanelTokens x 32 floats
-    uint64_t sample_scratch_at = 0; // candidates of one row
+    uint64_t sample_scratch_at = 0; // ids and weights of one row
 
     // Of the running step.
     std::vector<int64_t> rows;   // of each value

@@ -11,6 +11,7 @@ KernelTable pick_kernels(kernels::Isa isa) noexcept {
     table.rms_norm = kernels::find_norm(isa)->rms_norm;
     table.rope = kernels::find_rope(isa)->rope;
     table.find_peak = kernels::find_peak(isa)->find_peak;
+    table.draw = kernels::find_draw(isa);
     table.elementwise = kernels::find_elementwise(isa);
     for (size_t t = 0; t < kernels::kKvTypeCount; ++t) {
         table.kv[t] = kernels::find_kv(static_cast<kernels::KvType>(t), isa);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/include/tenon/kernels/attention.h"
+#include "kernels/include/tenon/kernels/draw.h"
 #include "kernels/include/tenon/kernels/elementwise.h"
 #include "kernels/include/tenon/kernels/kv.h"
 #include "kernels/include/tenon/kernels/matmul.h"
@@ -19,6 +20,7 @@ struct KernelTable {
     kernels::NormFn rms_norm = nullptr;
     kernels::RopeFn rope = nullptr;
     kernels::PeakFn find_peak = nullptr;
+    const kernels::DrawEntry* draw = nullptr;
     const kernels::ElementwiseEntry* elementwise = nullptr;
     const kernels::KvEntry* kv[kernels::kKvTypeCount] = {};               // by KvType
     const kernels::AttentionEntry* attention[kernels::kKvTypeCount] = {}; // by KvType

@@ -151,6 +151,41 @@ TEST(Sample, EdgesOfTheParameters) {
     }
 }
 
+// Filters over many tokens, flat and steep, many of them equal: where a cut falls inside a tie.
+TEST(Sample, CutsInsideTies) {
+    const int64_t vocabulary = 3000;
+    const Trial trial = make_trial(vocabulary, false);
+    auto runner = Runner::create(trial, TENON_COMPUTE_PRECISE);
+    CONFORMANCE_MADE(runner);
+    Oracle oracle(trial);
+    Random random(Target::instance().seed(), 405);
+    for (const float spread : {0.0f, 0.3f, 1.0f, 5.0f, 40.0f}) {
+        for (const float temperature : {1e-5f, 0.3f, 1.0f, 50.0f}) {
+            SCOPED_TRACE(::testing::Message() << "spread " << spread << ", temperature " << temperature);
+            Step step = random_step(random, vocabulary, kRowsMax, false);
+            std::vector<float> logits = random.normals(kRowsMax * vocabulary, spread);
+            for (float& x : logits)
+                x = std::round(x * 4) / 4;
+            step.set(kLogits, logits);
+            step.set(kTemperature, std::vector<float>(kRowsMax, temperature));
+            std::vector<int32_t> top_k;
+            std::vector<float> top_p;
+            for (int64_t row = 0; row < kRowsMax; ++row) {
+                const int32_t counts[] = {0, 1, 40, 700, 2999, 3000};
+                top_k.push_back(counts[random.below(6)]);
+                top_p.push_back(row % 3 == 0 ? 1.0f : static_cast<float>(random.uniform()));
+            }
+            step.set(kTopK, top_k);
+            step.set(kTopP, top_p);
+            step.prepare_outputs(trial.view());
+            Step wanted = step;
+            CONFORMANCE_OK(oracle.run(wanted));
+            CONFORMANCE_OK(runner->run(step));
+            compare(wanted, step);
+        }
+    }
+}
+
 TEST(Sample, GreedyTieTakesTheLowestId) {
     const int64_t vocabulary = 300;
     const Trial trial = make_trial(vocabulary, false);

@@ -1,0 +1,3 @@
+#define TENON_ISA_NAMESPACE isa_avx2
+#define TENON_ISA_LEVEL 1
+#include "kernels/cpu/draw/draw-inl.h"

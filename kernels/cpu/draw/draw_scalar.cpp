@@ -1,0 +1,3 @@
+#define TENON_ISA_NAMESPACE isa_scalar
+#define TENON_ISA_LEVEL 0
+#include "kernels/cpu/draw/draw-inl.h"
