@@ -75,7 +75,7 @@ TEST(KeySet, ListsEveryMistakeAndRepeatsNoKey) {
     EXPECT_NE(refusal("# nothing\n").find("it holds no key"), std::string::npos);
 }
 
-class KeyRingTest : public testing::Test {
+class KeyRingTest : public ::testing::Test {
 protected:
     void write(const std::string& text, mode_t mode = 0600) {
         std::remove(path.c_str());
@@ -83,7 +83,7 @@ protected:
         ASSERT_EQ(chmod(path.c_str(), mode), 0);
     }
     void TearDown() override { std::remove(path.c_str()); }
-    std::string path = testing::TempDir() + "api_keys_test_" + std::to_string(getpid());
+    std::string path = ::testing::TempDir() + "api_keys_test_" + std::to_string(getpid());
 };
 
 TEST_F(KeyRingTest, RefusesFilesThatOthersCouldRead) {
@@ -99,7 +99,7 @@ TEST_F(KeyRingTest, RefusesFilesThatOthersCouldRead) {
         EXPECT_TRUE(KeyRing::open(path).ok());
     }
     EXPECT_FALSE(KeyRing::open(path + ".absent").ok());
-    EXPECT_FALSE(KeyRing::open(testing::TempDir()).ok());
+    EXPECT_FALSE(KeyRing::open(::testing::TempDir()).ok());
 }
 
 TEST_F(KeyRingTest, AFifoDoesNotHangTheStart) {
