@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -23,6 +24,7 @@ namespace tenon::cli {
 
 namespace {
 
+constexpr uint32_t kContextTokens = 2048;  // where nothing names a context
 constexpr size_t kTextBytesMax = 64u << 20;
 
 uint32_t* g_cancel = nullptr;  // read by the signal handler
@@ -113,6 +115,11 @@ Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOpti
     const uint64_t with_model = resident_bytes();
     TENON_TRY(engine::OpenedDevice device, engine::open_device(config));
     TENON_TRY(options, engine::configure(config, std::move(options)));
+    if (options.context_length == 0) {
+        const uint32_t trained = model.model->config().context_length;
+        options.context_length = trained == 0 ? kContextTokens : std::min(trained, kContextTokens);
+    }
+    options.step_tokens_max = std::min(options.step_tokens_max, options.context_length);
     Progress progress("loading");
     options.on_load = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
     TENON_TRY(std::unique_ptr<engine::ModelRunner> runner,

@@ -104,8 +104,7 @@ int run(int argc, char** argv) {
     watch_interrupts(&cancel);
     engine::RunnerOptions options;
     options.cancel = &cancel;
-    options.step_tokens_max =
-        std::min(run.engine.config.chunked_prefill_size, run.engine.config.context_length);
+    options.step_tokens_max = run.engine.config.chunked_prefill_size;
     Result<OpenEngine> engine = open_engine(run.engine, options);
     if (!engine.ok()) return report("run", engine.error());
     const Result<std::vector<int32_t>> prompt = encode_prompt(engine->model, run);

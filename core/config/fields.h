@@ -24,7 +24,7 @@ using PluginOptions = std::map<std::string, std::string>;
 struct EngineConfig {
     std::string backend = "auto";
     uint32_t threads = 0;
-    uint32_t context_length = 2048;
+    uint32_t context_length = 0;
     uint32_t chunked_prefill_size = 512;
     std::string compute = "fast";
     std::string kv_cache_dtype = "auto";
@@ -37,6 +37,7 @@ struct EngineConfig {
     std::string policy = "fcfs";
     double schedule_conservativeness = 1;
     double prefill_bias = 0;
+    std::string overlap = "auto";
     uint32_t step_ms_max = 250;
     std::string fallback = "error";
     std::vector<std::string> plugin_dirs;
@@ -53,8 +54,9 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
     visit("threads", c.threads, Constraint{.max = 1024},
           "threads of a CPU backend; 0 takes the cores this process may use");
     visit("context_length", c.context_length,
-          Constraint{.min = 1, .max = 1 << 24, .unit = "tokens"},
-          "positions a sequence may hold; its KV pool is allocated at start");
+          Constraint{.max = 1 << 24, .unit = "tokens"},
+          "positions a sequence may hold; 0: as trained, for one answer on the command line at most "
+          "2048");
     visit("chunked_prefill_size", c.chunked_prefill_size,
           Constraint{.min = 1, .max = 65536, .unit = "tokens"}, "largest step of a prompt");
     visit("compute", c.compute, Constraint{.choices = {"fast", "precise"}},
@@ -78,6 +80,8 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
     visit("policy", c.policy, Constraint{}, "scheduler policy; its options stand under plugins");
     visit("schedule_conservativeness", c.schedule_conservativeness, Constraint{.max = 10},
           "room kept for outputs at admission: more admits fewer, less retracts more often");
+    visit("overlap", c.overlap, Constraint{.choices = {"auto", "on", "off"}},
+          "submit a step before the results of the one before it are handled; auto: not on a CPU");
     visit("prefill_bias", c.prefill_bias, Constraint{.max = 1},
           "0 decodes first and prefills in what is left of a step, 1 prefills first");
     visit("step_ms_max", c.step_ms_max, Constraint{.min = 1, .max = 60'000, .unit = "ms"},

@@ -4,6 +4,7 @@
 #include "core/engine/engine_core.h"
 #include "core/engine/inbox.h"
 #include "core/engine/loaded_model.h"
+#include "core/engine/memory_plan.h"
 #include "core/engine/policy.h"
 #include "core/engine/runner_config.h"
 
@@ -117,7 +118,7 @@ private:
         inbox_.push(std::move(command));
     }
     Status prove();
-    void describe(const OpenedDevice& device);
+    void describe(const OpenedDevice& device, const MemoryPlan& plan);
     void run();
     void publish();
 
@@ -138,10 +139,6 @@ private:
     std::thread thread_;
 };
 
-uint32_t running_max(const config::EngineConfig& config) {
-    return config.max_running_requests != 0 ? config.max_running_requests : 32;
-}
-
 Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
     std::unique_ptr<Engine> engine(new Engine(std::move(start)));
     const config::EngineConfig& config = engine->start_.config;
@@ -151,27 +148,26 @@ Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
 
     RunnerOptions options;
     TENON_TRY(options, configure(config, std::move(options)));
-    options.sequences_max = running_max(config);
-    options.step_tokens_max = std::max(config.chunked_prefill_size, options.sequences_max);
-    options.logit_rows_max = options.sequences_max;
     options.end = model::StepShape::End::kSampleAndLogits;
     options.embeddings = true;
-    if (config.max_total_tokens != 0) {
-        options.kv_blocks = static_cast<uint32_t>(blocks_of(config.max_total_tokens));
-    }
     options.on_load = engine->start_.on_load;
     // A word that only this process counts in; the device raises it as plain memory.
     static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t));
     options.progress = reinterpret_cast<uint64_t*>(engine->start_.progress);
     const bool is_cpu = device.info.kind == TENON_DEVICE_CPU;
-    engine->describe(device);
+    TENON_TRY(const HostMemory host, read_host_memory());
+    TENON_TRY(const MemoryPlan plan,
+              plan_memory(device.device, device.info, host, *engine->model_->model,
+                          std::move(options), memory_request(config)));
+    engine->describe(device, plan);
     TENON_TRY(engine->runner_,
               ModelRunner::create(std::move(device.device), *engine->model_->model,
-                                  engine->model_->source, std::move(options)));
+                                  engine->model_->source, plan.runner));
 
     sched::SchedulerOptions how;
     how.chunked_prefill_size = config.chunked_prefill_size;
     how.step_ms_max = config.step_ms_max;
+    how.schedule_conservativeness = config.schedule_conservativeness;
     TENON_TRY(std::unique_ptr<host::SchedPolicy> policy, open_policy(config));
     engine->scheduler_ = std::make_unique<sched::Scheduler>(std::move(policy), how);
     CoreOptions core;
@@ -179,7 +175,10 @@ Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
     core.max_running_requests = engine->runner_->options().sequences_max;
     core.retract_every = engine->start_.retract_every;
     core.on_step_end = engine->start_.on_step_end;
-    core.overlap = !is_cpu;
+    core.use_radix_cache = !config.disable_radix_cache;
+    core.eviction = config.radix_eviction == "slru" ? kv::Eviction::kSlru : kv::Eviction::kLru;
+    core.prefill_bias = static_cast<float>(config.prefill_bias);
+    core.overlap = config.overlap == "auto" ? !is_cpu : config.overlap == "on";
     engine->core_ = std::make_unique<EngineCore>(*engine->runner_, engine->model_->tokenizer,
                                                  *engine->scheduler_, std::move(core));
     TENON_CHECK(engine->prove());
@@ -254,7 +253,7 @@ void Engine::publish() {
     snapshot_taken_ = last_snapshot_;
 }
 
-void Engine::describe(const OpenedDevice& device) {
+void Engine::describe(const OpenedDevice& device, const MemoryPlan& plan) {
     const model::ModelConfig& config = model_->model->config();
     auto info = std::make_shared<EngineInfo>();
     const size_t slash = start_.model.find_last_of('/');
@@ -268,9 +267,11 @@ void Engine::describe(const OpenedDevice& device) {
                                 static_cast<uint64_t>(weight.cols);
     }
     info->vocab_size = config.vocab_size;
-    info->context_length = start_.config.context_length;
-    info->max_running_requests = running_max(start_.config);
+    info->context_length = plan.runner.context_length;
+    info->max_running_requests = plan.max_running_requests;
     info->block_tokens = kBlockTokens;
+    info->kv_blocks = plan.kv_blocks;
+    info->memory_json = plan.to_json();
     info->embedding_size = config.hidden_size;
     info->device = fmt::format("{} ({})", device.info.name, device.info.detail);
     info->backend = device.backend;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kRunningOnCpu = 32, kRunningElsewhere = 256;
 constexpr uint32_t kTokensEach = 512;       // of a derived max_running_requests
-constexpr uint32_t kCpuTokensEach = 4096;   // of a derived pool on a CPU
+constexpr uint32_t kCpuTokensEach = 1024;   // of a derived pool on a CPU
 constexpr uint64_t kMarginCpu = 64u << 20, kMarginElsewhere = 256u << 20;
 constexpr uint64_t kMarginPercent = 2;      // of what is available, if that is more
 constexpr int64_t kBlocksMax = INT32_MAX / int64_t{kBlockTokens};  // places in a pool are i32

@@ -21,7 +21,7 @@ namespace tenon::engine {
 // max_total_tokens: whatever mem_fraction_static leaves.
 // mem_fraction_static: share of the device's whole memory for weights and KV pool. Derived: what
 // scratch, buffers, host and margin leave of the memory that is free now; on a CPU, whose memory is
-// everybody's, no more than max_running_requests sequences of min(context_length, 4096) tokens.
+// everybody's, no more than max_running_requests sequences of min(context_length, 1024) tokens.
 // context_length: what the model was trained for.
 struct MemoryRequest {
     double mem_fraction_static = 0;
