@@ -39,9 +39,9 @@ struct Ledger : OutputSink {
 };
 
 struct Rig {
-    explicit Rig(tiny::Opened parts) : opened(std::move(parts)) {}
+    explicit Rig(tiny::Opened parts) : opened(std::make_unique<tiny::Opened>(std::move(parts))) {}
 
-    tiny::Opened opened;
+    std::unique_ptr<tiny::Opened> opened;  // keeps its address when the rig moves
     std::unique_ptr<sched::Scheduler> scheduler;
     std::unique_ptr<EngineCore> core;
     GenerationId next = 1;
@@ -99,7 +99,7 @@ Result<Rig> make_rig(const RigOptions& how) {
     CoreOptions core = how.core;
     core.max_running_requests = how.sequences;
     core.chunked_prefill_size = how.chunk;
-    rig.core = std::make_unique<EngineCore>(*rig.opened.runner, rig.opened.model.tokenizer,
+    rig.core = std::make_unique<EngineCore>(*rig.opened->runner, rig.opened->model.tokenizer,
                                             *rig.scheduler, core);
     return rig;
 }
@@ -200,7 +200,7 @@ TEST_F(EngineCoreTest, APrefixIsComputedOnceAndOnlyForItsScope) {
     EngineStats stats;
     rig->core->fill(stats);
     EXPECT_EQ(stats.blocks_cached, 0u);
-    EXPECT_EQ(stats.blocks_free, rig->opened.runner->blocks().count());
+    EXPECT_EQ(stats.blocks_free, rig->opened->runner->blocks().count());
 }
 
 TEST_F(EngineCoreTest, ACancelledRequestEndsOnceAndLeavesItsNeighboursAlone) {
@@ -307,7 +307,7 @@ TEST_F(EngineCoreTest, EmbeddingsDoNotDependOnChunksOrNeighbours) {
         const auto one = rig->submit(embed);
         rig->run();
         ASSERT_EQ(one->finish->reason, FinishReason::kStop);
-        ASSERT_EQ(one->embedding.size(), rig->opened.model.model->config().hidden_size);
+        ASSERT_EQ(one->embedding.size(), rig->opened->model.model->config().hidden_size);
         EXPECT_EQ(text->tokens, alone(ask(40, 8, 5)));
         seen.push_back(one->embedding);
     }
