@@ -12,7 +12,7 @@ TENON_INLINE __m256i four_codes(const int8_t* codes) {
 }
 
 template <class Format, uint32_t Tokens>
-TENON_INLINE void prefetch_ahead(const uint8_t*) {}
+TENON_INLINE void prefetch_ahead(const uint8_t*, size_t) {}
 
 // Eight rows (one half of the lanes). Nibbles: 4 products of at most 2 * 15 * 128 stay within
 // 16 bits. Bytes: |code - 128| <= 128 unsigned against the activation with the sign moved over;

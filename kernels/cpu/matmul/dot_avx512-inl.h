@@ -13,11 +13,12 @@ TENON_INLINE __m512i four_codes(const int8_t* codes) {
 }
 
 template <class Format, uint32_t Tokens>
-TENON_INLINE void prefetch_ahead(const uint8_t* w) {
-    if constexpr (Tokens <= 2)
+TENON_INLINE void prefetch_ahead(const uint8_t* w, size_t next_group) {
+    // One or two tokens run at the memory's pace, within a group too.
+    const size_t ahead = Tokens <= 2 ? kPrefetchBytes : next_group;
+    if (ahead == 0) return;
 #pragma GCC unroll 9
-        for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
-            prefetch(w + kPrefetchBytes + line);
+    for (uint32_t line = 0; line < Format::kBlockBytes; line += 64) prefetch(w + ahead + line);
 }
 
 template <class Format, uint32_t Tokens, uint32_t Half>

@@ -16,7 +16,7 @@ TENON_INLINE int32_t code_at(const uint8_t* w, uint32_t lane, uint32_t col) {
 }
 
 template <class Format, uint32_t Tokens>
-TENON_INLINE void prefetch_ahead(const uint8_t*) {}
+TENON_INLINE void prefetch_ahead(const uint8_t*, size_t) {}
 
 template <class Format, uint32_t Tokens, uint32_t Half>
 TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, I* dot) {

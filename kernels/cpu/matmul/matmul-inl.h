@@ -87,17 +87,18 @@ TENON_INLINE void add_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
         total[t] = fma_lanes(to_float(dot[t]), mul(scale, set(x.scale[Half][slot + t])), total[t]);
 }
 
-// Slots [slot, slot + Tokens) of one tile against one row group.
+// Slots [slot, slot + Tokens) of one tile against one row group. Fetches the next group meanwhile,
+// `ahead` bytes further on, unless that is 0.
 template <class Format, uint32_t Tokens>
 TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t group,
-                            const ActivationBlock* x, uint32_t slot, uint32_t token) {
+                            const ActivationBlock* x, uint32_t slot, uint32_t token, size_t ahead) {
     F total[Tokens];
 #pragma GCC unroll 8
     for (uint32_t t = 0; t < Tokens; ++t) total[t] = zero();
     const uint32_t blocks = a.cols / kBlockCols;
     for (uint32_t block = 0; block < blocks; ++block) {
         const F scale = load_scales(w + Format::kCodeBytes);
-        prefetch_ahead<Format, Tokens>(w);
+        prefetch_ahead<Format, Tokens>(w, ahead);
         add_half<Format, Tokens, 0>(w, *x, slot, scale, total);
         add_half<Format, Tokens, 1>(w, *x, slot, scale, total);
         if constexpr (Format::kHasMin) {
@@ -117,20 +118,20 @@ TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t grou
 template <class Format>
 TENON_INLINE void fast_slots(const MatmulArgs& a, const uint8_t* w, uint32_t group,
                              const ActivationBlock* x, uint32_t slot, uint32_t token,
-                             uint32_t count) {
+                             uint32_t count, size_t ahead) {
     switch (count) {
-    case 1: return fast_tile<Format, 1>(a, w, group, x, slot, token);
-    case 2: return fast_tile<Format, 2>(a, w, group, x, slot, token);
-    case 3: return fast_tile<Format, 3>(a, w, group, x, slot, token);
-    case 4: return fast_tile<Format, 4>(a, w, group, x, slot, token);
+    case 1: return fast_tile<Format, 1>(a, w, group, x, slot, token, ahead);
+    case 2: return fast_tile<Format, 2>(a, w, group, x, slot, token, ahead);
+    case 3: return fast_tile<Format, 3>(a, w, group, x, slot, token, ahead);
+    case 4: return fast_tile<Format, 4>(a, w, group, x, slot, token, ahead);
     default: break;
     }
     if constexpr (kFastTokens == 8) {
         switch (count) {
-        case 5: return fast_tile<Format, 5>(a, w, group, x, slot, token);
-        case 6: return fast_tile<Format, 6>(a, w, group, x, slot, token);
-        case 7: return fast_tile<Format, 7>(a, w, group, x, slot, token);
-        default: return fast_tile<Format, 8>(a, w, group, x, slot, token);
+        case 5: return fast_tile<Format, 5>(a, w, group, x, slot, token, ahead);
+        case 6: return fast_tile<Format, 6>(a, w, group, x, slot, token, ahead);
+        case 7: return fast_tile<Format, 7>(a, w, group, x, slot, token, ahead);
+        default: return fast_tile<Format, 8>(a, w, group, x, slot, token, ahead);
         }
     }
 }
@@ -149,15 +150,18 @@ void matmul_fast(const MatmulArgs& a) {
                 const uint32_t count = rest < kFastTokens ? rest : kFastTokens;
                 const ActivationBlock* x =
                     a.activations + size_t{token / kTileTokens} * blocks;
-                fast_slots<Format>(a, w, group, x, token % kTileTokens, token, count);
+                fast_slots<Format>(a, w, group, x, token % kTileTokens, token, count,
+                                   token == panel ? group_stride : 0);
             }
         }
     }
 }
 
 // Decodes `cols` columns of a row group to out[col][16]; value = (code - zero_point) * scale + min.
+// Fetches the same columns of the next group, `ahead` bytes further on.
 template <class Format>
-TENON_INLINE void decode_panel(const uint8_t* w, uint32_t first, uint32_t cols, float* out) {
+TENON_INLINE void decode_panel(const uint8_t* w, uint32_t first, uint32_t cols, size_t ahead,
+                               float* out) {
     if constexpr (requires { Format::kColBytes; }) {
         w += size_t{first} * Format::kColBytes;
         for (uint32_t col = 0; col < cols; ++col)
@@ -165,6 +169,8 @@ TENON_INLINE void decode_panel(const uint8_t* w, uint32_t first, uint32_t cols, 
     } else {
         w += size_t{first / kBlockCols} * Format::kBlockBytes;
         for (uint32_t col = 0; col < cols; col += kBlockCols) {
+            for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
+                prefetch(w + ahead + line);
             const F scale = load_scales(w + Format::kCodeBytes);
             F min = mul(scale, set(-static_cast<float>(Format::kZeroPoint)));
             if constexpr (Format::kHasMin) min = load_scales(w + Format::kCodeBytes + 32);
@@ -224,7 +230,7 @@ void matmul_precise(const MatmulArgs& a) {
             for (uint32_t first = 0; first < a.cols; first += kPanelCols) {
                 const uint32_t rest = a.cols - first;
                 const uint32_t cols = rest < kPanelCols ? rest : kPanelCols;
-                decode_panel<Format>(w, first, cols, decoded);
+                decode_panel<Format>(w, first, cols, group_stride, decoded);
                 for (uint32_t t = 0; t < tokens; t += kPreciseTokens) {
                     const float* x[kPreciseTokens];
                     const uint32_t count = tokens - t < kPreciseTokens ? tokens - t : kPreciseTokens;
