@@ -9,14 +9,12 @@
 
 namespace tenon::engine {
 
-// Tokens of a waiting job that the tree would give it. Asked again only after the tree changed.
-uint32_t EngineCore::cached_of(Job& job) {
-    if (!options_.use_radix_cache || job.is_embedding()) return 0;
-    const kv::RadixStats& stats = tree_.stats();
-    const uint64_t version = stats.inserted_blocks + stats.evicted_blocks;
-    if (job.cache_version != version) {
-        job.cache_version = version;
-        job.cached_now = tree_.peek(job.request.cache_scope, job.tokens);
+// What the tree would give a waiting job. Asked again only after the tree changed.
+const kv::RadixTree::Peek& EngineCore::cached_of(Job& job) {
+    if (options_.use_radix_cache && !job.is_embedding() &&
+        job.cache_version != tree_.stats().changes) {
+        job.cache_version = tree_.stats().changes;
+        job.cached_now = tree_.look(job.request.cache_scope, job.tokens);
     }
     return job.cached_now;
 }

@@ -79,7 +79,7 @@ private:
     void share_prefix(Job& job);
     void release(Job& job, bool keep);
     void retract(Job& job);
-    uint32_t cached_of(Job& job);
+    const kv::RadixTree::Peek& cached_of(Job& job);
 
     // The loop, in step.cpp.
     struct Row {

@@ -48,7 +48,7 @@ struct Job {
     uint32_t skipped = 0;         // consecutive steps that left it out
     uint32_t retractions = 0;
     uint32_t cached_tokens = 0;   // hit when it was admitted first
-    uint32_t cached_now = 0;      // kWaiting: hit if it were admitted, as of cache_version
+    kv::RadixTree::Peek cached_now;  // kWaiting: hit if it were admitted, as of cache_version
     uint64_t cache_version = UINT64_MAX;
     uint64_t shared_hash = 0;     // of its first blocks, for the in-batch rule
     Clock::time_point arrived, scheduled, first_token;

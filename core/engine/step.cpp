@@ -88,7 +88,8 @@ void EngineCore::build_view() {
         if (!job.is_embedding() && drawn >= job.request.max_tokens) continue;
         if (job.undrawn_row >= 0 && job.wants_logits()) continue;
         const uint32_t left = job.tokens_left();
-        const uint32_t cached = waits ? cached_of(job) : 0;
+        const kv::RadixTree::Peek hit = waits ? cached_of(job) : kv::RadixTree::Peek{};
+        const uint32_t cached = hit.tokens;
         if (left == 0) continue;
         uint32_t shared = 0;
         if (waits && job.shared_hash != 0 && ++seen[job.shared_hash] > 1) {
@@ -105,8 +106,8 @@ void EngineCore::build_view() {
         view_.shared_tokens.push_back(shared);
         view_.generated.push_back(drawn);
         view_.output_left.push_back(job.is_embedding() ? 0 : job.request.max_tokens - drawn);
-        view_.blocks_held.push_back(job.sequence.table().owned());
-        view_.blocks_locked.push_back(cached / kBlockTokens);
+        view_.blocks_held.push_back(job.sequence.table().owned() + tree_.sole_blocks(job.node));
+        view_.blocks_locked.push_back(hit.evictable_blocks);
         view_.key.push_back(job.key);
         view_.priority.push_back(job.request.priority);
         view_.age_ms.push_back(static_cast<uint32_t>(ms_between(job.arrived, now)));
@@ -159,8 +160,8 @@ bool EngineCore::collect(Flight& flight) {
     return !flight.rows.empty();
 }
 
-// Nothing runs although somebody would, or a running one cannot go on: the youngest that holds blocks gives them back; one that
-// holds all there is cannot be helped. False when nobody holds any.
+// Nothing runs although somebody would, or a running one cannot go on: the youngest that holds blocks
+// gives them back; one that holds all there is cannot be helped. False when nobody holds any.
 bool EngineCore::unblock() {
     const auto running = static_cast<uint32_t>(sched::SequenceState::kRunning);
     if (plan_.run.empty() &&
@@ -174,7 +175,7 @@ bool EngineCore::unblock() {
         if (youngest == nullptr || job->arrived >= youngest->arrived) youngest = job;
     }
     if (youngest == nullptr) return false;
-    if (holders > 1) {
+    if (holders > 1 || youngest->is_paused) {
         retract(*youngest);
     } else {
         finish(*youngest, FinishReason::kError,

@@ -239,6 +239,7 @@ struct RadixTree::Impl {
         }
         stats.evictable_blocks -= taken;
         stats.evicted_blocks += taken;
+        ++stats.changes;
         return taken;
     }
 
@@ -287,6 +288,28 @@ uint32_t RadixTree::peek(std::string_view space, std::span<const int32_t> tokens
                                  impl_->block_tokens);
 }
 
+RadixTree::Peek RadixTree::look(std::string_view space, std::span<const int32_t> tokens) const {
+    RadixNode* const root = impl_->root_of(space);
+    if (root == nullptr) return {};
+    const size_t limit = matchable_blocks(tokens, impl_->block_tokens);
+    const Impl::Walk at = impl_->walk(root, tokens.data(), limit);
+    Peek peek{static_cast<uint32_t>(at.matched * impl_->block_tokens), 0};
+    size_t blocks = at.in_node;
+    // Locks grow towards the root.
+    for (const RadixNode* node = at.node; !node->is_root() && node->locks == 0; node = node->parent) {
+        peek.evictable_blocks += static_cast<uint32_t>(blocks);
+        blocks = node->parent->blocks.size();
+    }
+    return peek;
+}
+
+uint32_t RadixTree::sole_blocks(const RadixNode* node) const {
+    size_t blocks = 0;
+    for (; node != nullptr && !node->is_root() && node->locks == 1; node = node->parent)
+        blocks += node->blocks.size();
+    return static_cast<uint32_t>(blocks);
+}
+
 RadixTree::Inserted RadixTree::insert(std::string_view space, std::span<const int32_t> tokens,
                                       std::span<const int32_t> blocks) {
     const size_t count = std::min(tokens.size() / impl_->block_tokens, blocks.size());
@@ -311,6 +334,7 @@ RadixTree::Inserted RadixTree::insert(std::string_view space, std::span<const in
         ++stats_.nodes;
         stats_.evictable_blocks += new_blocks.size();
         stats_.inserted_blocks += new_blocks.size();
+        ++stats_.changes;
     }
     impl_->touch(node, 0);
     return {static_cast<uint32_t>(at.matched), node};
@@ -324,6 +348,7 @@ void RadixTree::lock(RadixNode* node) {
     for (; node != nullptr; node = node->parent) {
         if (node->locks++ != 0 || node->is_root()) continue;
         node->unlink();
+        ++stats_.changes;
         stats_.evictable_blocks -= node->blocks.size();
         stats_.protected_blocks += node->blocks.size();
     }
@@ -336,6 +361,7 @@ void RadixTree::unlock(RadixNode* node) {
     }
     while (!node->is_root()) {
         if (--node->locks == 0) {
+            ++stats_.changes;
             node->link_before(impl_->list_of(node));
             stats_.evictable_blocks += node->blocks.size();
             stats_.protected_blocks -= node->blocks.size();

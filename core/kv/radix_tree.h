@@ -40,6 +40,7 @@ struct RadixStats {
     uint64_t evictable_blocks = 0;  // cached, not locked
     uint64_t protected_blocks = 0;  // cached, locked
     uint64_t nodes = 0;             // without roots
+    uint64_t changes = 0;           // of anything that look() can tell, since start
     uint64_t hit_blocks = 0, inserted_blocks = 0, evicted_blocks = 0, splits = 0;  // since start
 };
 
@@ -56,6 +57,12 @@ public:
     RadixMatch match(std::string_view space, std::span<const int32_t> tokens);
     // As match, without touching or splitting: how many tokens would hit.
     uint32_t peek(std::string_view space, std::span<const int32_t> tokens) const;
+    // peek(), and how many blocks of that prefix nobody locks: locking it takes so many from evict().
+    struct Peek {
+        uint32_t tokens = 0;
+        uint32_t evictable_blocks = 0;
+    };
+    Peek look(std::string_view space, std::span<const int32_t> tokens) const;
 
     // Gives the tree the blocks of `tokens`, tokens.size() / block_tokens of them (a last incomplete
     // block is not cached; its block stays the caller's). Returns how many leading blocks the tree
@@ -69,6 +76,8 @@ public:
                     std::span<const int32_t> blocks);
     // Blocks of the path from its root to `node`.
     std::vector<int32_t> blocks_of(const RadixNode* node) const;
+    // Of them those that one lock alone protects: what unlocking the node makes evictable.
+    uint32_t sole_blocks(const RadixNode* node) const;
 
     // A lock protects the path from the root to the node. Locks nest.
     void lock(RadixNode* node);

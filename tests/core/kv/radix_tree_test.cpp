@@ -140,6 +140,32 @@ TEST_F(Radix, NestsLocksUpToTheRoot) {
     EXPECT_EQ(tree.check(), "");
 }
 
+TEST_F(Radix, TellsWhatALockWouldTakeAndWhatAnUnlockWouldFree) {
+    put(tree, {1, 2, 3});
+    const auto sees = [&](const Ids& names) {
+        const RadixTree::Peek peek = tree.look("", prompt(names, 1));
+        return std::pair(peek.tokens / 4, peek.evictable_blocks);
+    };
+    EXPECT_EQ(sees({1, 2, 3}), (std::pair(3u, 3u)));
+    EXPECT_EQ(sees({1, 2, 9}), (std::pair(2u, 2u)));
+    EXPECT_EQ(sees({8}), (std::pair(0u, 0u)));
+    const uint64_t changes = tree.stats().changes;
+    RadixNode* const head = tree.match("", prompt({1, 9})).node;
+    RadixNode* const tail = tree.match("", prompt({1, 2, 3, 9})).node;
+    tree.lock(head);
+    EXPECT_GT(tree.stats().changes, changes);
+    EXPECT_EQ(sees({1, 2, 3}), (std::pair(3u, 2u)));
+    EXPECT_EQ(tree.sole_blocks(head), 1u);
+    tree.lock(tail);
+    EXPECT_EQ(sees({1, 2, 3}), (std::pair(3u, 0u)));
+    EXPECT_EQ(tree.sole_blocks(tail), 2u);
+    EXPECT_EQ(tree.sole_blocks(head), 0u);
+    tree.unlock(head);
+    EXPECT_EQ(tree.sole_blocks(tail), 3u);
+    EXPECT_EQ(tree.sole_blocks(nullptr), 0u);
+    tree.unlock(tail);
+}
+
 TEST_F(Radix, LocksWhereNothingMatched) {
     RadixNode* const unknown = tree.match("x", prompt({1, 2})).node;
     tree.lock(unknown);
