@@ -22,7 +22,7 @@ TEST(Yaml, FillsTheFieldsThatItNames) {
     EXPECT_EQ(config.compute, "precise");
     EXPECT_EQ(config.plugin_dirs, (std::vector<std::string>{"a", "b"}));
     EXPECT_EQ(config.plugins["cpu"]["force_isa"], "avx2");
-    EXPECT_EQ(config.context_length, 2048u);
+    EXPECT_EQ(config.context_length, EngineConfig().context_length);
 }
 
 TEST(Yaml, ReportsEveryMistakeAtItsPlace) {
