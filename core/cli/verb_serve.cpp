@@ -10,6 +10,7 @@
 #include "core/engine/engine_link.h"
 #include "core/host/nvml.h"
 #include "core/server/front.h"
+#include "core/server/json_body.h"
 #include "core/server/metrics.h"
 #include "core/server/service.h"
 
@@ -52,6 +53,24 @@ std::vector<server::DeviceUse> read_devices(host::Nvml* nvml) {
     for (const host::NvmlDevice& device : nvml->read())
         uses.push_back({device.name, device.utilization, device.memory_used, device.memory_total});
     return uses;
+}
+
+// The terms of EngineInfo::memory_json, one a line.
+std::string memory_lines(const std::string& json) {
+    server::JsonBody body;
+    if (json.empty() || server::JsonBody::parse(json, config::Limits(), body)) return {};
+    std::string lines;
+    const auto terms = body.root().find("terms");
+    if (!terms) return {};
+    terms->for_items([&](server::JsonView term) {
+        const auto name = term.find("name"), bytes = term.find("bytes"),
+                   formula = term.find("formula");
+        if (!name || !bytes || !formula) return;
+        lines += fmt::format("{}{:8}{:9.1f} MiB  {}\n", lines.empty() ? "  memory    " : "            ",
+                             name->as_string(), bytes->as_number() / (1 << 20),
+                             formula->as_string());
+    });
+    return lines;
 }
 
 // A model file that is not one is told before anything listens.
@@ -202,20 +221,20 @@ void Serving::on_ready() {
                  {"context_length", info->context_length},
                  {"max_running_requests", info->max_running_requests},
                  {"kv_tokens", uint64_t{info->kv_blocks} * info->block_tokens},
-                 {"memory", info->memory_json},
                  {"url", front_->url()}});
     if (config_.log.format == "text" && config_.log.file.empty()) {
         const std::string name = front_->service().model_names.front();
         fmt::print(stderr,
                    "\n  model     {} ({})\n  device    {}, backend {}\n  context   {} tokens, {} "
-                   "sequences at once, {} tokens of KV\n  API       {}/v1  (model '{}')\n  metrics "
+                   "sequences at once, {} tokens of KV\n{}  API       {}/v1  (model '{}')\n  metrics "
                    "  {}/metrics\n\n  curl {}/v1/chat/completions -H 'Content-Type: "
                    "application/json' -d "
                    "'{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
                    "\n\n",
                    info->model_name, info->architecture, info->device, info->backend,
                    info->context_length, info->max_running_requests,
-                   uint64_t{info->kv_blocks} * info->block_tokens, front_->url(), name,
+                   uint64_t{info->kv_blocks} * info->block_tokens,
+                   memory_lines(info->memory_json), front_->url(), name,
                    front_->admin_url(), front_->url(), name);
     }
     manager_.notify(fmt::format("READY=1\nSTATUS=serving on {}", front_->url()));
