@@ -38,6 +38,7 @@ struct EngineConfig {
     double schedule_conservativeness = 1;
     double prefill_bias = 0;
     std::string overlap = "auto";
+    uint32_t key_kv_percent = 50;
     uint32_t step_ms_max = 250;
     std::string fallback = "error";
     std::vector<std::string> plugin_dirs;
@@ -80,6 +81,8 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
     visit("policy", c.policy, Constraint{}, "scheduler policy; its options stand under plugins");
     visit("schedule_conservativeness", c.schedule_conservativeness, Constraint{.max = 10},
           "room kept for outputs at admission: more admits fewer, less retracts more often");
+    visit("key_kv_percent", c.key_kv_percent, Constraint{.min = 1, .max = 100, .unit = "percent"},
+          "of the KV pool that one key may hold while others wait");
     visit("overlap", c.overlap, Constraint{.choices = {"auto", "on", "off"}},
           "submit a step before the results of the one before it are handled; auto: not on a CPU");
     visit("prefill_bias", c.prefill_bias, Constraint{.max = 1},

@@ -57,7 +57,6 @@ struct Limits {
     uint32_t queue_wait_ms = 30'000;
 
     // One key.
-    uint32_t key_kv_percent = 50;  // of the KV pool, while others wait
     uint32_t key_requests_per_second = 10;
     uint32_t key_requests_burst = 20;
     uint32_t key_tokens_per_minute = 200'000;
@@ -126,8 +125,6 @@ void visit_fields(Limits& l, Visitor&& visit) {
     row("queue_requests", l.queue_requests, 1 << 20, "requests", "requests that wait");
     row("queue_bytes", l.queue_bytes, 1 << 30, "bytes", "bodies of requests that wait");
     row("queue_wait_ms", l.queue_wait_ms, 3'600'000, "ms", "longest wait before a 503");
-    row("key_kv_percent", l.key_kv_percent, 100, "percent",
-        "of the KV pool that one key may hold while others wait");
     row("key_requests_per_second", l.key_requests_per_second, 1 << 20, "requests/s",
         "steady rate of one key");
     row("key_requests_burst", l.key_requests_burst, 1 << 20, "requests", "burst of one key");

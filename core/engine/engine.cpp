@@ -177,6 +177,7 @@ Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
     core.on_step_end = engine->start_.on_step_end;
     core.use_radix_cache = !config.disable_radix_cache;
     core.eviction = config.radix_eviction == "slru" ? kv::Eviction::kSlru : kv::Eviction::kLru;
+    core.key_kv_percent = config.key_kv_percent;
     core.prefill_bias = static_cast<float>(config.prefill_bias);
     core.overlap = config.overlap == "auto" ? !is_cpu : config.overlap == "on";
     engine->core_ = std::make_unique<EngineCore>(*engine->runner_, engine->model_->tokenizer,
