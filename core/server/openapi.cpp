@@ -124,11 +124,14 @@ std::string prompts(uint64_t max) {
     return any_of({kString, list(kString, 1, max), ids, list(ids, 1, max)});
 }
 
-std::vector<Property> schemas_of(const config::Limits& limits) {
+std::vector<Property> schemas_of(const config::Limits& limits,
+                                 const std::vector<std::string>& model_names) {
     const std::string any_string = R"({"type":["string","null"]})";
     const std::string max_tokens = integer(1, INT32_MAX);
     const Properties sampling = sampling_fields(limits);
-    const Properties model = {{"model", kString}};
+    JsonWriter served;
+    served.begin_object().field("type", "string").array("enum", model_names).end_object();
+    const Properties model = {{"model", served.text()}};
     const std::string chat = messages(limits, {"system", "developer", "user", "assistant", "tool"});
     const std::string usage = object({{"prompt_tokens", kCount},
                                       {"completion_tokens", kCount},
@@ -177,6 +180,7 @@ std::vector<Property> schemas_of(const config::Limits& limits) {
                                    {"stop", stop_strings(limits)}} +
                     stream_fields() + sampling,
                 {"prompt"})},
+        {"InvocationRequest", any_of({reference("ChatRequest"), reference("CompletionRequest")})},
         {"CompletionAnswer",
          object(answer + Properties{{"choices", list(object({{"index", kCount},
                                                              {"text", kString},
@@ -271,7 +275,7 @@ constexpr Shape kShapes[] = {
     {"/tokenize", "TokenizeRequest", "TokenizeAnswer"},
     {"/detokenize", "DetokenizeRequest", "TextAnswer"},
     {"/apply-template", "ConversationRequest", "TextAnswer"},
-    {"/invocations", "Anything", "Anything"},
+    {"/invocations", "InvocationRequest", "Anything"},
     {"/v1/models", nullptr, "ModelList"},
     {"/v1/models/{model}", nullptr, "Model"},
     {"/livez", nullptr, "Status"},
@@ -340,7 +344,7 @@ std::string describe(const RouteTable& table, const Service& service) {
     text += fmt::format("{}", fmt::join(paths, ","));
     text += R"(},"components":{"securitySchemes":{"key":{"type":"http","scheme":"bearer"}},)"
             R"("schemas":{)";
-    const std::vector<Property> schemas = schemas_of(service.limits);
+    const std::vector<Property> schemas = schemas_of(service.limits, service.model_names);
     for (size_t i = 0; i < schemas.size(); ++i) {
         text += fmt::format(R"({}"{}":{})", i > 0 ? "," : "", schemas[i].first, schemas[i].second);
     }
