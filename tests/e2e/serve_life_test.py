@@ -78,23 +78,25 @@ class Life(product.ProductTest):
 
     def test_sigterm_lets_streams_end(self):
         for words in ((), ("--in-process",)):
-            server = self.serve("--set", "limits.drain_delay_ms=300", *words)
+            server = self.serve("--set", "limits.drain_delay_ms=1500", *words)
             slow = SlowStream(server)
             self.text_of(server)
             os.kill(server.pid, signal.SIGTERM)
             server.wait_for(lambda: server.get("/readyz").status == 503, "not ready", 5)
             # Balancers need a moment: until it is over, work is still taken.
             self.text_of(server)
-            time.sleep(0.5)
+            server.wait_for(lambda: self.is_refused(server), "a refusal", 10)
             self.assertIsNone(server.process.poll(), "a stream still runs")
-            try:
-                self.assertEqual(server.post("/v1/completions", SHORT).status, 503)
-            except OSError:
-                pass  # it listens no longer
             text = slow.rest()
             self.assertIn(b"data: [DONE]", text)
             self.assertNotIn(b'"error"', text)
             self.assertEqual(server.process.wait(10), 0)
+
+    def is_refused(self, server):
+        try:
+            return server.post("/v1/completions", SHORT).status == 503
+        except OSError:
+            return True  # it listens no longer
 
     def test_a_second_signal_is_now(self):
         server = self.serve()
