@@ -114,6 +114,53 @@ TEST_P(TinyModel, ChunkingAndCompanyDoNotMatter) {
     }
 }
 
+// Thirty-two sequences, prefilled and decoded in mixed steps, each as it is alone.
+TEST_P(TinyModel, ThirtyTwoTogetherAreEachAsAlone) {
+    constexpr size_t kMany = 32;
+    const Trial trial = make_tiny_model(GetParam().format, TENON_F16, random, kMany);
+    auto runner = Runner::create(trial, GetParam().compute, TENON_PREPARE_DETERMINISTIC);
+    CONFORMANCE_MADE(runner);
+    std::vector<std::vector<int32_t>> prompts;
+    for (size_t s = 0; s < kMany; ++s)
+        prompts.push_back(prompt(1 + static_cast<int64_t>(s * 5 % 23)));
+    const std::vector<int32_t> first = prompt(kMany);
+    const std::vector<int32_t> second = prompt(kMany);
+    const auto run = [&](Sequences& sequences, const std::vector<std::vector<int32_t>>& tokens) {
+        Step step = make_tiny_step(sequences, tokens);
+        const Status ran = runner->run(step);
+        EXPECT_TRUE(ran.ok()) << (ran.ok() ? "" : ran.error().message);
+        return step.get<float>(kTinyLogits);
+    };
+    std::vector<float> alone;
+    Sequences plain = Sequences::make(kMany, 16, 4, nullptr);
+    for (size_t s = 0; s < kMany; ++s) {
+        std::vector<float> logits;
+        for (const std::vector<int32_t>& part : {prompts[s], {first[s]}, {second[s]}}) {
+            std::vector<std::vector<int32_t>> tokens(kMany);
+            tokens[s] = part;
+            logits = run(plain, tokens);
+        }
+        alone.insert(alone.end(), logits.begin(), logits.end());
+    }
+    // The second half's prompts come while the first half decodes.
+    Sequences shuffled = Sequences::make(kMany, 16, 4, &random);
+    std::vector<std::vector<int32_t>> early(kMany), late(kMany), joined(kMany), all(kMany);
+    for (size_t s = 0; s < kMany; ++s) {
+        (s < kMany / 2 ? early : late)[s] = prompts[s];
+        (s < kMany / 2 ? late : joined)[s] = {first[s]};
+        all[s] = {second[s]};
+    }
+    run(shuffled, early);
+    run(shuffled, late);
+    run(shuffled, joined);
+    const std::vector<float> together = run(shuffled, all);
+    if (runner->deterministic()) {
+        EXPECT_TRUE(equal_bits(alone, together));
+    } else {
+        EXPECT_TRUE(close_to(alone, together, tolerance()));
+    }
+}
+
 std::vector<Case> cases() {
     std::vector<Case> all;
     for (const formats::StoredFormat& stored : formats::stored_formats()) {

@@ -71,14 +71,15 @@ struct LayerBuilder {
 
 }  // namespace
 
-Trial make_tiny_model(const std::string& format_name, tenon_dtype kv_dtype, Random& random) {
+Trial make_tiny_model(const std::string& format_name, tenon_dtype kv_dtype, Random& random,
+                      uint32_t sequences) {
     const tenon_format& format = formats::find_format(format_name)->format;
     Trial trial;
     trial.kv = tenon_kv_desc{sizeof(tenon_kv_desc),           kLayers, kKvHeads, kDim, kDim, 16,
-                             static_cast<uint32_t>(kv_dtype), 12};
+                             static_cast<uint32_t>(kv_dtype), sequences * 4};
     ProgramBuilder b;
-    const BatchValues batch = add_batch(b, 48, 3, 4);
-    const Dim rows = Dim::of(b.symbol("L", 3));
+    const BatchValues batch = add_batch(b, int64_t{sequences} * 16, sequences, 4);
+    const Dim rows = Dim::of(b.symbol("L", sequences));
     const ValueId ids = b.input("token_ids", kTokenIds, TENON_I32, {batch.tokens});
     const ValueId logit_rows = b.input("logit_rows", kLogitRows, TENON_I32, {rows});
     LayerBuilder layers{trial, b, random, format};

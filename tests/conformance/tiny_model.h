@@ -23,8 +23,10 @@ enum TinySlot : uint32_t {
     kTinyToken,
 };
 
-// Weights of the layers in `format`; norms and the tied embedding in f32 and `format`.
-Trial make_tiny_model(const std::string& format, tenon_dtype kv_dtype, Random& random);
+// Weights of the layers in `format`; norms and the tied embedding in f32 and `format`. Steps of up to
+// 16 tokens for each of `sequences`.
+Trial make_tiny_model(const std::string& format, tenon_dtype kv_dtype, Random& random,
+                      uint32_t sequences = 3);
 
 // Tokens of several sequences; the logits of the last token of each sequence in the step. Greedy.
 Step make_tiny_step(Sequences& sequences, const std::vector<std::vector<int32_t>>& tokens);
