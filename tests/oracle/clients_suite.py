@@ -10,14 +10,15 @@ stdout is the figure; exit code 1 when a test failed.
 import argparse
 import asyncio
 import importlib.metadata
+import json
 import pathlib
 import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import anthropic
-import httpx
 import openai
 
 sys.dont_write_bytecode = True
@@ -46,7 +47,9 @@ class Target:
     @classmethod
     def stats(cls):
         headers = {"Authorization": f"Bearer {cls.key}"} if cls.key else {}
-        return httpx.get(cls.url + "/server_info", headers=headers).json()["stats"]
+        request = urllib.request.Request(cls.url + "/server_info", headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["stats"]
 
 
 class SuiteTest(unittest.TestCase):
