@@ -204,7 +204,7 @@ size_t Connection::consume(std::string_view bytes) {
         }
         if (phase_ != Phase::kHead && phase_ != Phase::kBody) break;
         used += parser_->feed(bytes.substr(used));
-        if (parser_->state() == RequestParser::State::kHeadDone) on_head();
+        if (parser_->state() == RequestParser::State::kHeadDone) on_head(bytes.size() - used);
         if (!parser_) continue;
         if (parser_->state() == RequestParser::State::kBody) {
             on_body_bytes();
@@ -231,7 +231,8 @@ void Connection::on_end_of_input() {
     close(CloseReason::kClientGone);
 }
 
-void Connection::on_head() {
+// `rest`: bytes of the input that lie behind the head.
+void Connection::on_head(size_t rest) {
     head_is_read_ = true;
     head_end_ = Clock::now();
     HttpRequest& request = parser_->request();
@@ -242,8 +243,13 @@ void Connection::on_head() {
     HeadDecision decision;
     std::optional<HttpResponse> refusal = judge_head(decision);
     context_ = std::move(decision.context);
-    if (refusal) {
-        const bool has_body = parser_->has_body();
+    refusal_.reset();
+    const bool has_body = parser_->has_body();
+    if (refusal && has_body && parser_->body_fits(rest)) {
+        // It is here already: read past, so that the connection goes on.
+        refusal_ = std::move(refusal);
+        decision.body_bytes = static_cast<uint32_t>(rest);
+    } else if (refusal) {
         make_exchange();
         exchange_->respond_and(has_body, std::move(*refusal));
         return pump();
@@ -253,7 +259,7 @@ void Connection::on_head() {
     if (parser_->state() != RequestParser::State::kBody) return;
     enter(Phase::kBody);
     set(kBodyTotal, limits().body_total_ms);
-    if (parser_->expects_continue()) {
+    if (parser_->expects_continue() && !refusal_) {
         out_.append("HTTP/1.1 100 Continue\r\n\r\n");
         pump();
     }
@@ -316,6 +322,10 @@ void Connection::make_exchange() {
 
 void Connection::dispatch() {
     make_exchange();
+    if (refusal_) {
+        exchange_->respond_and(false, *std::exchange(refusal_, std::nullopt));
+        return pump();
+    }
     std::shared_ptr<Exchange> handed = ConnectionExchange::hand_out(exchange_);
     if (is_slow_) {
         const bool is_queued =

@@ -74,7 +74,7 @@ private:
     size_t consume(std::string_view bytes);
     void resume_pipeline();
     void on_end_of_input();
-    void on_head();
+    void on_head(size_t rest);
     void on_body_bytes();
     std::optional<HttpResponse> judge_head(HeadDecision& decision);
     void dispatch();
@@ -123,6 +123,7 @@ private:
     Clock::time_point head_received_, head_end_;
     std::shared_ptr<void> context_;
     bool is_slow_ = false;
+    std::optional<HttpResponse> refusal_;  // sent when the body has been read
     std::shared_ptr<ConnectionExchange> exchange_;
     std::string pipeline_;  // read ahead, bounded: then reading stops
     std::string out_;       // being sent, from out_sent_

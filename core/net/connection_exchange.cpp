@@ -219,6 +219,11 @@ bool ConnectionExchange::is_complete() const {
     return phase_ == Phase::kComplete;
 }
 
+bool ConnectionExchange::is_over() const {
+    const std::lock_guard lock(mutex_);
+    return pending_.empty() && (phase_ == Phase::kComplete || phase_ == Phase::kAborted);
+}
+
 bool ConnectionExchange::is_aborted() const {
     const std::lock_guard lock(mutex_);
     return phase_ == Phase::kAborted;

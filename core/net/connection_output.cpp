@@ -73,8 +73,7 @@ void Connection::after_sent() {
     if (phase_ == Phase::kRefusal) return end_refusal();
     if (!exchange_) return;
     exchange_->update_pause();
-    if (exchange_->is_complete()) return end_exchange(exchange_->reason());
-    if (exchange_->is_aborted()) {
+    if (exchange_->is_over()) {
         if (exchange_->needs_reset()) reset();
         return end_exchange(exchange_->reason());
     }

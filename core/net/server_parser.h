@@ -50,6 +50,10 @@ public:
     // Facts of the head.
     bool has_body() const noexcept { return is_chunked_ || content_length_ > 0; }
     bool expects_continue() const noexcept { return expects_continue_; }
+    // Whether the body is `bytes` long at most, as its head says.
+    bool body_fits(uint64_t bytes) const noexcept {
+        return !is_chunked_ && content_length_ <= bytes;
+    }
     bool keep_alive() const noexcept { return keep_alive_; }
     bool is_http_1_0() const noexcept { return is_http_1_0_; }
     // Bytes of the body read so far, framing included.

@@ -219,6 +219,25 @@ TEST_F(HttpServerStream, ManyStreamsFromManyThreads) {
     for (std::thread& writer : writers) writer.join();
 }
 
+// The end is queued just when the loop has sent all that came before it.
+TEST_F(HttpServerStream, AnEndThatMeetsTheLastSendIsNotLost) {
+    start();
+    for (int i = 0; i < 3'000; ++i) {
+        RawSocket socket = connect();
+        const std::shared_ptr<Exchange> held = hold(socket);
+        held->begin(200, {});
+        held->write("begin ");
+        const auto moment = std::chrono::steady_clock::now() + std::chrono::microseconds(i % 100);
+        while (std::chrono::steady_clock::now() < moment) {
+        }
+        held->write("end");
+        held->finish();
+        const auto response = socket.read_response();
+        ASSERT_TRUE(response.is_whole) << "round " << i;
+        ASSERT_EQ(response.body, "begin end") << "round " << i;
+    }
+}
+
 TEST_F(HttpServerStream, RandomLeavingUnderLoad) {
     options.io_threads = 2;
     options.limits.stream_high_bytes = 8 << 10;
