@@ -191,6 +191,18 @@ public:
         return ticket;
     }
 
+    std::optional<ApiError> refuse_early(uint64_t body_bytes) override {
+        ApiError refusal;
+        const char* reason = nullptr;
+        {
+            const std::lock_guard lock(door_->mutex);
+            reason = find_state(body_bytes, door_->now(), refusal);
+        }
+        if (reason == nullptr) return std::nullopt;
+        if (door_->options.on_refusal) door_->options.on_refusal(reason);
+        return refusal;
+    }
+
     void close() override {
         const std::lock_guard lock(door_->mutex);
         door_->is_closed = true;
@@ -216,6 +228,8 @@ private:
     // Why not, with `refusal` filled in; null: come in.
     const char* find_reason(const RequestContext& request, uint32_t sequences,
                             uint64_t prompt_tokens, ApiError& refusal);
+    // Those that do not depend on who asks.
+    const char* find_state(uint64_t body_bytes, Clock::time_point now, ApiError& refusal);
     const char* find_rate(const RequestContext& request, uint64_t prompt_tokens,
                           Clock::time_point now, ApiError& refusal);
     std::unique_ptr<Ticket> let_in(const RequestContext& request, uint64_t prompt_tokens);
@@ -225,15 +239,22 @@ private:
 
 const char* DoorKeeper::find_reason(const RequestContext& request, uint32_t, uint64_t prompt_tokens,
                                     ApiError& refusal) {
+    const Clock::time_point now = door_->now();
+    // Who is over its own rate hears that, unless nobody is let in.
+    if (!door_->is_closed) {
+        if (const char* reason = find_rate(request, prompt_tokens, now, refusal)) return reason;
+    }
+    return find_state(request.request().body.size(), now, refusal);
+}
+
+const char* DoorKeeper::find_state(uint64_t body_bytes, Clock::time_point now, ApiError& refusal) {
     Door& door = *door_;
     const config::Limits& limits = door.options.limits;
-    const Clock::time_point now = door.now();
     if (door.is_closed) {
         refusal = refuse_all("shutting_down", "The server is shutting down.");
         refusal.retry_after_s = door.retry_after(2);
         return "draining";
     }
-    if (const char* reason = find_rate(request, prompt_tokens, now, refusal)) return reason;
     if (door.read_memory(now) >= limits.shed_refuse_percent) {
         refusal = refuse_all("overloaded", "The server's memory is nearly full; try again later.");
         refusal.retry_after_s = door.retry_after(5);
@@ -247,7 +268,7 @@ const char* DoorKeeper::find_reason(const RequestContext& request, uint32_t, uin
                              fmt::format("{} requests are waiting already.", door.waiting));
         reason = "queue_requests";
     } else if (door.waiting > 0 &&
-               door.waiting_bytes + request.request().body.size() > limits.queue_bytes) {
+               door.waiting_bytes + body_bytes > limits.queue_bytes) {
         refusal = refuse_all("queue_full", "The requests that wait hold too many bytes already.");
         reason = "queue_bytes";
     } else if (drain > 0 && door.waiting > 0 && wait_s * 1000 > limits.queue_wait_ms) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace tenon::server {
 
@@ -32,6 +33,12 @@ public:
     // server's queue; Retry-After from the measured drain rate.
     virtual std::unique_ptr<Ticket> admit(const RequestContext& request, uint32_t sequences,
                                           uint64_t prompt_tokens, ApiError& refusal) = 0;
+    // Before a body of `body_bytes` is read: the refusal that admit() would give whoever asks. Costs
+    // next to nothing, and takes no place.
+    virtual std::optional<ApiError> refuse_early(uint64_t body_bytes) {
+        (void)body_bytes;
+        return std::nullopt;
+    }
     // No further requests: 503 to all of them.
     virtual void close() = 0;
     virtual uint32_t waiting() const = 0;

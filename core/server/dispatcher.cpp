@@ -1,5 +1,6 @@
 #include "core/server/dispatcher.h"
 
+#include "core/server/admission.h"
 #include "core/server/metrics.h"
 #include "core/server/route_clock.h"
 #include "core/server/request_ids.h"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 namespace tenon::server {
 
@@ -141,6 +143,15 @@ net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
         decision.refusal = refuse(*record, *fault);
         if (fault->status == 401) decision.refusal->headers.set("WWW-Authenticate", "Bearer");
         return decision;
+    }
+    if (match.route->is_inference && service_.admission != nullptr) {
+        // A full queue costs neither the reading of a body nor its tokens.
+        const std::string* length = head.headers.find("Content-Length");
+        const uint64_t bytes = length == nullptr ? 0 : std::strtoull(length->c_str(), nullptr, 10);
+        if (const auto refusal = service_.admission->refuse_early(bytes)) {
+            decision.refusal = refuse(*record, *refusal);
+            return decision;
+        }
     }
     decision.is_slow = match.route->is_slow;
     // A body that nobody reads may be small.
