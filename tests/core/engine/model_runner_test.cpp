@@ -392,11 +392,11 @@ TEST_F(ModelRunnerTest, RefusesWhatWasNotPlanned) {
     EXPECT_EQ(message({1, 288}, 1), "token id 288 is outside 0 to 287");
     EXPECT_EQ(message({-1}, 1), "token id -1 is outside 0 to 287");
     EXPECT_EQ(message({}, 1),
-              "a step item has 0 tokens and 1 logit rows; expected at least 1 of "
-              "each, no more rows than tokens");
+              "a step item has 0 tokens and 1 logit rows; expected at least 1 "
+              "token and no more rows than tokens");
     EXPECT_EQ(message({1, 2}, 3),
               "a step item has 2 tokens and 3 logit rows; expected at least 1 "
-              "of each, no more rows than tokens");
+              "token and no more rows than tokens");
     EXPECT_EQ(message(tiny::ids(9), 1),
               "a step of 1 sequences, 9 tokens and 1 rows; at most 1, 8 "
               "and 4 were planned");
@@ -406,7 +406,7 @@ TEST_F(ModelRunnerTest, RefusesWhatWasNotPlanned) {
     EXPECT_FALSE(runner.step({}).ok());
 }
 
-TEST_F(ModelRunnerTest, NanWeightsEndADrawWithOneError) {
+TEST_F(ModelRunnerTest, NanWeightsDrawNoToken) {
     std::vector<char> bytes = tiny::read_bytes(file_);
     {
         const Result<formats::LoadedGguf> gguf = formats::load_gguf(file_);
@@ -426,11 +426,9 @@ TEST_F(ModelRunnerTest, NanWeightsEndADrawWithOneError) {
     for (const float temperature : {0.0f, 1.0f}) {
         const Status status =
             opened->runner->prefill(*sequence, tiny::ids(5), {.temperature = temperature});
-        ASSERT_FALSE(status.ok());
-        EXPECT_EQ(status.error().code, Code::kData);
-        EXPECT_EQ(status.error().message,
-                  "no logit of a row is finite: the weights or what they compute holds NaN");
-        EXPECT_EQ(sequence->length(), 0u);
+        ASSERT_OK(status);
+        EXPECT_EQ(opened->runner->sampled()[0], -1);
+        sequence->truncate(0);
     }
 }
 
