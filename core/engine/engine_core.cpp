@@ -13,9 +13,11 @@ double ms_since(Clock::time_point start, Clock::time_point now) {
     return std::chrono::duration<double, std::milli>(now - start).count();
 }
 
-// Of the first kSharedTokens tokens and the scope; 0 when there are fewer.
+// Of the first kSharedTokens tokens and the scope; 0 when there are fewer or nothing is cached.
 uint64_t prefix_hash(const GenerationRequest& request) {
-    if (request.prompt.size() <= EngineCore::kSharedTokens) return 0;
+    if (request.kind == GenerationRequest::Kind::kEmbed ||
+        request.prompt.size() <= EngineCore::kSharedTokens)
+        return 0;
     uint64_t hash = std::hash<std::string>{}(request.cache_scope);
     for (uint32_t i = 0; i < EngineCore::kSharedTokens; ++i) {
         // The multiplier of a 64-bit linear congruential generator (Knuth, MMIX).

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <unordered_set>
 
 namespace tenon::engine {
 
@@ -77,7 +78,7 @@ void EngineCore::build_view() {
     view_.prefill_bias = options_.prefill_bias;
     view_.age_weight = options_.age_weight;
     const Clock::time_point now = Clock::now();
-    std::unordered_map<uint64_t, uint32_t> seen;
+    std::unordered_set<uint64_t> unfinished;  // starts of prompts that are not cached yet
     for (const std::unique_ptr<Job>& owned : jobs_) {
         Job& job = *owned;
         if (job.is_finished) continue;
@@ -92,7 +93,8 @@ void EngineCore::build_view() {
         const uint32_t cached = hit.tokens;
         if (left == 0) continue;
         uint32_t shared = 0;
-        if (waits && job.shared_hash != 0 && ++seen[job.shared_hash] > 1) {
+        if (job.shared_hash != 0 && job.sequence.length() + cached < job.request.prompt.size() &&
+            !unfinished.insert(job.shared_hash).second && waits) {
             shared = kSharedTokens;
         }
         using sched::SequenceState;
