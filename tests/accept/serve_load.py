@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -38,6 +39,8 @@ GOODPUT_SHARE = 0.90
 REJECT_P99_MS = 50
 RECOVERY_S = 2.0
 TOKEN_US = 30
+
+IN_FLIGHT_MAX = 4_000  # of the client itself; beyond it the client is what is overloaded
 
 REFUSED = (429, 503)
 RST = struct.pack("ii", 1, 0)
@@ -74,7 +77,7 @@ class Server:
     """`tenon serve` with a configuration of its own; ends with the block."""
 
     def __init__(self, options, limits=None, engine=None):
-        self.options = options
+        self.options, self.found = options, {}
         self.folder = tempfile.TemporaryDirectory(prefix="tenon-load-")
         self.log = pathlib.Path(self.folder.name) / "log"
         lines = ["served_model_name: [m]", "port: 0", "host: 127.0.0.1",
@@ -127,6 +130,11 @@ class Server:
 
     def pids(self):
         """Name -> pid; one process holds both with --in-process."""
+        if not self.found:
+            self.found = self.find_pids()
+        return self.found
+
+    def find_pids(self):
         front = self.process.pid
         children = pathlib.Path(f"/proc/{front}/task").glob("*/children")
         engines = [int(word) for path in children for word in path.read_text().split()]
@@ -342,32 +350,36 @@ class Cancels:
         watch.cancel()
 
     async def freed_after(self, count):
-        """Milliseconds from the cut of a stream to its freed slots, as the figures of the server tell."""
-        took = []
+        """Milliseconds from the cut of a stream to its line in the log, which is written when the
+        engine has ended all of its sequences and nobody holds the request any more."""
+        await asyncio.sleep(1.2)  # the log's limit of lines counts by the second
+        cuts = {}
         request = self.server.completion("once upon a time", 440, True, n=8)
         for i in range(count):
-            before = self.server.metric("tenon_sequences_cancelled_total")
+            name = f"cut-{i}"
             link = await connect(self.server.port)
-            link.ask(request)
+            link.ask(request.replace(b"\r\n", b"\r\nx-request-id: %s\r\n" % name.encode(), 1))
             while link.first is None and link.is_open:
                 await asyncio.sleep(0)
+            cuts[name] = time.time()
             if i % 2 == 0:
                 link.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET,
                                                                    socket.SO_LINGER, RST)
                 link.transport.abort()
             else:
                 link.transport.write_eof()
-            begin = time.monotonic()
-            while time.monotonic() - begin < 1:
-                if self.server.stats()["running"] == 0:
-                    after = self.server.metric("tenon_sequences_cancelled_total")
-                    if after > before:  # else it had ended by itself
-                        took.append((time.monotonic() - begin) * 1000)
-                    break
-            else:
-                took.append(1000.0)
+            await asyncio.sleep(0.05)
             link.transport.close()
-        return took
+        await asyncio.sleep(1)
+        took = []
+        for line in self.server.log.read_text().splitlines():
+            entry = json.loads(line)
+            begin = cuts.pop(entry.get("request_id"), None)
+            # One that had ended before the cut tells nothing.
+            if begin is not None and entry.get("finish") == "cancelled":
+                end = datetime.datetime.fromisoformat(entry["ts"].replace("Z", "+00:00")).timestamp()
+                took.append(max(0.0, (end - begin) * 1000))
+        return took + [1000.0] * len(cuts)
 
 
 def run_cancels(options):
@@ -487,7 +499,7 @@ class Load:
     def __init__(self, server, tokens, deadline):
         self.server, self.tokens, self.deadline = server, tokens, deadline
         self.idle = []
-        self.opened = 0
+        self.opened = self.in_flight = 0
         self.requests = [server.completion(f"{a} {b} {c}", tokens)
                          for a in WORDS[:6] for b in WORDS[6:12] for c in WORDS[12:18]]
         self.next = 0
@@ -500,6 +512,16 @@ class Load:
     async def one(self):
         begin = time.monotonic()
         self.next += 1
+        if self.in_flight >= IN_FLIGHT_MAX:
+            self.faults.append("the client has too many requests in flight")
+            return
+        self.in_flight += 1
+        try:
+            await self.ask(begin)
+        finally:
+            self.in_flight -= 1
+
+    async def ask(self, begin):
         try:
             link = self.idle.pop() if self.idle else None
             while link is not None and not link.is_open:
@@ -702,7 +724,7 @@ def main():
     parser.add_argument("--samples", type=int, default=200, help="cancels: whose latency is measured")
     parser.add_argument("--seed", type=int, default=1, help="cancels")
     parser.add_argument("--connections", type=int, default=2_000, help="slow")
-    parser.add_argument("--tokens", type=int, default=128, help="overload, cost: of an answer")
+    parser.add_argument("--tokens", type=int, default=256, help="overload, cost: of an answer")
     parser.add_argument("--deadline", type=float, default=4, help="overload: seconds of a good answer")
     parser.add_argument("--seconds", type=float, default=0, help="overload 60, slow 20, cost 5")
     options = parser.parse_args()
