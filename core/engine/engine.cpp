@@ -99,7 +99,8 @@ public:
     bool drain(uint32_t budget_ms) override {
         send(Command::Kind::kClose, 0);
         const Clock::time_point begun = Clock::now();
-        while (!is_idle_.load(std::memory_order_acquire) || !inbox_.is_empty()) {
+        // In this order: the thread says that it is not idle before it empties the inbox.
+        while (!inbox_.is_empty() || !is_idle_.load(std::memory_order_acquire)) {
             if (ms_since(begun) >= budget_ms) {
                 is_stopping_.store(true, std::memory_order_release);
                 inbox_.wake();
@@ -205,6 +206,7 @@ Status Engine::prove() {
 
 void Engine::run() {
     while (!is_stopping_.load(std::memory_order_acquire)) {
+        if (!inbox_.is_empty()) is_idle_.store(false, std::memory_order_release);
         inbox_.drain([&](Command&& command) { core_->obey(std::move(command)); });
         const Clock::time_point begun = Clock::now();
         is_idle_.store(core_->is_idle(), std::memory_order_release);
@@ -226,8 +228,10 @@ void Engine::run() {
             if (start_.on_failed) start_.on_failed(*core_->failure());
         }
         if (worked) continue;
+        // A cancel or a clock may have ended something without a step.
+        if (start_.on_step_end) start_.on_step_end();
         publish();
-        is_idle_.store(core_->is_idle() && inbox_.is_empty(), std::memory_order_release);
+        is_idle_.store(core_->is_idle(), std::memory_order_release);
         if (start_.is_busy != nullptr) start_.is_busy->store(0, std::memory_order_relaxed);
         int wait_ms = core_->is_idle() ? kIdleWaitMs : kStuckWaitMs;
         inbox_.wait(wait_ms);
