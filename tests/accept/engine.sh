@@ -101,16 +101,18 @@ drain() { surface drain "$(model_of_catalog)"; }
 # The tests of these rooms under a sanitizer. The cpu backend they run on is the release build's: its
 # kernels take too long to compile with one, and the backend's own tests have theirs.
 sanitizer() {
-    local preset=$1 build=build/accept/$1 room count=0 cache=()
+    local preset=$1 build=build/accept/$1 room report count=0 cache=()
     if command -v ccache >/dev/null; then cache=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
     cmake --preset "$preset" -B "$build" -DTENON_TESTS=ON -DTENON_BACKENDS=null "${cache[@]}" >&2 || return 1
     ninja -C "$build" tests/core/{net,server,engine}/all plugin_fcfs plugin_prefix >&2 || return 1
     cp -R build/release/lib/tenon/plugins/cpu "$build/lib/tenon/plugins/" || return 1
     for room in net server engine; do
-        ctest --test-dir "$build/tests/core/$room" --no-tests=error --output-on-failure >"$folder/$preset.$room" 2>&1 ||
-            { cat "$folder/$preset.$room" >&2; echo "$preset: core/$room is not clean"; return 1; }
-        cat "$folder/$preset.$room" >&2
-        count=$((count + $(sed -n 's/.* tests failed out of \([0-9]*\).*/\1/p' "$folder/$preset.$room")))
+        report=$folder/$preset.$room
+        TSAN_OPTIONS="suppressions=$root/tests/accept/tsan.supp" ctest --test-dir "$build/tests/core/$room" \
+            --no-tests=error --output-on-failure >"$report" 2>&1 ||
+            { cat "$report" >&2; echo "$preset: core/$room is not clean"; return 1; }
+        cat "$report" >&2
+        count=$((count + $(sed -n 's/.* tests failed out of \([0-9]*\).*/\1/p' "$report")))
     done
     echo "$preset: $count tests without a report"
 }
