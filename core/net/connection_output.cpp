@@ -11,7 +11,7 @@
 namespace tenon::net {
 namespace {
 
-constexpr size_t kKeptBytes = 16 << 10;  // a larger output buffer is freed between requests
+constexpr size_t kKeptBytes = 4 << 10;  // a larger output buffer is freed between requests
 constexpr uint64_t kLingerTotalMs = 30'000;
 
 double ms_since(Clock::time_point start) {

@@ -175,6 +175,12 @@ TEST_F(HttpServer, ARefusalFromTheHeadSparesTheBody) {
     };
     start();
     RawSocket socket = connect();
+    // A body that came along is read past, and is not taken for a request.
+    const std::string body = get("/secret");
+    socket.send("POST /secret HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body + get("/"));
+    EXPECT_EQ(socket.read_response().status, 401);
+    EXPECT_EQ(socket.read_response().status, 200);
     socket.send(get("/secret") + get("/"));
     EXPECT_EQ(socket.read_response().status, 401);
     EXPECT_EQ(socket.read_response().status, 200);  // no body: the connection goes on

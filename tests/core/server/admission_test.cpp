@@ -41,6 +41,25 @@ protected:
     std::vector<std::string> reasons;
 };
 
+TEST_F(AdmissionTest, AFullQueueIsSeenBeforeABodyIsRead) {
+    options.limits.queue_requests = 1;
+    options.limits.queue_bytes = 100;
+    open();
+    EXPECT_FALSE(door->refuse_early(1'000'000));  // alone it may be as large as a body may be
+    auto first = ask();
+    const auto full = door->refuse_early(10);
+    ASSERT_TRUE(full);
+    EXPECT_EQ(full->status, 503);
+    EXPECT_EQ(full->code, "queue_full");
+    EXPECT_TRUE(full->retry_after_s);
+    EXPECT_EQ(reasons, std::vector<std::string>{"queue_requests"});
+    EXPECT_EQ(door->in_flight(), 1u) << "a look takes no place";
+    first->on_scheduled();
+    EXPECT_FALSE(door->refuse_early(10));
+    door->close();
+    EXPECT_EQ(door->refuse_early(10).value().code, "shutting_down");
+}
+
 TEST_F(AdmissionTest, AFullQueueIs503UntilSomebodyLeavesIt) {
     options.limits.queue_requests = 2;
     open();

@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/server/metrics.h"
 #include "tests/core/server/fake_exchange.h"
+#include "tests/core/server/rig.h"
 
 #include <gtest/gtest.h>
 
@@ -239,6 +240,18 @@ TEST_F(DispatcherTest, WhileLoadingOnlyPublicRoutesAnswer) {
     EXPECT_EQ(status("GET", "/v1/things"), 401);
     EXPECT_EQ(status("GET", "/v1/things", bearer(kKey)), 503);
     EXPECT_NE(refusal.headers.find("Retry-After"), nullptr);
+}
+
+TEST_F(DispatcherTest, AFullQueueRefusesInferenceAlone) {
+    testing::FakeAdmission admission;
+    admission.early_refusal = ApiError{503, "server_error", "queue_full", "", "Full.", 3};
+    service.admission = &admission;
+    open();
+    EXPECT_EQ(status("GET", "/v1/things", bearer(kKey)), 200);
+    EXPECT_EQ(status("POST", "/v1/things"), 401) << "who asks comes first";
+    EXPECT_EQ(status("POST", "/v1/things", bearer(kKey)), 503);
+    EXPECT_EQ(*refusal.headers.find("Retry-After"), "3");
+    EXPECT_EQ(ran, nullptr);
 }
 
 TEST_F(DispatcherTest, ErrorsHaveTheFormOfTheirApi) {

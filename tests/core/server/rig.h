@@ -106,11 +106,12 @@ public:
         ++held;
         return std::make_unique<FakeTicket>(*this);
     }
+    std::optional<ApiError> refuse_early(uint64_t) override { return early_refusal; }
     void close() override {}
     uint32_t waiting() const override { return 0; }
     uint32_t in_flight() const override { return 0; }
 
-    std::optional<ApiError> refusal;
+    std::optional<ApiError> refusal, early_refusal;
     int held = 0, scheduled = 0;
     uint32_t charged = 0, asked_sequences = 0;
     uint64_t asked_tokens = 0;
