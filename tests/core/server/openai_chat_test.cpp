@@ -109,7 +109,8 @@ TEST_F(OpenAiChat, LogprobsHaveTokenBytesAndTop) {
     size_t entries = 0;
     for (const std::string& event : events_of(stream->body())) {
         if (event == "[DONE]") continue;
-        const auto content = Json(event).find("choices.0.logprobs.content");
+        const Json json(event);
+        const auto content = json.find("choices.0.logprobs.content");
         if (content) entries += content->size();
     }
     EXPECT_EQ(entries, 2u);
