@@ -17,6 +17,8 @@ constexpr size_t kAddressesMax = 16'384;
 constexpr auto kMemoryInterval = std::chrono::milliseconds(250);
 // Departures from which a drain rate is believed.
 constexpr size_t kDeparturesMin = 8, kDeparturesKept = 64;
+// Of the longest wait: an estimate is off by some, and who waits in vain is refused late.
+constexpr double kWaitShare = 0.75;
 constexpr int kRetryMin = 1, kRetryMax = 60;
 
 ApiError refuse_caller(std::string code, std::string message) {
@@ -271,7 +273,7 @@ const char* DoorKeeper::find_state(uint64_t body_bytes, Clock::time_point now, A
                door.waiting_bytes + body_bytes > limits.queue_bytes) {
         refusal = refuse_all("queue_full", "The requests that wait hold too many bytes already.");
         reason = "queue_bytes";
-    } else if (drain > 0 && door.waiting > 0 && wait_s * 1000 > limits.queue_wait_ms) {
+    } else if (drain > 0 && door.waiting > 0 && wait_s * 1000 > kWaitShare * limits.queue_wait_ms) {
         // It would wait in vain; better to say so now.
         refusal = refuse_all(
             "queue_full", fmt::format("The wait would be about {} s, the limit is {} s.",
