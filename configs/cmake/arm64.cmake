@@ -12,6 +12,8 @@ if(NOT EXISTS ${tenon_sysroot}/complete)
   message(FATAL_ERROR "No arm64 libraries in ${tenon_sysroot}; run configs/cmake/arm64_sysroot.sh first.")
 endif()
 set(CMAKE_FIND_ROOT_PATH ${tenon_sysroot})
+# Headers that differ from processor to processor, such as OpenSSL's configuration.
+set(CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES ${tenon_sysroot}/usr/include/aarch64-linux-gnu)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
