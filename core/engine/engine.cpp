@@ -172,7 +172,6 @@ Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
     TENON_TRY(std::unique_ptr<host::SchedPolicy> policy, open_policy(config));
     engine->scheduler_ = std::make_unique<sched::Scheduler>(std::move(policy), how);
     CoreOptions core;
-    core.chunked_prefill_size = config.chunked_prefill_size;
     core.max_running_requests = engine->runner_->options().sequences_max;
     core.retract_every = engine->start_.retract_every;
     core.on_step_end = engine->start_.on_step_end;
@@ -233,8 +232,7 @@ void Engine::run() {
         publish();
         is_idle_.store(core_->is_idle(), std::memory_order_release);
         if (start_.is_busy != nullptr) start_.is_busy->store(0, std::memory_order_relaxed);
-        int wait_ms = core_->is_idle() ? kIdleWaitMs : kStuckWaitMs;
-        inbox_.wait(wait_ms);
+        inbox_.wait(core_->is_idle() ? kIdleWaitMs : kStuckWaitMs);
     }
     inbox_.drain([&](Command&& command) { core_->obey(std::move(command)); });
     core_.reset();  // ends what is left

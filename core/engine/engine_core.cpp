@@ -203,22 +203,6 @@ void EngineCore::expire() {
     }
 }
 
-std::optional<uint32_t> EngineCore::next_deadline_ms() const {
-    std::optional<uint32_t> least;
-    const Clock::time_point now = Clock::now();
-    for (const std::unique_ptr<Job>& job : jobs_) {
-        if (job->is_finished) continue;
-        for (const uint32_t clock :
-             {job->request.deadline_ms, job->was_scheduled ? 0 : job->request.queue_wait_ms}) {
-            if (clock == 0) continue;
-            const double left = clock - ms_since(job->arrived, now);
-            const auto ms = static_cast<uint32_t>(std::max(1.0, left + 1));
-            least = std::min(least.value_or(ms), ms);
-        }
-    }
-    return least;
-}
-
 void EngineCore::remove_finished() {
     if (!has_finished_) return;
     has_finished_ = false;

@@ -11,13 +11,11 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <variant>
 #include <vector>
 
 namespace tenon::engine {
 
 struct CoreOptions {
-    uint32_t chunked_prefill_size = 512;
     uint32_t max_running_requests = 1;
     bool use_radix_cache = true;
     kv::Eviction eviction = kv::Eviction::kLru;
@@ -53,8 +51,6 @@ public:
     // Ends every job with this error; the core refuses all further ones with it.
     void fail(const Error& error);
     const std::optional<Error>& failure() const noexcept { return failure_; }
-    // Milliseconds until a clock of a waiting job fires, when step() had nothing to do.
-    std::optional<uint32_t> next_deadline_ms() const;
 
     // Counters now; the thread's own figures (readiness, age, busy) are the caller's.
     void fill(EngineStats& stats) const;
@@ -125,7 +121,8 @@ private:
     std::vector<float> row_;      // logits being changed
     Clock::time_point landed_;    // when the last step ended
 
-    uint64_t flights_launched_ = 0, steps_ = 0, prompt_tokens_ = 0, cached_tokens_ = 0, output_tokens_ = 0;
+    uint64_t flights_launched_ = 0, steps_ = 0;
+    uint64_t prompt_tokens_ = 0, cached_tokens_ = 0, output_tokens_ = 0;
     uint64_t retractions_ = 0, finished_ = 0, cancelled_ = 0, failed_ = 0;
 };
 

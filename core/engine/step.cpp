@@ -52,7 +52,8 @@ bool EngineCore::step() {
             return true;
         }
     }
-    const bool may_wait = options_.overlap && launched && flights_.size() < 2 &&
+    // A launch of embeddings alone leaves nothing in flight.
+    const bool may_wait = options_.overlap && launched && flights_.size() == 1 &&
                           std::none_of(flights_.back().rows.begin(), flights_.back().rows.end(),
                                        [](const Row& row) { return row.job->wants_logits(); });
     const bool lands = !flights_.empty() && !may_wait;

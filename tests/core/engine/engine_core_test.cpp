@@ -98,7 +98,6 @@ Result<Rig> make_rig(const RigOptions& how) {
     rig.scheduler = std::make_unique<sched::Scheduler>(nullptr, plan);
     CoreOptions core = how.core;
     core.max_running_requests = how.sequences;
-    core.chunked_prefill_size = how.chunk;
     rig.core = std::make_unique<EngineCore>(*rig.opened->runner, rig.opened->model.tokenizer,
                                             *rig.scheduler, core);
     return rig;
@@ -296,9 +295,10 @@ TEST_F(EngineCoreTest, LogprobsAreThoseOfTheRawLogits) {
 
 TEST_F(EngineCoreTest, EmbeddingsDoNotDependOnChunksOrNeighbours) {
     std::vector<std::vector<float>> seen;
-    for (const uint32_t chunk : {16u, 128u}) {
+    for (const auto& [chunk, overlap] : {std::pair(16u, false), {128u, false}, {16u, true}}) {
         RigOptions how;
         how.chunk = chunk;
+        how.core.overlap = overlap;
         Result<Rig> rig = make_rig(how);
         ASSERT_OK(rig);
         const auto text = rig->submit(ask(40, 8, 5));
@@ -310,8 +310,12 @@ TEST_F(EngineCoreTest, EmbeddingsDoNotDependOnChunksOrNeighbours) {
         ASSERT_EQ(one->embedding.size(), rig->opened->model.model->config().hidden_size);
         EXPECT_EQ(text->tokens, alone(ask(40, 8, 5)));
         seen.push_back(one->embedding);
+        const auto alone_again = rig->submit(embed);  // no text beside it
+        rig->run();
+        seen.push_back(alone_again->embedding);
     }
-    EXPECT_EQ(seen[0], seen[1]);
+    for (const std::vector<float>& other : seen)
+        EXPECT_EQ(other, seen[0]);
 }
 
 TEST_F(EngineCoreTest, WhatCannotBeServedIsRefusedWithNumbers) {
