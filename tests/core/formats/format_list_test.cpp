@@ -15,10 +15,10 @@
 namespace tenon::formats {
 namespace {
 
-constexpr int64_t kRows = 3, kCols = 64;  // as golden/make.py
+constexpr int64_t kRows = 3, kCols = 512;  // as golden/make.py
 
 TEST(FormatList, HasOneRowPerFormat) {
-    ASSERT_EQ(stored_formats().size(), 6u);
+    ASSERT_EQ(stored_formats().size(), 19u);
     for (const StoredFormat& format : stored_formats()) {
         SCOPED_TRACE(format.name);
         EXPECT_EQ(find_gguf_format(format.gguf_type), &format);
@@ -30,10 +30,10 @@ TEST(FormatList, HasOneRowPerFormat) {
         EXPECT_EQ(format.format.size, sizeof(tenon_format));
         EXPECT_EQ(reference::format_problem(format.format), nullptr);
     }
-    EXPECT_EQ(find_gguf_format(12), nullptr);
-    EXPECT_EQ(gguf_type_name(12), "q4_k");
+    EXPECT_EQ(find_gguf_format(16), nullptr);
+    EXPECT_EQ(gguf_type_name(16), "iq2_xxs");
     EXPECT_EQ(gguf_type_name(4), "");
-    EXPECT_EQ(find_format("q4_k"), nullptr);
+    EXPECT_EQ(find_format("iq2_xxs"), nullptr);
 }
 
 TEST(FormatList, StoredBytesCountsBlocksAndSeesOverflow) {
@@ -85,6 +85,38 @@ TEST(Dequant, ReadsEveryBinary16) {
         const double want =
             exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24);
         ASSERT_EQ(reference::float_from_f16(static_cast<uint16_t>(bits)), want) << bits;
+    }
+}
+
+// What fields_problem lets pass never reads outside of a block: moved by one byte, it is refused.
+TEST(Dequant, RefusesFieldsThatLeaveTheBlock) {
+    for (const StoredFormat& stored : stored_formats()) {
+        SCOPED_TRACE(stored.name);
+        if (stored.format.n_code_fields == 0) continue;
+        const std::vector<tenon_bit_field> fields(
+            stored.format.code_fields, stored.format.code_fields + stored.format.n_code_fields);
+        for (size_t at = 0; at < fields.size(); ++at) {
+            const auto refused = [&](auto change) {
+                std::vector<tenon_bit_field> changed = fields;
+                change(changed[at]);
+                tenon_format f = stored.format;
+                f.code_fields = changed.data();
+                return reference::format_problem(f) != nullptr;
+            };
+            using Field = tenon_bit_field;
+            EXPECT_TRUE(refused([&](Field& f) { f.offset = stored.format.block_bytes; }));
+            EXPECT_TRUE(refused([](Field& f) { f.offset = 0xfffffff0u; }));
+            EXPECT_TRUE(refused([](Field& f) { f.lanes = 0; }));
+            EXPECT_TRUE(refused([](Field& f) { f.lanes = 0x7fffffff; }));
+            EXPECT_TRUE(refused([](Field& f) { f.bits = 9; }));
+            EXPECT_TRUE(refused([](Field& f) { f.bits = 0; }));
+            EXPECT_TRUE(refused([](Field& f) { f.shift = 8; }));
+            EXPECT_TRUE(refused([](Field& f) { f.radix = 7; }));
+            EXPECT_TRUE(refused([](Field& f) { f.place = 8; }));
+            EXPECT_TRUE(refused([](Field& f) { f.count = 257; }));
+            EXPECT_TRUE(refused([](Field& f) { ++f.first; }));
+            EXPECT_TRUE(refused([](Field& f) { f.count = 0; }));
+        }
     }
 }
 

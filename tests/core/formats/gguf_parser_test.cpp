@@ -165,11 +165,11 @@ TEST(GgufParser, RefusesOverlapMisalignmentAndDuplicates) {
 
 // F34
 TEST(GgufParser, RefusesTypesAndShapesThatMakeNoSense) {
-    EXPECT_HAS(refusal(GgufBuilder().tensor_at("w", 14, {256}, 0).bytes()),
-               "tensor w: stored as q6_k (type 14), which is not supported; the formats read are "
-               "f32, f16, "
-               "q4_0, q4_1, q8_0, bf16 (file offset 0x");
-    EXPECT_EQ(refusal_code(GgufBuilder().tensor_at("w", 14, {256}, 0).bytes()), Code::kUnsupported);
+    EXPECT_HAS(refusal(GgufBuilder().tensor_at("w", 16, {256}, 0).bytes()),
+               "tensor w: stored as iq2_xxs (type 16), which is not supported; the formats read "
+               "are f32, f16, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, q8_k, "
+               "iq4_nl, iq4_xs, bf16, tq1_0, tq2_0, mxfp4 (file offset 0x");
+    EXPECT_EQ(refusal_code(GgufBuilder().tensor_at("w", 16, {256}, 0).bytes()), Code::kUnsupported);
     EXPECT_HAS(refusal(GgufBuilder().tensor_at("w", 4242, {256}, 0).bytes()),
                "tensor w: tensor type 4242 is unknown");
     EXPECT_EQ(

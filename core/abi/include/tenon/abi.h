@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-#define TENON_ABI_REVISION 3u
-#define TENON_ABI_FINGERPRINT 0x8f269fe4216bc75bull /* of every layout and number below */
+#define TENON_ABI_REVISION 4u
+#define TENON_ABI_FINGERPRINT 0x839d343ed46ba85eull /* of every layout and number below */
 #define TENON_ABI_VERSION 0 /* v0: host and plugin match exactly, by fingerprint */
 #define TENON_NONE 0xffffffffu /* no value, no symbol, no entry */
 #define TENON_MAX_RANK 4 /* dimensions of a value */
@@ -53,7 +53,8 @@ typedef enum tenon_dtype {
     TENON_U64 = 9, /* unsigned 64 bit */
     TENON_F8_E4M3 = 10, /* OCP 8-bit float, 4 exponent bits */
     TENON_F8_E5M2 = 11, /* OCP 8-bit float, 5 exponent bits */
-    TENON_F64 = 12 /* IEEE binary64 */
+    TENON_F64 = 12, /* IEEE binary64 */
+    TENON_E8M0 = 13 /* an exponent byte e, for 2^(e - 127) */
 } tenon_dtype;
 
 /* Where the contents of a value come from. */
@@ -131,8 +132,15 @@ typedef enum tenon_format_class {
 typedef enum tenon_packing {
     TENON_PACK_BYTES = 1, /* one signed byte a code */
     TENON_PACK_NIBBLE_HALVES = 2, /* code i < n/2 in the low half of byte i, code i + n/2 in its high half */
-    TENON_PACK_LSB_FIRST = 3 /* a bit stream, least significant bit first */
+    TENON_PACK_LSB_FIRST = 3, /* a bit stream, least significant bit first */
+    TENON_PACK_FIELDS = 4 /* the digits that code_fields names, put together */
 } tenon_packing;
+
+/* Flags of a described format. */
+typedef enum tenon_format_flag {
+    TENON_FORMAT_SCALE_SIGNED = 1, /* a scale's code is two's complement of 8 bits */
+    TENON_FORMAT_MIN_SUBTRACTED = 2 /* the min is subtracted, not added */
+} tenon_format_flag;
 
 /* What programs do with a weight; flags. */
 typedef enum tenon_weight_use {
@@ -244,8 +252,29 @@ typedef struct tenon_host {
     void (*notify)(void *ctx, uint64_t cookie, int32_t status); /* [any] wait-free; answers timeline_notify */
 } tenon_host;
 
+/* One digit of each of the codes first .. first + count - 1 of a block. Digits run over `lanes`
+ * bytes, then over the next digit of the same bytes, then over the next `lanes` bytes: with
+ * per_byte digits in a byte and span = lanes * per_byte, code first + i has digit (i % span) /
+ * lanes of byte offset + i / span * lanes + i % lanes. Radix 2: digit d of byte b is bits shift
+ * + d * bits and up, per_byte = (8 - shift) / bits. Radix 3: d = 0 .. 4 and the digit is (b *
+ * 3^d mod 256) * 3 / 256, rounded down. A code is its digits, each shifted left by place, ored.
+ */
+typedef struct tenon_bit_field {
+    uint32_t first; /* first code */
+    uint32_t count; /* codes */
+    uint32_t offset; /* first byte, inside a block */
+    uint32_t lanes; /* bytes side by side */
+    uint32_t radix; /* 2 or 3 */
+    uint32_t bits; /* of a digit; radix 3: 2 */
+    uint32_t shift; /* bit of a byte where its digit 0 starts; radix 3: 0 */
+    uint32_t place; /* bit of the code where the digit starts */
+} tenon_bit_field;
+
 /* A stored weight format as data: a row of `cols` elements is cols/block_elems blocks of
- * block_bytes, unpadded. Byte offsets are inside a block. Reference decoder:
+ * block_bytes, unpadded. Byte offsets are inside a block. Group g of a block has element g of
+ * the arrays at scale_offset and min_offset as its scale and min. With scale_fields the block
+ * has one element there, and the scale of group g is that times (code g of scale_fields -
+ * scale_zero); min_fields likewise, without a zero. Reference decoder:
  * include/tenon/reference/dequant.h.
  */
 typedef struct tenon_format {
@@ -257,7 +286,7 @@ typedef struct tenon_format {
     uint32_t block_elems; /* elements of a block */
     uint32_t block_bytes; /* bytes of a block */
     uint32_t packing; /* a tenon_packing; 0 for FLOAT */
-    uint32_t codes_offset; /* first code byte */
+    uint32_t codes_offset; /* first code byte; not read with PACK_FIELDS */
     uint32_t scale_type; /* a tenon_dtype; element type of FLOAT */
     uint32_t scale_offset; /* of the scale */
     uint32_t min_type; /* a tenon_dtype, or 0: no min */
@@ -265,6 +294,14 @@ typedef struct tenon_format {
     int32_t zero_point; /* subtracted from a code */
     uint32_t lut_n; /* entries of lut */
     const float *lut; /* LUT_GROUP: the codebook; lives for the process */
+    uint32_t flags; /* tenon_format_flag */
+    int32_t scale_zero; /* subtracted from a scale's code */
+    uint32_t n_code_fields; /* PACK_FIELDS: where the codes are */
+    uint32_t n_scale_fields; /* 0: scales are stored as scale_type */
+    uint32_t n_min_fields; /* 0: mins are stored as min_type */
+    const tenon_bit_field *code_fields; /* all three live for the process */
+    const tenon_bit_field *scale_fields;
+    const tenon_bit_field *min_fields;
 } tenon_format;
 
 /* One tensor given to a weight set. Memory behind planes is readable during the call only. */
@@ -807,7 +844,8 @@ TENON_ABI_ASSERT(sizeof(tenon_str) == 16, "tenon_str");
 TENON_ABI_ASSERT(sizeof(tenon_error) == 256, "tenon_error");
 TENON_ABI_ASSERT(sizeof(tenon_option) == 32, "tenon_option");
 TENON_ABI_ASSERT(sizeof(tenon_host) == 48, "tenon_host");
-TENON_ABI_ASSERT(sizeof(tenon_format) == 80, "tenon_format");
+TENON_ABI_ASSERT(sizeof(tenon_bit_field) == 32, "tenon_bit_field");
+TENON_ABI_ASSERT(sizeof(tenon_format) == 128, "tenon_format");
 TENON_ABI_ASSERT(sizeof(tenon_weight) == 168, "tenon_weight");
 TENON_ABI_ASSERT(sizeof(tenon_weights_info) == 32, "tenon_weights_info");
 TENON_ABI_ASSERT(sizeof(tenon_kv_desc) == 32, "tenon_kv_desc");
