@@ -14,7 +14,7 @@ void ServeArguments::option(Arguments& arguments, const char* names, const char*
     flag.field = field;
     flag.name = std::string(names).substr(0, std::string(names).find(','));
     flag.fixed = nullptr;
-    arguments.option(names, flag.value, text, placeholder);
+    arguments.option(names, flag.value, text, placeholder).sets(field);
 }
 
 void ServeArguments::flag(Arguments& arguments, const char* names, const char* field,
@@ -23,7 +23,7 @@ void ServeArguments::flag(Arguments& arguments, const char* names, const char* f
     flag.field = field;
     flag.name = std::string(names).substr(0, std::string(names).find(','));
     flag.fixed = value;
-    arguments.flag(names, flag.is_set, text);
+    arguments.flag(names, flag.is_set, text).sets(field);
 }
 
 ServeArguments::ServeArguments(Arguments& a) {
@@ -31,7 +31,8 @@ ServeArguments::ServeArguments(Arguments& a) {
     option(a, "--model,--model-path", "model", "the same, as an option", "MODEL");
     option(a, "--host", "host", "address to listen on, or unix:PATH [127.0.0.1]", "HOST");
     option(a, "--port", "port", "port to listen on; 0: any free one [30000]", "N");
-    a.option("-a,--served-model-name,--alias", model_names_, "what clients call the model", "NAME");
+    a.option("-a,--served-model-name,--alias", model_names_, "what clients call the model", "NAME")
+        .sets("served_model_name");
     option(a, "--api-key-file", "api_key_file", "keys, one a line; mode 0600", "FILE");
     option(a, "--auth", "auth", "auto, none or keys [auto]", "RULE");
     option(a, "-c,--ctx,--ctx-size,--context-length,--max-model-len", "context_length",
@@ -44,7 +45,7 @@ ServeArguments::ServeArguments(Arguments& a) {
     option(a, "--chunked-prefill-size,--max-num-batched-tokens", "chunked_prefill_size",
            "largest step of a prompt [512]", "N");
     option(a, "--kv-cache-dtype", "kv_cache_dtype", "type of the KV pool [auto]", "TYPE");
-    option(a, "--schedule-policy,--policy", "policy", "scheduler policy [fcfs]", "NAME");
+    option(a, "--schedule-policy,--policy", "policy", "scheduler policy [prefix]", "NAME");
     flag(a, "--disable-radix-cache", "disable_radix_cache", "true", "keep no prefix for others");
     flag(a, "--deterministic,--enable-deterministic-inference", "deterministic", "true",
          "tokens depend on nothing but their own request");
@@ -52,7 +53,8 @@ ServeArguments::ServeArguments(Arguments& a) {
     option(a, "-t,--threads", "threads", "threads of a CPU backend [cores]", "N");
     option(a, "--compute", "compute", "fast or precise [fast]", "MODE");
     option(a, "--fallback", "fallback", "error, warn or allow [error]", "RULE");
-    a.option("--plugin-dir", plugin_dirs_, "search here for plugins first", "DIR");
+    a.option("--plugin-dir", plugin_dirs_, "search here for plugins first", "DIR")
+        .sets("plugin_dirs");
     flag(a, "--in-process", "in_process", "true", "no engine process: all in this one");
     flag(a, "--strict", "strict", "true", "unknown fields of a request are refused");
     option(a, "--ssl-certfile,--ssl-cert-file", "tls.certificate_file", "certificates, PEM",
@@ -60,7 +62,8 @@ ServeArguments::ServeArguments(Arguments& a) {
     option(a, "--ssl-keyfile,--ssl-key-file", "tls.key_file", "private key, PEM", "FILE");
     option(a, "--metrics-host", "metrics.host", "second listener [127.0.0.1]", "HOST");
     option(a, "--metrics-port", "metrics.port", "second listener [port + 1]", "N");
-    a.option("--metrics-compat", compat_, "names of vllm or sglang as well", "NAME");
+    a.option("--metrics-compat", compat_, "names of vllm or sglang as well", "NAME")
+        .sets("metrics.compat");
     option(a, "--log-level", "log.level", "error, warn, info or debug [info]", "LEVEL");
     option(a, "--log-format", "log.format", "text or json [text]", "FORMAT");
     option(a, "--log-file", "log.file", "instead of standard error", "FILE");

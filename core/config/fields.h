@@ -34,7 +34,7 @@ struct EngineConfig {
     double mem_fraction_static = 0;
     bool disable_radix_cache = false;
     std::string radix_eviction = "lru";
-    std::string policy = "fcfs";
+    std::string policy = "prefix";
     double schedule_conservativeness = 1;
     double prefill_bias = 0;
     std::string overlap = "auto";

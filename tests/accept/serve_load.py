@@ -594,8 +594,8 @@ class Load:
 
 
 def run_overload(options):
-    # Clients give up after `deadline`; the operator lets nobody wait for longer than half of it.
-    limits = {"queue_wait_ms": int(options.deadline * 500), "connections_per_ip": 1024}
+    # Clients give up after `deadline`; the operator lets nobody wait for longer than a quarter of it.
+    limits = {"queue_wait_ms": int(options.deadline * 250), "connections_per_ip": 1024}
     # One core is left to the client and the front, as if the client were elsewhere.
     with Server(options, limits, {"threads": max(1, (os.cpu_count() or 2) - 1)}) as server:
         async def measure():
