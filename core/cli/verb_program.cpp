@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
     shape.sequences_max = sequences;
     shape.logits_max = sequences;
     shape.blocks_per_sequence = engine::blocks_of(context);
+    shape.context = context;
     shape.end = logits ? model::StepShape::End::kLogits : model::StepShape::End::kSample;
     const ops::Program program = (*model)->build_step(shape);
     if (const Status status = ops::verify_program(program.view()); !status.ok()) {

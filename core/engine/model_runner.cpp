@@ -73,7 +73,7 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::create(host::Device device,
 Status ModelRunner::load_weights(const model::Model& model, const formats::LoadedGguf& source) {
     uint64_t total = 0;
     for (const model::WeightSpec& spec : model.weights()) {
-        total += spec.stored != nullptr ? spec.stored->bytes.size() : spec.computed.size() * 4;
+        total += spec.stored_bytes().size() + spec.computed.size() * sizeof(float);
     }
     TENON_TRY(weights_, device_.weights(static_cast<uint32_t>(model.weights().size()), total));
     uint64_t done = 0;
@@ -86,8 +86,11 @@ Status ModelRunner::load_weights(const model::Model& model, const formats::Loade
                                                       "entries count up from 0",
                                                       i, entry)};
         }
-        if (spec.stored != nullptr)
-            source.file.release(spec.stored->offset, spec.stored->bytes.size());
+        if (spec.stored != nullptr) {
+            const std::span<const std::byte> bytes = spec.stored_bytes();
+            const auto skipped = static_cast<uint64_t>(bytes.data() - spec.stored->bytes.data());
+            source.file.release(spec.stored->offset + skipped, bytes.size());
+        }
         done += weight.plane_bytes[0];
         if (options_.on_load) options_.on_load(done, total);
         if (options_.cancel != nullptr && __atomic_load_n(options_.cancel, __ATOMIC_RELAXED) != 0) {

@@ -47,6 +47,7 @@ model::StepShape shape_of(const RunnerOptions& options) {
     shape.sequences_max = options.sequences_max;
     shape.logits_max = options.logit_rows_max;
     shape.blocks_per_sequence = blocks_of(options.context_length);
+    shape.context = options.context_length;
     shape.end = options.end;
     return shape;
 }
@@ -92,8 +93,9 @@ tenon_weight weight_of(const model::WeightSpec& spec, bool measured) {
     weight.n_planes = 1;
     if (spec.stored != nullptr) {
         weight.format = &spec.stored->format->format;
-        weight.planes[0] = spec.stored->bytes.data();
-        weight.plane_bytes[0] = spec.stored->bytes.size();
+        const std::span<const std::byte> bytes = spec.stored_bytes();
+        weight.planes[0] = bytes.data();
+        weight.plane_bytes[0] = bytes.size();
     } else {
         weight.format = &formats::find_format("f32")->format;
         weight.planes[0] = spec.computed.data();

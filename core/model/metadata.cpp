@@ -1,5 +1,7 @@
 #include "core/model/metadata.h"
 
+#include <tenon/reference/dequant.h>
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -23,8 +25,21 @@ Result<uint32_t> Metadata::count_or(std::string_view name, uint32_t max, uint32_
     return count(name, max);
 }
 
+Result<uint32_t> Metadata::count_or_none(std::string_view name, uint32_t max) const {
+    TENON_TRY(const uint32_t value, file_.get_u32_or(key(name), 0));
+    if (value > max) {
+        return Error{Code::kData, fmt::format("{} is {}; expected 0 to {}", key(name), value, max)};
+    }
+    return value;
+}
+
 Result<float> Metadata::positive_or(std::string_view name, float fallback) const {
-    TENON_TRY(const float value, file_.get_f32_or(key(name), fallback));
+    if (!has(name)) return fallback;
+    return positive(name);
+}
+
+Result<float> Metadata::positive(std::string_view name) const {
+    TENON_TRY(const float value, file_.get_f32(key(name)));
     if (!(std::isfinite(value) && value > 0)) {
         return Error{Code::kData,
                      fmt::format("{} is {}; expected a finite number above 0", key(name), value)};
@@ -35,6 +50,27 @@ Result<float> Metadata::positive_or(std::string_view name, float fallback) const
 Result<std::string> Metadata::text_or_empty(std::string_view name) const {
     TENON_TRY(const std::string_view text, file_.get_string_or(key(name), ""));
     return std::string(text);
+}
+
+Result<std::vector<bool>> Metadata::layers(std::string_view name, uint32_t n,
+                                           uint32_t fallback) const {
+    std::vector<bool> all(n);
+    const formats::GgufValue* value = file_.find(key(name));
+    if (value != nullptr && value->type == formats::GgufType::kArray) {
+        if (value->element != formats::GgufType::kBool || value->count != n) {
+            return Error{Code::kData,
+                         fmt::format("{} is an array of {} x {}; expected bool for each of {} "
+                                     "layers",
+                                     key(name), value->count, name_of(value->element), n)};
+        }
+        for (uint32_t i = 0; i < n; ++i)
+            all[i] = value->bytes[i] != std::byte{0};
+        return all;
+    }
+    TENON_TRY(const uint32_t period, count_or(name, 1024, fallback));
+    for (uint32_t i = 0; i < n; ++i)
+        all[i] = (i + 1) % period != 0;
+    return all;
 }
 
 Result<tenon_pool_kind> Metadata::pooling() const {
@@ -75,6 +111,14 @@ Result<WeightSpec> Metadata::weight(const std::string& name, int64_t rows, int64
     spec.cols = cols;
     spec.stored = tensor;
     return spec;
+}
+
+Result<std::vector<float>> Metadata::floats(const std::string& name, uint32_t n) const {
+    TENON_TRY(const WeightSpec spec, weight(name, 1, n, TENON_USE_ELEMENTWISE));
+    std::vector<float> values(n);
+    reference::dequant_row(spec.stored->format->format, spec.stored->bytes.data(), spec.cols,
+                           values.data());
+    return values;
 }
 
 }  // namespace tenon::model

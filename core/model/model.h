@@ -4,8 +4,10 @@
 #include "core/base/result.h"
 #include "core/ops/program.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,8 +40,12 @@ struct WeightSpec {
     uint32_t fuse_group = TENON_NONE;  // weights of one phase share a number
     int64_t rows = 0;
     int64_t cols = 0;
-    const formats::GgufTensor* stored = nullptr;  // in the file, or
-    std::vector<float> computed;                  // made by the model: rows * cols values
+    const formats::GgufTensor* stored = nullptr;  // in the file, from its row stored_row on, or
+    int64_t stored_row = 0;
+    std::vector<float> computed;  // made by the model: rows * cols values
+
+    // What is stored of it: rows of `stored`; empty when it is computed.
+    std::span<const std::byte> stored_bytes() const noexcept;
 };
 
 // Upper bounds of a step, and how it ends. Every program has the symbols T (tokens), S (sequences)
@@ -55,6 +61,7 @@ struct StepShape {
         kSampleAndLogits,  // kSampled, and kLogits of the same rows
         kEmbedding,        // kEmbedding: no head, no logit rows
     } end = End::kLogits;
+    int64_t context = 0;  // positions of a sequence at most; 0: what the model was trained for
 };
 
 // Immutable once loaded; the file that it was loaded from must outlive it. Thread-compatible.

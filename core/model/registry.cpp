@@ -7,7 +7,11 @@
 namespace tenon::model {
 
 // One file per architecture, one line each.
+Result<std::unique_ptr<Model>> load_gemma3(const formats::GgufFile& file);
 Result<std::unique_ptr<Model>> load_llama(const formats::GgufFile& file);
+Result<std::unique_ptr<Model>> load_phi3(const formats::GgufFile& file);
+Result<std::unique_ptr<Model>> load_qwen2(const formats::GgufFile& file);
+Result<std::unique_ptr<Model>> load_qwen3(const formats::GgufFile& file);
 
 namespace {
 
@@ -17,7 +21,11 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
-    {"llama", load_llama},  // SmolLM2, Llama 2 and 3.x, Mistral
+    {"gemma3", load_gemma3},  // Gemma 3
+    {"llama", load_llama},    // SmolLM2, Llama 2 and 3.x, Mistral
+    {"phi3", load_phi3},      // Phi-3, Phi-3.5, Phi-4
+    {"qwen2", load_qwen2},    // Qwen2, Qwen2.5, DeepSeek-R1-Distill-Qwen
+    {"qwen3", load_qwen3},    // Qwen3
 };
 
 }  // namespace

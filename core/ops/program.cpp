@@ -207,6 +207,12 @@ ValueId ProgramBuilder::activation(std::string_view name, ValueId x, tenon_activ
                 sizeof attr);
 }
 
+ValueId ProgramBuilder::softcap(std::string_view name, ValueId x, float cap) {
+    const tenon_attr_softcap attr{sizeof attr, cap};
+    return node(TENON_OP_SOFTCAP, name, {x}, {{std::string(name), TENON_F32, dims_of(x)}}, &attr,
+                sizeof attr);
+}
+
 ValueId ProgramBuilder::sample(std::string_view name, ValueId logits, const SampleInputs& in,
                                ValueId* logprob) {
     const tenon_attr_sample attr{sizeof attr, 0};

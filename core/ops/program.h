@@ -91,6 +91,7 @@ public:
     ValueId add(std::string_view name, ValueId a, ValueId b);
     ValueId mul(std::string_view name, ValueId a, ValueId b);
     ValueId activation(std::string_view name, ValueId x, tenon_activation activation);
+    ValueId softcap(std::string_view name, ValueId x, float cap);
     struct SampleInputs {
         ValueId temperature, top_k, top_p, min_p, seed, position;
         ValueId mask = kNoValue;

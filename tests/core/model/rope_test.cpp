@@ -8,7 +8,7 @@ namespace tenon::model {
 namespace {
 
 TEST(Rope, FollowsTheFormula) {
-    const auto table = inverse_frequencies(10000.0f, 8, 1.0f, {});
+    const auto table = inverse_frequencies(10000.0f, 8, 1.0f, {}, "");
     ASSERT_TRUE(table.ok());
     const double expected[] = {1.0, 0.1, 0.01, 0.001};
     for (int i = 0; i < 4; ++i) EXPECT_NEAR((*table)[i], expected[i], 1e-7 * expected[i]);
@@ -16,7 +16,7 @@ TEST(Rope, FollowsTheFormula) {
 
 TEST(Rope, DividesByScalingAndFactors) {
     const float factors[] = {1, 2, 4, 8};
-    const auto table = inverse_frequencies(10000.0f, 8, 2.0f, factors);
+    const auto table = inverse_frequencies(10000.0f, 8, 2.0f, factors, "f");
     ASSERT_TRUE(table.ok());
     EXPECT_FLOAT_EQ((*table)[0], 0.5f);
     EXPECT_FLOAT_EQ((*table)[3], 0.001f / 16);
@@ -24,12 +24,12 @@ TEST(Rope, DividesByScalingAndFactors) {
 
 TEST(Rope, RefusesBadFactors) {
     const float zero[] = {1, 0};
-    EXPECT_EQ(inverse_frequencies(10000, 4, 1, zero).error().message,
+    EXPECT_EQ(inverse_frequencies(10000, 4, 1, zero, "rope_freqs.weight").error().message,
               "rope_freqs.weight[1] is 0; expected a finite number above 0");
     const float nan[] = {NAN, 1};
-    EXPECT_FALSE(inverse_frequencies(10000, 4, 1, nan).ok());
+    EXPECT_FALSE(inverse_frequencies(10000, 4, 1, nan, "rope_freqs.weight").ok());
     const float one[] = {1};
-    EXPECT_EQ(inverse_frequencies(10000, 4, 1, one).error().message,
+    EXPECT_EQ(inverse_frequencies(10000, 4, 1, one, "rope_freqs.weight").error().message,
               "rope_freqs.weight has 1 factors; a rotation of 4 dimensions needs 2");
 }
 
