@@ -24,7 +24,7 @@ struct Mapping {
 };
 static_assert(std::atomic<uintptr_t>::is_always_lock_free);
 
-constexpr int kMappingsMax = 64;
+constexpr int kMappingsMax = 512;
 Mapping mappings[kMappingsMax];
 
 int register_mapping(const std::byte* data, uint64_t size) noexcept {

@@ -53,7 +53,7 @@ private:
 };
 
 // Whether `address` lies in a live MappedFile. Async-signal-safe: a SIGBUS handler asks it with
-// si_addr to tell a model file cut short under the process from a bug. Knows the first 64 live
+// si_addr to tell a model file cut short under the process from a bug. Knows the first 512 live
 // files.
 bool is_mapped_file(const void* address) noexcept;
 

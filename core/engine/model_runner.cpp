@@ -86,11 +86,7 @@ Status ModelRunner::load_weights(const model::Model& model, const formats::Loade
                                                       "entries count up from 0",
                                                       i, entry)};
         }
-        if (spec.stored != nullptr) {
-            const std::span<const std::byte> bytes = spec.stored_bytes();
-            const auto skipped = static_cast<uint64_t>(bytes.data() - spec.stored->bytes.data());
-            source.file.release(spec.stored->offset + skipped, bytes.size());
-        }
+        if (spec.stored != nullptr) source.release(spec.stored_bytes());
         done += weight.plane_bytes[0];
         if (options_.on_load) options_.on_load(done, total);
         if (options_.cancel != nullptr && __atomic_load_n(options_.cancel, __ATOMIC_RELAXED) != 0) {
@@ -99,7 +95,7 @@ Status ModelRunner::load_weights(const model::Model& model, const formats::Loade
     }
     TENON_TRY(const tenon_weights_info info, weights_.finish());
     memory_.weights = info.device_bytes;
-    return source.file.check_unchanged();
+    return source.check_unchanged();
 }
 
 Status ModelRunner::make_cache(const model::ModelConfig& config) {

@@ -1,6 +1,6 @@
 // GGUF v2 and v3, little endian: bytes to a checked index of metadata and tensors. Nothing is
 // copied; every string and every tensor is a view into the bytes given, which must outlive the
-// index.
+// index. A model in several files (gguf_split.h) has one index.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@
 #include "core/base/mapped_file.h"
 #include "core/base/result.h"
 #include "core/formats/format_list.h"
+#include "core/formats/format_table.h"
 
 namespace tenon::formats {
 
@@ -30,6 +31,7 @@ struct GgufLimits {
     uint64_t array_elements_max = 16ull << 20;
     uint32_t alignment_max = 64u << 10;
     uint64_t metadata_bytes_max = 512ull << 20;  // magic to the end of the tensor index
+    uint32_t parts_max = 256;  // files of a split model, which together keep pairs_max, tensors_max
 };
 
 // Numbers as stored in the file.
@@ -144,20 +146,23 @@ private:
 
 struct GgufTensor {
     std::string_view name;
-    const StoredFormat* format = nullptr;  // lives for the process
+    const StoredFormat* format = nullptr;  // of the FormatTable that the parser was given
     uint32_t dim_count = 0;
     uint64_t dims[4] = {1, 1, 1, 1};   // dims[0] = columns, contiguous; unused ones are 1
-    uint64_t offset = 0;               // of the data, from the start of the file
+    uint64_t offset = 0;               // of the data, from the start of its file
+    uint32_t part = 0;                 // its file, counted from 0; 0 unless the model is split
     std::span<const std::byte> bytes;  // the data
 
     uint64_t cols() const noexcept { return dims[0]; }
     uint64_t rows() const noexcept { return dims[1] * dims[2] * dims[3]; }
 };
 
-// A parsed file. Every range in it was checked: inside the bytes, aligned, no two tensors
-// overlapping, no key and no tensor name twice. Thread-safe for reading.
+// A parsed file, or a split model: then pairs and the three numbers are those of its first part,
+// tensors those of all parts in order. Every range in it was checked: inside the bytes, aligned, no
+// two tensors overlapping, no key and no tensor name twice. Thread-safe for reading.
 class GgufFile {
 public:
+    uint32_t part_count() const noexcept { return part_count_; }  // files; 1 unless split
     uint32_t version() const noexcept { return version_; }
     uint32_t alignment() const noexcept { return alignment_; }
     uint64_t data_offset() const noexcept { return data_offset_; }  // first byte of tensor data
@@ -192,11 +197,13 @@ public:
 
 private:
     friend class GgufParser;
+    friend class GgufJoiner;
     template <class T>
     Result<T> get_integer(std::string_view key, std::string_view wanted) const;
     Result<const GgufValue*> get_array_of(std::string_view key, GgufType element) const;
 
     uint32_t version_ = 0;
+    uint32_t part_count_ = 1;
     uint32_t alignment_ = 0;
     uint64_t data_offset_ = 0;
     std::vector<GgufPair> pairs_;
@@ -205,18 +212,31 @@ private:
     std::vector<uint32_t> tensors_by_name_;
 };
 
-// Checks and indexes a file given as its bytes. kData: truncated ("needs X bytes, has Y");
-// kInvalid: contradicts itself or a limit; kUnsupported: a version or tensor type Tenon does not
-// read.
+// Checks and indexes a file given as its bytes; the formats that it may use are those of `table`,
+// which must outlive the index (the one without a table: those of stored_formats()). kData:
+// truncated ("needs X bytes, has Y"); kInvalid: contradicts itself or a limit; kUnsupported: a
+// version or tensor type Tenon does not read. A part of a split model is a file like any other.
 Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits = {});
+Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits,
+                            const FormatTable& table);
 
-// An index together with the mapping its views point into; moves keep the views valid.
+// An index together with what its views point into; moves keep the views valid.
 struct LoadedGguf {
-    MappedFile file;
+    FormatTable formats;
+    MappedFile file;                // the first part of a split model
+    std::vector<MappedFile> parts;  // the others, in order
     GgufFile gguf;
+
+    // Gives the resident pages wholly inside `bytes`, a view into one of the files, back to the
+    // system: see MappedFile::release.
+    void release(std::span<const std::byte> bytes) const noexcept;
+    // kData when a file changed on disk since it was opened.
+    Status check_unchanged() const;
 };
 
-// Maps and parses the file at `path`; every error starts with the path.
-Result<LoadedGguf> load_gguf(const std::string& path, const GgufLimits& limits = {});
+// Maps and parses the model at `path`: a file, or with any part of a split model all of its parts.
+// Every error names the file that it is about.
+Result<LoadedGguf> load_gguf(const std::string& path, const GgufLimits& limits = {},
+                             FormatTable formats = {});
 
 }  // namespace tenon::formats

@@ -39,8 +39,8 @@ std::vector<uint32_t> sorted_by(size_t count, Name name) {
 
 class GgufParser {
 public:
-    GgufParser(std::span<const std::byte> bytes, const GgufLimits& limits)
-        : bytes_(bytes), limits_(limits), reader_(bytes) {}
+    GgufParser(std::span<const std::byte> bytes, const GgufLimits& limits, const FormatTable& table)
+        : bytes_(bytes), limits_(limits), table_(table), reader_(bytes) {}
 
     Result<GgufFile> parse() {
         TENON_CHECK(parse_header());
@@ -249,25 +249,22 @@ private:
         }
         const uint64_t type_at = reader_.offset();
         TENON_TRY(const uint32_t type, reader_.read<uint32_t>("the tensor type"));
-        tensor.format = find_gguf_format(type);
+        tensor.format = table_.find_gguf(type);
         if (!tensor.format) return unreadable_type(type, type_at);
         TENON_TRY(tensor.offset, reader_.read<uint64_t>("the data offset"));
         return {};
     }
 
-    static Status unreadable_type(uint32_t type, uint64_t at) {
-        const std::string_view name = gguf_type_name(type);
-        if (name.empty()) return invalid("tensor type {} is unknown (file offset {:#x})", type, at);
-        std::string readable;
-        for (const StoredFormat& format : stored_formats()) {
-            if (!readable.empty()) readable += ", ";
-            readable += format.name;
-        }
+    Status unreadable_type(uint32_t type, uint64_t at) const {
+        const std::string_view name = gguf_type_name(type), refusal = table_.refusal(type);
+        const std::string why = refusal.empty() ? std::string() : fmt::format("; {}", refusal);
+        if (name.empty())
+            return invalid("tensor type {} is unknown{} (file offset {:#x})", type, why, at);
         return Error{
             Code::kUnsupported,
-            fmt::format("stored as {} (type {}), which is not supported; the formats read are "
+            fmt::format("stored as {} (type {}), which is not supported{}; the formats read are "
                         "{} (file offset {:#x})",
-                        name, type, readable, at)};
+                        name, type, why, table_.names(), at)};
     }
 
     // Turns offsets inside the data section into checked ranges of the file.
@@ -331,6 +328,7 @@ private:
 
     std::span<const std::byte> bytes_;
     const GgufLimits& limits_;
+    const FormatTable& table_;
     ByteReader reader_;
     GgufFile file_;
     uint64_t tensor_count_ = 0;
@@ -338,15 +336,13 @@ private:
     std::vector<uint64_t> index_offsets_;  // of each tensor's entry, for messages
 };
 
-Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits) {
-    return GgufParser(bytes, limits).parse();
+Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits,
+                            const FormatTable& table) {
+    return GgufParser(bytes, limits, table).parse();
 }
 
-Result<LoadedGguf> load_gguf(const std::string& path, const GgufLimits& limits) {
-    TENON_TRY(MappedFile file, MappedFile::open(path));
-    auto gguf = parse_gguf(file.bytes(), limits);
-    if (!gguf.ok()) return std::move(gguf).error().within(path);
-    return LoadedGguf{std::move(file), std::move(gguf).value()};
+Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const GgufLimits& limits) {
+    return parse_gguf(bytes, limits, FormatTable());
 }
 
 }  // namespace tenon::formats

@@ -97,7 +97,7 @@ fuzz_targets() {
     command -v clang++ >/dev/null || { unrun "no clang++ here; install [fuzz] of configs/packages.txt"; return; }
     cmake --preset fuzz >/dev/null || return 1
     local name count=0
-    for name in gguf template tokenizer yaml manifest; do
+    for name in gguf gguf_split template tokenizer yaml manifest; do
         ninja -C build/fuzz "fuzz_$name" || { echo "fuzz_$name does not build"; return 1; }
         mkdir -p "build/accept/corpus/$name"
         build/fuzz/bin/fuzz_$name -max_total_time=60 -rss_limit_mb=1024 \

@@ -232,4 +232,32 @@ inline BuiltGguf random_gguf(uint64_t seed) {
     return file.build();
 }
 
+// The parts of a valid split model, two to four.
+inline std::vector<BuiltGguf> random_split_gguf(uint64_t seed) {
+    std::mt19937_64 random(seed);
+    const auto count = static_cast<uint16_t>(2 + random() % 3);
+    std::vector<uint64_t> tensors(count);
+    int32_t total = 0;
+    for (uint64_t& n : tensors)
+        total += static_cast<int32_t>(n = random() % 6);
+    std::vector<BuiltGguf> parts;
+    uint64_t place = 0;
+    for (uint16_t part = 0; part < count; ++part) {
+        GgufBuilder file;
+        if (part == 0 || random() % 2 == 0) file.text("general.architecture", "llama");
+        if (part == 0) file.text("general.name", std::to_string(seed)).number("v.u32", 7u);
+        if (random() % 4 == 0) {
+            file.alignment = 64;
+            file.number("general.alignment", file.alignment);
+        }
+        file.number("split.no", part).number("split.count", count);
+        file.number("split.tensors.count", total);
+        for (uint64_t i = 0; i < tensors[part]; ++i)
+            file.tensor("blk." + std::to_string(place++), "q4_1", {32 * (1 + random() % 3), 3},
+                        random());
+        parts.push_back(file.build());
+    }
+    return parts;
+}
+
 }  // namespace tenon::formats

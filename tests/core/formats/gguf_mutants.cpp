@@ -1,5 +1,6 @@
-// Mutants of valid GGUF files against parse_gguf, in one process: each is refused or loaded, within
-// 100 ms of processor time and 64 MiB of allocations; what is loaded keeps the promises of gguf.h.
+// Mutants of valid GGUF files against parse_gguf, and of split models against join_gguf, in one
+// process: each is refused or loaded, within 100 ms of processor time and 64 MiB of allocations; what
+// is loaded keeps the promises of gguf.h.
 // Usage: gguf_mutants [--count N] [--seed S]; exits 1 at the first violation.
 #include <time.h>
 
@@ -11,6 +12,7 @@
 #include <new>
 #include <random>
 
+#include "core/formats/gguf_split.h"
 #include "tests/core/formats/gguf_builder.h"
 #include "tests/core/formats/gguf_invariants.h"
 
@@ -168,6 +170,105 @@ std::string try_file(const std::string& file_bytes, Cost& most, bool& loaded) {
     return file.error().message.empty() ? "was refused without a sentence" : "";
 }
 
+// Models of two to four parts: one in four is left whole, else one part is mutated, swapped, left out
+// or taken from another model.
+class SplitMutator {
+public:
+    explicit SplitMutator(uint64_t seed) : random_(seed) {}
+
+    std::vector<std::string> next() {
+        const uint64_t seed = random_();
+        std::vector<BuiltGguf> built = random_split_gguf(seed);
+        std::vector<std::string> parts;
+        for (BuiltGguf& part : built)
+            parts.push_back(std::move(part.bytes));
+        const size_t at = below(parts.size());
+        std::string& bytes = parts[at];
+        switch (below(8)) {
+            case 0:
+                bytes.resize(below(bytes.size() + 1));
+                break;
+            case 1:
+                if (at > 0) std::swap(bytes, parts[at - 1]);
+                break;
+            case 2:
+                parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at));
+                break;
+            case 3:
+                bytes = random_split_gguf(random_()).back().bytes;
+                break;
+            case 4:
+            case 5: {
+                const GgufField& field = built[at].fields[below(built[at].fields.size())];
+                const uint64_t value = kEdges[below(std::size(kEdges))];
+                std::memcpy(bytes.data() + field.offset, &value, field.width);
+                break;
+            }
+            default:
+                break;
+        }
+        return parts;
+    }
+
+private:
+    uint64_t below(uint64_t n) { return random_() % n; }
+
+    std::mt19937_64 random_;
+};
+
+std::string try_split(const std::vector<std::string>& files, Cost& most, bool& loaded) {
+    std::vector<std::unique_ptr<std::byte[]>> blocks;
+    std::vector<std::span<const std::byte>> bytes;
+    std::vector<std::string> paths;
+    for (const std::string& file : files) {
+        blocks.emplace_back(new std::byte[file.size()]);
+        std::memcpy(blocks.back().get(), file.data(), file.size());
+        bytes.emplace_back(blocks.back().get(), file.size());
+        paths.push_back("part " + std::to_string(paths.size()));
+    }
+    allocated_bytes = 0;
+    const double start = cpu_ms();
+    const auto model = [&]() -> Result<GgufFile> {
+        std::vector<GgufFile> parts;
+        for (const auto& part : bytes) {
+            TENON_TRY(GgufFile file, parse_gguf(part));
+            parts.push_back(std::move(file));
+        }
+        return join_gguf(std::move(parts), paths);
+    }();
+    const Cost cost{cpu_ms() - start, allocated_bytes};
+    most.ms = std::max(most.ms, cost.ms);
+    most.allocated = std::max(most.allocated, cost.allocated);
+    loaded = model.ok();
+    if (cost.ms > kCpuMsMax) return "took " + std::to_string(cost.ms) + " ms";
+    if (cost.allocated > kAllocatedMax)
+        return "allocated " + std::to_string(cost.allocated) + " bytes";
+    if (model.ok()) return broken_promise(*model, bytes);
+    return model.error().message.empty() ? "was refused without a sentence" : "";
+}
+
+int run_split(uint64_t count, uint64_t seed) {
+    SplitMutator mutator(seed);
+    Cost most;
+    uint64_t refused = 0, loaded = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+        bool accepted = false;
+        const std::string wrong = try_split(mutator.next(), most, accepted);
+        ++(accepted ? loaded : refused);
+        if (wrong.empty()) continue;
+        std::printf("split model %" PRIu64 ": %s\n", i, wrong.c_str());
+        return 1;
+    }
+    std::printf("%" PRIu64 " split models: %" PRIu64 " refused, %" PRIu64
+                " loaded, max %.2f ms of processor time, max %" PRIu64 " bytes allocated\n",
+                count, refused, loaded, most.ms, most.allocated);
+    if (count >= 100 && (refused == 0 || loaded == 0)) {
+        std::printf("the split models are all of one kind: they prove nothing\n");
+        return 1;
+    }
+    return 0;
+}
+
 int run(uint64_t count, uint64_t seed) {
     std::printf("gguf_mutants --count %" PRIu64 " --seed %" PRIu64 "\n", count, seed);
     std::fflush(stdout);
@@ -207,7 +308,7 @@ int run(uint64_t count, uint64_t seed) {
         std::printf("the mutants are all of one kind: they prove nothing\n");
         return 1;
     }
-    return 0;
+    return run_split(count / 4, seed);
 }
 
 }  // namespace
