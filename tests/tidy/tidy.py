@@ -31,6 +31,7 @@ CORE_ROOMS = {
     "core/tensor": ("core/base",),
     "core/tokenizer": ("core/base",),
     "core/formats": ("core/base", "core/tensor", "core/tokenizer"),
+    "core/quantize": ("core/base", "core/tensor", "core/formats"),
     "core/chat_template": ("core/base",),
     "core/grammar": ("core/base",),
     "core/ops": ("core/base", "core/tensor"),
@@ -44,6 +45,7 @@ CORE_ROOMS = {
                     "core/chat_template", "core/grammar", "core/ops", "core/model", "core/kv",
                     "core/sampling", "core/config", "core/host", "core/sched"),
     "core/net": ("core/base", "core/config"),
+    "core/hub": ("core/base", "core/config", "core/net"),
     "core/server": ("core",),
     "core/cli": ("core",),
 }
@@ -73,7 +75,7 @@ LOADS = re.compile(r"\bdlm?open\s*\(")
 ASSERTS = re.compile(r"\bassert\s*\(")
 # Rooms that take bytes from outside: an assert there is a crash that somebody else can cause.
 INPUT_ROOMS = ("core/formats/", "core/tokenizer/", "core/chat_template/", "core/host/", "core/config/",
-               "core/cli/", "core/model/", "core/grammar/", "core/net/", "core/server/")
+               "core/cli/", "core/model/", "core/grammar/", "core/net/", "core/hub/", "core/server/")
 SPEAKS = ("core/cli/", "core/server/", "plugins/check/", "tests/", "benchmarks/", "configs/")
 MIRRORED = ("core/", "plugins/", "backends/", "kernels/", "shaders/", "router/")
 
