@@ -97,6 +97,10 @@ bool Metadata::has_tensor(const std::string& name) const {
 Result<WeightSpec> Metadata::weight(const std::string& name, int64_t rows, int64_t cols,
                                     uint32_t uses, uint32_t fuse_group) const {
     TENON_TRY(const formats::GgufTensor* tensor, file_.get_tensor(name));
+    if (tensor->format == nullptr) {
+        return Error{Code::kUnsupported,
+                     fmt::format("tensor {} is of a type that is not known", name)};
+    }
     if (tensor->cols() != static_cast<uint64_t>(cols) ||
         tensor->rows() != static_cast<uint64_t>(rows)) {
         return Error{Code::kData, fmt::format("tensor {} has {} rows of {} columns; this model "

@@ -29,6 +29,7 @@ struct Shape {
     bool gains = false;
     uint32_t block_tokens = 16;
     uint32_t table_width = 4;
+    float mscale = 1;
 };
 
 constexpr size_t kSequences = 3;
@@ -74,7 +75,7 @@ Trial make_trial(const Shape& shape, tenon_dtype kv_dtype, Random& random, uint3
     const ValueId rotated = b.rope_kv_write(
         "rope", in,
         {sizeof(tenon_attr_rope_kv_write), shape.q_heads, shape.kv_heads, shape.dim_k, shape.dim_v,
-         shape.rope_dim, static_cast<uint32_t>(shape.style), layer, 1.0f, 1e-6f});
+         shape.rope_dim, static_cast<uint32_t>(shape.style), layer, shape.mscale, 1e-6f});
     b.mark_output(rotated, kRotated);
     const ValueId o = b.paged_attn(
         "attn", rotated, batch.kv, batch.block_table, batch.kv_len, batch.q_start,
@@ -139,6 +140,8 @@ const Shape kShapes[] = {
     {"gains", 4, 2, 32, 32, 32, TENON_ROPE_HALVES, 0, 0, false, true},
     {"narrow_values", 4, 2, 48, 32, 48, TENON_ROPE_HALVES},
     {"blocks_of_32", 4, 2, 32, 32, 32, TENON_ROPE_INTERLEAVED, 0, 0, false, false, 32},
+    {"stretched", 4, 2, 48, 48, 36, TENON_ROPE_HALVES, 21, 0, false, false, 16, 4, 1.19f},
+    {"wide_heads", 2, 1, 256, 256, 256, TENON_ROPE_HALVES, 17, 0, false, true},
     {"long_context", 4, 2, 64, 64, 64, TENON_ROPE_INTERLEAVED, 0, 0, false, false, 16, 40},
 };
 

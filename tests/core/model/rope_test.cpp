@@ -33,5 +33,20 @@ TEST(Rope, RefusesBadFactors) {
               "rope_freqs.weight has 1 factors; a rotation of 4 dimensions needs 2");
 }
 
+// Figures of transformers' own function for this rotation.
+TEST(Rope, YarnKeepsFastDimensionsAndStretchesSlowOnes) {
+    // Pair i turns 64 / (2 pi 10000^(i / 8)) times: above 32 never, below 1 from pair 3 on.
+    const std::vector<float> table = yarn_frequencies(10000.0f, 16, {8.0f, 32.0f, 1.0f, 64});
+    ASSERT_EQ(table.size(), 8u);
+    EXPECT_FLOAT_EQ(table[0], 1.0f);
+    EXPECT_FLOAT_EQ(table[1], 0.316227766f * (2.0f / 3 + 1.0f / 3 / 8));
+    EXPECT_FLOAT_EQ(table[2], 0.1f * (1.0f / 3 + 2.0f / 3 / 8));
+    for (size_t i = 3; i < 8; ++i)
+        EXPECT_FLOAT_EQ(table[i], static_cast<float>(std::pow(10.0, -0.5 * static_cast<double>(i)) / 8));
+    EXPECT_FLOAT_EQ(yarn_mscale(8, 1), 1 + 0.1f * std::log(8.0f));
+    EXPECT_FLOAT_EQ(yarn_mscale(1, 1), 1);
+    EXPECT_FLOAT_EQ(yarn_mscale(0.5f, 1), 1);
+}
+
 } // namespace
 } // namespace tenon::model
