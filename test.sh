@@ -75,7 +75,17 @@ arm64_stage() {
     configure arm64 -DTENON_TESTS=ON
     ninja -C build/arm64 program
     qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu build/arm64/bin/tenon --version
-    build_and_test arm64 core/host core/tokenizer kernels
+    TENON_TEST_ISA=i8mm build_and_test arm64 core/host core/tokenizer kernels
+    # The lower levels on processors that stop there: Graviton2's, and one of Armv8.0.
+    kernels_on neoverse-n1 dotprod
+    kernels_on cortex-a72 neon
+}
+
+# kernels_on PROCESSOR LEVEL: that it is the level found, and the contract of the level's kernels.
+kernels_on() {
+    echo "kernels of $2 on $1"
+    TENON_TEST_ISA=$2 qemu-aarch64 -cpu "$1" -L /usr/aarch64-linux-gnu build/arm64/bin/test_kernels \
+        --gtest_brief=1 --gtest_filter="Isa.*:MatmulList.*:*$2*"
 }
 
 # Tests that want a real model skip, and say so, when this names none.

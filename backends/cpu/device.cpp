@@ -100,8 +100,8 @@ sdk::Status Impl::device_open(const uint8_t* uuid, sdk::Span<const tenon_option>
     if (!isa_text.empty()) {
         if (!kernels::find_isa(isa_text.data(), isa_text.size(), &isa)) {
             return sdk::fail(TENON_INVALID,
-                             "Option 'force_isa' is '%.32s', wanted scalar, avx2 or avx512.",
-                             isa_text.c_str());
+                             "Option 'force_isa' is '%.32s', wanted %s.", isa_text.c_str(),
+                             kernels::isa_names());
         }
         if (isa > kernels::best_isa()) {
             return sdk::fail(TENON_UNSUPPORTED,

@@ -16,6 +16,13 @@ void activate_range(const ElementwiseArgs&);
 void glu_range(const ElementwiseArgs&);
 void softcap_range(const ElementwiseArgs&);
 } // namespace isa_avx2
+namespace isa_neon {
+void add_range(const ElementwiseArgs&);
+void mul_range(const ElementwiseArgs&);
+void activate_range(const ElementwiseArgs&);
+void glu_range(const ElementwiseArgs&);
+void softcap_range(const ElementwiseArgs&);
+} // namespace isa_neon
 namespace isa_scalar {
 void add_range(const ElementwiseArgs&);
 void mul_range(const ElementwiseArgs&);
@@ -32,6 +39,9 @@ constexpr ElementwiseEntry kEntries[] = {
      isa_avx512::glu_range, isa_avx512::softcap_range},
     {Isa::kAvx2, true, isa_avx2::add_range, isa_avx2::mul_range, isa_avx2::activate_range,
      isa_avx2::glu_range, isa_avx2::softcap_range},
+#elif defined(__aarch64__)
+    {Isa::kNeon, true, isa_neon::add_range, isa_neon::mul_range, isa_neon::activate_range,
+     isa_neon::glu_range, isa_neon::softcap_range},
 #endif
     {Isa::kScalar, true, isa_scalar::add_range, isa_scalar::mul_range, isa_scalar::activate_range,
      isa_scalar::glu_range, isa_scalar::softcap_range},

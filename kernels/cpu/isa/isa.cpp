@@ -4,12 +4,21 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace tenon::kernels {
 namespace {
 
+#if defined(__aarch64__)
+constexpr const char* kNames[kIsaCount] = {"scalar", "neon", "dotprod", "i8mm"};
+constexpr const char* kList = "scalar, neon, dotprod or i8mm";
+#else
 constexpr const char* kNames[kIsaCount] = {"scalar", "avx2", "avx512"};
+constexpr const char* kList = "scalar, avx2 or avx512";
+#endif
 
 #if defined(__x86_64__)
 uint64_t enabled_state() noexcept {
@@ -37,6 +46,15 @@ Isa detect() noexcept {
     if (!avx512 || (state & 0xe6) != 0xe6) return Isa::kAvx2;
     return Isa::kAvx512;
 }
+#elif defined(__aarch64__)
+Isa detect() noexcept {
+    const unsigned long first = getauxval(AT_HWCAP);
+    const unsigned long second = getauxval(AT_HWCAP2);
+    if ((first & HWCAP_ASIMD) == 0) return Isa::kScalar;
+    if ((first & HWCAP_ASIMDDP) == 0) return Isa::kNeon;
+    if ((second & HWCAP2_I8MM) == 0) return Isa::kDotprod;
+    return Isa::kI8mm;
+}
 #else
 Isa detect() noexcept { return Isa::kScalar; }
 #endif
@@ -49,6 +67,8 @@ Isa best_isa() noexcept {
 }
 
 const char* isa_name(Isa isa) noexcept { return kNames[static_cast<size_t>(isa)]; }
+
+const char* isa_names() noexcept { return kList; }
 
 bool find_isa(const char* name, size_t length, Isa* isa) noexcept {
     for (size_t i = 0; i < kIsaCount; ++i) {

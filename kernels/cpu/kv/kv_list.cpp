@@ -22,6 +22,16 @@ struct KvI8;
 template <class Type>
 void kv_write(const KvWriteArgs&);
 } // namespace isa_avx2
+namespace isa_neon {
+struct KvF32;
+struct KvF16;
+struct KvBf16;
+struct KvF8E4m3;
+struct KvF8E5m2;
+struct KvI8;
+template <class Type>
+void kv_write(const KvWriteArgs&);
+} // namespace isa_neon
 namespace isa_scalar {
 struct KvF32;
 struct KvF16;
@@ -51,6 +61,13 @@ constexpr KvEntry kEntries[] = {
     {KvType::kF8E4m3, Isa::kAvx2, true, isa_avx2::kv_write<isa_avx2::KvF8E4m3>},
     {KvType::kF8E5m2, Isa::kAvx2, true, isa_avx2::kv_write<isa_avx2::KvF8E5m2>},
     {KvType::kI8, Isa::kAvx2, true, isa_avx2::kv_write<isa_avx2::KvI8>},
+#elif defined(__aarch64__)
+    {KvType::kF32, Isa::kNeon, true, isa_neon::kv_write<isa_neon::KvF32>},
+    {KvType::kF16, Isa::kNeon, true, isa_neon::kv_write<isa_neon::KvF16>},
+    {KvType::kBf16, Isa::kNeon, true, isa_neon::kv_write<isa_neon::KvBf16>},
+    {KvType::kF8E4m3, Isa::kNeon, true, isa_neon::kv_write<isa_neon::KvF8E4m3>},
+    {KvType::kF8E5m2, Isa::kNeon, true, isa_neon::kv_write<isa_neon::KvF8E5m2>},
+    {KvType::kI8, Isa::kNeon, true, isa_neon::kv_write<isa_neon::KvI8>},
 #endif
     {KvType::kF32, Isa::kScalar, true, isa_scalar::kv_write<isa_scalar::KvF32>},
     {KvType::kF16, Isa::kScalar, true, isa_scalar::kv_write<isa_scalar::KvF16>},

@@ -8,6 +8,9 @@ void rms_norm(const NormArgs&);
 namespace isa_avx2 {
 void rms_norm(const NormArgs&);
 } // namespace isa_avx2
+namespace isa_neon {
+void rms_norm(const NormArgs&);
+} // namespace isa_neon
 namespace isa_scalar {
 void rms_norm(const NormArgs&);
 } // namespace isa_scalar
@@ -18,6 +21,8 @@ constexpr NormEntry kEntries[] = {
 #if defined(__x86_64__)
     {Isa::kAvx512, true, isa_avx512::rms_norm},
     {Isa::kAvx2, true, isa_avx2::rms_norm},
+#elif defined(__aarch64__)
+    {Isa::kNeon, true, isa_neon::rms_norm},
 #endif
     {Isa::kScalar, true, isa_scalar::rms_norm},
 };

@@ -8,6 +8,9 @@ Peak peak_of(const float* logits, uint64_t count);
 namespace isa_avx2 {
 Peak peak_of(const float* logits, uint64_t count);
 } // namespace isa_avx2
+namespace isa_neon {
+Peak peak_of(const float* logits, uint64_t count);
+} // namespace isa_neon
 namespace isa_scalar {
 Peak peak_of(const float* logits, uint64_t count);
 } // namespace isa_scalar
@@ -18,6 +21,8 @@ constexpr PeakEntry kEntries[] = {
 #if defined(__x86_64__)
     {Isa::kAvx512, true, isa_avx512::peak_of},
     {Isa::kAvx2, true, isa_avx2::peak_of},
+#elif defined(__aarch64__)
+    {Isa::kNeon, true, isa_neon::peak_of},
 #endif
     {Isa::kScalar, true, isa_scalar::peak_of},
 };

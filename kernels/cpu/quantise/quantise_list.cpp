@@ -8,6 +8,9 @@ void quantise(const QuantiseArgs&);
 namespace isa_avx2 {
 void quantise(const QuantiseArgs&);
 } // namespace isa_avx2
+namespace isa_neon {
+void quantise(const QuantiseArgs&);
+} // namespace isa_neon
 namespace isa_scalar {
 void quantise(const QuantiseArgs&);
 } // namespace isa_scalar
@@ -18,6 +21,8 @@ constexpr QuantiseEntry kEntries[] = {
 #if defined(__x86_64__)
     {Isa::kAvx512, true, isa_avx512::quantise},
     {Isa::kAvx2, true, isa_avx2::quantise},
+#elif defined(__aarch64__)
+    {Isa::kNeon, true, isa_neon::quantise},
 #endif
     {Isa::kScalar, true, isa_scalar::quantise},
 };

@@ -8,6 +8,9 @@ void rope(const RopeArgs&);
 namespace isa_avx2 {
 void rope(const RopeArgs&);
 } // namespace isa_avx2
+namespace isa_neon {
+void rope(const RopeArgs&);
+} // namespace isa_neon
 namespace isa_scalar {
 void rope(const RopeArgs&);
 } // namespace isa_scalar
@@ -18,6 +21,8 @@ constexpr RopeEntry kEntries[] = {
 #if defined(__x86_64__)
     {Isa::kAvx512, true, isa_avx512::rope},
     {Isa::kAvx2, true, isa_avx2::rope},
+#elif defined(__aarch64__)
+    {Isa::kNeon, true, isa_neon::rope},
 #endif
     {Isa::kScalar, true, isa_scalar::rope},
 };

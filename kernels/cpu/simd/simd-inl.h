@@ -1,8 +1,9 @@
 // Sixteen-lane vectors, once per instruction set.
 //
-// Included only by instance files, which define TENON_ISA_NAMESPACE and TENON_ISA_LEVEL (0 scalar,
-// 1 AVX2, 2 AVX-512) first. Everything lives in that namespace: no inline function is common to two
-// objects built with different flags, so the linker cannot keep the wrong one.
+// Included only by instance files, which define TENON_ISA_NAMESPACE and TENON_ISA_LEVEL first: 0
+// scalar, 1 AVX2, 2 AVX-512, 3 NEON, 4 NEON with dotprod, 5 with i8mm too. Everything lives in that
+// namespace: no inline function is common to two objects built with different flags, so the linker
+// cannot keep the wrong one.
 // Every operation is a fixed sequence of IEEE operations: the same inputs give the same bits.
 #pragma once
 
@@ -15,7 +16,9 @@
 
 #define TENON_INLINE inline __attribute__((always_inline))
 
-#if TENON_ISA_LEVEL == 2
+#if TENON_ISA_LEVEL >= 3
+#include "kernels/cpu/simd/simd_neon-inl.h"
+#elif TENON_ISA_LEVEL == 2
 #include "kernels/cpu/simd/simd_avx512-inl.h"
 #elif TENON_ISA_LEVEL == 1
 #include "kernels/cpu/simd/simd_avx2-inl.h"
