@@ -12,7 +12,8 @@ namespace tenon::tokenizer {
 
 // Everything that push and flush append is, in a row, what Tokenizer::decode makes of all ids at
 // once, and each append is valid UTF-8: a character split over tokens waits for its last byte.
-// The tokenizer must outlive it. Thread-compatible. DecodeOptions::repair is always on.
+// The tokenizer must outlive it. Thread-compatible. DecodeOptions::repair and continues are always
+// on: an answer goes on where its prompt ended.
 class StreamingDetokenizer {
 public:
     explicit StreamingDetokenizer(const Tokenizer& tokenizer, const DecodeOptions& options = {})

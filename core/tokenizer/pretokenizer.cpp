@@ -1,6 +1,5 @@
 #include "core/tokenizer/pretokenizer.h"
 
-#include <array>
 #include <limits>
 #include <string>
 
@@ -8,45 +7,10 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
+#include "core/tokenizer/split_rules.h"
+
 namespace tenon::tokenizer {
 namespace {
-
-// White space as Unicode's White_Space property has it. The \s of PCRE2 adds U+180E, which the
-// tokenizers these rules come from do not count.
-#define TENON_SPACE                                                                                \
-    "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-
-// Case is spelled out: caseless matching would take U+017F for an s.
-constexpr const char* kGpt2 = "'s|'t|'re|'ve|'m|'ll|'d"
-                              "| ?\\p{L}+| ?\\p{N}+| ?[^" TENON_SPACE "\\p{L}\\p{N}]+"
-                              "|[" TENON_SPACE "]+(?![^" TENON_SPACE "])|[" TENON_SPACE "]+";
-constexpr const char* kLlama3 =
-    "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]"
-    "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^" TENON_SPACE "\\p{L}\\p{N}]+[\\r\\n]*"
-    "|[" TENON_SPACE "]*[\\r\\n]+|[" TENON_SPACE "]+(?![^" TENON_SPACE "])|[" TENON_SPACE "]+";
-constexpr const char* kOneDigit = "\\p{N}";
-constexpr const char* kDigits = "\\p{N}+";
-constexpr const char* kThreeDigits = "[0-9][0-9][0-9]";
-constexpr const char* kPunctuation = "[\\p{P}$+<=>^~|]+";
-
-constexpr size_t kStagesMax = 4;
-
-struct Rules {
-    std::string_view name;
-    std::array<const char*, kStagesMax> stages; // null: no more
-    bool ignores_merges;
-    bool adds_bos;
-};
-
-// What exists. The names are those that converters write into GGUF files.
-constexpr Rules kRules[] = {
-    {"smollm", {kOneDigit, kGpt2}, false, false},
-    {"gpt-2", {kGpt2}, false, false},
-    {"llama-bpe", {kLlama3}, true, true},
-    {"llama3", {kLlama3}, true, true},
-    {"llama-v3", {kLlama3}, true, true},
-    {"default", {kPunctuation, kGpt2, kDigits, kThreeDigits}, false, false},
-};
 
 std::string message_of(int code) {
     PCRE2_UCHAR text[128];
@@ -68,18 +32,11 @@ void Splitter::FreeContext::operator()(pcre2_real_match_context_8* context) cons
 }
 
 Result<Pretokenizer> Pretokenizer::create(std::string_view pre, bool use_jit) {
-    const std::string_view name = pre.empty() ? "default" : pre;
-    const Rules* rules = nullptr;
-    std::string known;
-    for (const Rules& candidate : kRules) {
-        if (candidate.name == name) rules = &candidate;
-        known += known.empty() ? "" : ", ";
-        known += candidate.name;
-    }
+    const SplitRules* rules = find_split_rules(pre);
     if (rules == nullptr) {
         return Error{Code::kUnsupported, fmt::format("the tokenizer splits text by the rules '{}'; "
                                                      "known rules are {}",
-                                                     name.substr(0, 64), known)};
+                                                     pre.substr(0, 64), split_rule_names())};
     }
     Pretokenizer result;
     result.ignores_merges_ = rules->ignores_merges;
@@ -94,7 +51,7 @@ Result<Pretokenizer> Pretokenizer::create(std::string_view pre, bool use_jit) {
                                                   &offset, nullptr));
         if (result.stages_.back() == nullptr) {
             return Error{Code::kInternal,
-                         fmt::format("PCRE2 does not compile the split rules '{}': {} at {}", name,
+                         fmt::format("PCRE2 does not compile the split rules '{}': {} at {}", pre,
                                      message_of(code), offset)};
         }
         if (result.uses_jit_ &&

@@ -12,6 +12,10 @@ bool is_whitespace_only(std::string_view text) {
 
 } // namespace
 
+bool is_stripped(char byte) noexcept {
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
 SpecialTokens SpecialTokens::build(std::vector<Token> tokens) {
     // Among texts of one length the order shows only where two of them overlap; it is that of
     // std::sort over ids, not stable, as in llama.cpp.
@@ -98,8 +102,14 @@ void SpecialTokens::find(std::string_view text, size_t begin, size_t end, Specia
         for (const Offer& offer : offers) {
             const size_t last = offer.at + length - 1;
             if (taken[offer.at - begin] || taken[last - begin]) continue;
-            for (size_t i = offer.at; i <= last; ++i) taken[i - begin] = true;
-            out.push_back({offer.at, last + 1, offer.entry->token.id});
+            const Token& token = offer.entry->token;
+            size_t from = offer.at;
+            size_t to = last + 1;
+            const auto strippable = [&](size_t i) { return !taken[i - begin] && is_stripped(text[i]); };
+            while (token.strips_left && from > begin && strippable(from - 1)) --from;
+            while (token.strips_right && to < end && strippable(to)) ++to;
+            for (size_t i = from; i < to; ++i) taken[i - begin] = true;
+            out.push_back({from, to, token.id, token.strips_right});
         }
     }
     std::sort(out.begin() + static_cast<ptrdiff_t>(first_match), out.end(),

@@ -16,12 +16,16 @@ enum class SpecialScope {
     kWhitespace,  // user-defined ones made of white space only: text a user typed into a prompt
 };
 
-// One occurrence: bytes [begin, end) of the text are token `id`.
+// One occurrence: bytes [begin, end) of the text are token `id`, with the white space it takes along.
 struct SpecialMatch {
     size_t begin = 0;
     size_t end = 0;
     int32_t id = -1;
+    bool strips_right = false; // it takes along what follows, also beyond where find() stopped
 };
+
+// ASCII white space, which tokens may take along.
+bool is_stripped(char byte) noexcept;
 
 // The longest token takes its occurrences first, from left to right, then the next longest takes
 // what is left, and so on: the order of llama.cpp. Immutable after build: any thread may read.
@@ -31,6 +35,8 @@ public:
         std::string text; // not empty, at most kSpecialTokenBytesMax bytes
         int32_t id = -1;
         bool user_defined = false;
+        bool strips_left = false;  // takes the white space before it along
+        bool strips_right = false; // takes the white space after it along
     };
 
     // `tokens` in order of id, no two texts equal.

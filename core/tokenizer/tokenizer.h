@@ -1,8 +1,9 @@
-// Text to token ids and back: byte-level BPE, equal to llama.cpp's llama_tokenize id for id.
+// Text to token ids and back, equal to llama.cpp's llama_tokenize id for id.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,10 +11,9 @@
 #include <vector>
 
 #include "core/base/result.h"
-#include "core/tokenizer/merges.h"
-#include "core/tokenizer/pretokenizer.h"
+#include "core/tokenizer/algorithm.h"
+#include "core/tokenizer/known_tokens.h"
 #include "core/tokenizer/special_tokens.h"
-#include "core/tokenizer/token_table.h"
 #include "core/tokenizer/vocabulary.h"
 
 namespace tenon::tokenizer {
@@ -37,6 +37,9 @@ struct Segment {
 struct DecodeOptions {
     bool skip_special = false; // leave out control and unknown tokens
     bool repair = true; // broken UTF-8 becomes U+FFFD (Utf8Stream); false: bytes as they are
+    // The text goes on where another ended. Otherwise the space that encode puts before a text, where
+    // the model wants one, is left out again.
+    bool continues = false;
 };
 
 struct TokenizerOptions {
@@ -46,13 +49,15 @@ struct TokenizerOptions {
 // Owns copies of all it needs of the vocabulary. Immutable: any thread may call any member.
 class Tokenizer {
 public:
-    // Refuses, with one sentence: a model other than "gpt2", unknown split rules, no tokens, two
-    // equal tokens, lists of unequal length, ids outside the vocabulary, merges of or into what is no
-    // token, an order to add a BOS or EOS that is not named, limits of vocabulary.h exceeded.
+    // Refuses, with one sentence: a model other than "gpt2", "llama", "t5" and "bert", unknown split
+    // rules, no tokens, two equal tokens, lists of unequal length, scores that are no numbers, ids
+    // outside the vocabulary, merges of or into what is no token, a broken normaliser, an order to
+    // add a BOS or EOS that is not named, limits of vocabulary.h exceeded.
     static Result<Tokenizer> create(const Vocabulary& vocabulary, const TokenizerOptions& options = {});
 
-    // Any bytes are legal; what is not UTF-8 is repaired (clean_text). Bytes that the vocabulary has
-    // no token for are left out. User-defined tokens are found even without parse_special.
+    // Any bytes are legal; what is not UTF-8 is repaired (clean_text) or, by SentencePiece models,
+    // spelled byte by byte. What the vocabulary cannot spell is left out or its unknown token.
+    // User-defined tokens are found even without parse_special.
     Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
     // As encode, but whether special tokens are parsed is said by each segment: template text forms
@@ -65,7 +70,7 @@ public:
     // Refuses ids outside the vocabulary.
     Result<std::string> decode(std::span<const int32_t> ids, const DecodeOptions& options = {}) const;
 
-    int32_t size() const noexcept { return table_.size(); }
+    int32_t size() const noexcept { return tokens_->size(); }
     bool contains(int32_t id) const noexcept { return id >= 0 && id < size(); }
     // The text as the file spells it; empty for an id outside the vocabulary.
     std::string_view token_text(int32_t id) const noexcept;
@@ -80,38 +85,38 @@ public:
     std::optional<int32_t> bos() const noexcept { return bos_; }
     std::optional<int32_t> eos() const noexcept { return eos_; }
     std::optional<int32_t> pad() const noexcept { return pad_; }
+    // Fill-in-the-middle and tool tokens, end of turn, end of message.
+    const KnownTokens& known() const noexcept { return known_; }
     bool adds_bos() const noexcept { return add_bos_; }
     bool adds_eos() const noexcept { return add_eos_; }
-    bool uses_jit() const noexcept { return rules_.uses_jit(); }
+    // encode puts a space before the text; decode takes it away.
+    bool adds_space_prefix() const noexcept { return space_prefix_; }
+    bool uses_jit() const noexcept { return algorithm_->uses_jit(); }
 
 private:
-    struct Session;
-
-    explicit Tokenizer(Pretokenizer rules) : rules_(std::move(rules)) {}
-    Status take_tokens(const Vocabulary& vocabulary);
-    Status take_types(const Vocabulary& vocabulary);
-    Status take_pieces();
-    Status take_merges(const Vocabulary& vocabulary);
-    Status take_special_ids(const Vocabulary& vocabulary);
-    Status take_special_tokens();
+    Tokenizer() = default;
+    Status take_tokens(const Vocabulary& vocabulary, TokenList& tokens);
+    Status take_types(const Vocabulary& vocabulary, TokenList& tokens);
+    Status take_pieces(void (*unspell)(std::string_view, std::string&));
+    Status take_special_ids(const Vocabulary& vocabulary, const struct ModelFamily& family);
+    Status take_special_tokens(const Vocabulary& vocabulary);
     Result<std::vector<int32_t>> encode_between(std::string_view text,
                                                 const std::vector<SpecialMatch>& matches,
                                                 const EncodeOptions& options) const;
-    Status encode_plain(std::string_view text, Session& session, std::vector<int32_t>& out) const;
 
-    Pretokenizer rules_;
-    TokenTable table_;
-    std::vector<TokenType> types_;
-    std::string pieces_;                // decoded tokens, one after the other
+    std::unique_ptr<TokenList> tokens_;    // stays where it is: algorithm_ points to it
+    std::unique_ptr<Algorithm> algorithm_; // never null
+    std::string pieces_;                   // decoded tokens, one after the other
     std::vector<uint32_t> piece_ends_;
-    size_t word_bytes_max_ = 0;         // no token stands for more bytes
-    int32_t byte_ids_[256] = {};        // -1: the vocabulary lacks the byte
-    MergeTable merges_;
     SpecialTokens special_;
+    KnownTokens known_;
     std::vector<int32_t> eog_;
-    std::optional<int32_t> bos_, eos_, pad_;
+    std::optional<int32_t> bos_, eos_, sep_, unk_, pad_;
+    std::optional<int32_t> last_; // what encode puts behind the text where the model wants that
     bool add_bos_ = false;
     bool add_eos_ = false;
+    bool space_prefix_ = false;
+    bool strips_first_space_ = false;
 };
 
 } // namespace tenon::tokenizer

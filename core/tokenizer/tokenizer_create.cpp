@@ -1,26 +1,64 @@
 // How Tokenizer::create takes over a Vocabulary: every check of a model file's tokenizer is here.
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
+#include "core/tokenizer/bpe.h"
 #include "core/tokenizer/byte_alphabet.h"
+#include "core/tokenizer/split_rules.h"
+#include "core/tokenizer/spm.h"
 #include "core/tokenizer/tokenizer.h"
+#include "core/tokenizer/unigram.h"
+#include "core/tokenizer/wordpiece.h"
 
 namespace tenon::tokenizer {
+
+// What a model's name says, and what holds where its file is silent. Ids that a file does not name
+// and that its vocabulary does not reach are none.
+struct ModelFamily {
+    std::string_view model;
+    AlgorithmMaker make;
+    void (*unspell)(std::string_view text, std::string& out); // of a normal token
+    std::optional<int32_t> bos = {}, eos = {}, unk = {}, sep = {}, pad = {};
+    bool adds_bos = false;
+    bool adds_eos = false;
+    bool takes_space_prefix = false; // a file may ask for a space in front
+    bool adds_space_prefix = false;
+    bool always_framed = false;      // BOS and separator around every text, whatever the file says
+    bool strips_first_space = false; // words begin with a space, the first one too
+};
+
 namespace {
 
-// Texts of tokens that end a generation in published models whose files do not say so (many name
-// one eos id where the model uses two tokens). llama.cpp keeps the same list, and so do we: both
-// must stop at the same token. A token with such a text is a control token whatever the file says.
-constexpr std::array<std::string_view, 30> kEndTexts = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",
-    "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
-    "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>",
-    "[PAD]", "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>", "<|file_sep|>",
-    "[e~[",
+// As llama.cpp writes them: the mark is a space.
+void unescape(std::string_view text, std::string& out) {
+    for (size_t at = 0; at < text.size();) {
+        const size_t mark = text.find(kSpaceMark, at);
+        out.append(text.substr(at, mark - at));
+        if (mark == std::string_view::npos) break;
+        out.push_back(' ');
+        at = mark + kSpaceMark.size();
+    }
+}
+
+constexpr ModelFamily kFamilies[] = {
+    {.model = "gpt2", .make = make_bpe, .unspell = append_bytes},
+    {.model = "llama", .make = make_spm, .unspell = unescape, .bos = 1, .eos = 2, .unk = 0, .adds_bos = true,
+     .takes_space_prefix = true, .adds_space_prefix = true},
+    {.model = "t5", .make = make_unigram, .unspell = unescape, .eos = 1, .unk = 2, .pad = 0, .adds_eos = true,
+     .takes_space_prefix = true},
+    {.model = "bert", .make = make_wordpiece, .unspell = unescape, .bos = 101, .unk = 100, .sep = 102,
+     .pad = 0, .always_framed = true, .strips_first_space = true},
 };
+
+const ModelFamily* find_family(std::string_view model) {
+    for (const ModelFamily& family : kFamilies) {
+        if (family.model == model) return &family;
+    }
+    return nullptr;
+}
 
 Error refuse(std::string message) {
     return {Code::kInvalid, std::move(message)};
@@ -28,7 +66,30 @@ Error refuse(std::string message) {
 
 } // namespace
 
-Status Tokenizer::take_tokens(const Vocabulary& vocabulary) {
+Result<Tokenizer> Tokenizer::create(const Vocabulary& vocabulary, const TokenizerOptions& options) {
+    const ModelFamily* family = find_family(vocabulary.model);
+    if (family == nullptr) {
+        return Error{Code::kUnsupported,
+                     fmt::format("the tokenizer is of model '{}'; known models are gpt2 (byte-level BPE), "
+                                 "llama and t5 (SentencePiece), bert (WordPiece)",
+                                 vocabulary.model.substr(0, 64))};
+    }
+    Tokenizer tokenizer;
+    tokenizer.tokens_ = std::make_unique<TokenList>();
+    TokenList& tokens = *tokenizer.tokens_;
+    TENON_CHECK(tokenizer.take_tokens(vocabulary, tokens));
+    TENON_CHECK(tokenizer.take_types(vocabulary, tokens));
+    TENON_CHECK(find_known_tokens(vocabulary, tokens, tokenizer.known_, tokenizer.eog_));
+    TENON_CHECK(tokenizer.take_pieces(family->unspell));
+    TENON_CHECK(tokenizer.take_special_ids(vocabulary, *family));
+    const AlgorithmInput input = {tokens, vocabulary, tokenizer.unk_.value_or(-1), tokenizer.space_prefix_,
+                                  options.use_jit};
+    TENON_TRY(tokenizer.algorithm_, family->make(input));
+    TENON_CHECK(tokenizer.take_special_tokens(vocabulary));
+    return tokenizer;
+}
+
+Status Tokenizer::take_tokens(const Vocabulary& vocabulary, TokenList& tokens) {
     const size_t count = vocabulary.tokens.size();
     if (count == 0) return refuse("the vocabulary has no tokens; a tokenizer needs at least one");
     if (count > kTokensMax) {
@@ -48,48 +109,44 @@ Status Tokenizer::take_tokens(const Vocabulary& vocabulary) {
                                       i, bytes, total, kTokenBytesMax, kVocabularyBytesMax));
         }
     }
-    TENON_TRY(table_, TokenTable::build(vocabulary.tokens));
+    for (size_t i = 0; i < vocabulary.scores.size(); ++i) {
+        if (!std::isfinite(vocabulary.scores[i])) {
+            return refuse(fmt::format("token {} has the score {}; a number is wanted", i,
+                                      vocabulary.scores[i]));
+        }
+    }
+    tokens.scores = vocabulary.scores;
+    TENON_TRY(tokens.table, TokenTable::build(vocabulary.tokens));
     return {};
 }
 
-Status Tokenizer::take_types(const Vocabulary& vocabulary) {
+Status Tokenizer::take_types(const Vocabulary& vocabulary, TokenList& tokens) {
     const size_t count = vocabulary.tokens.size();
     if (vocabulary.types.empty()) {
-        types_.assign(count, TokenType::kNormal);
+        tokens.types.assign(count, TokenType::kNormal);
     } else if (vocabulary.types.size() == count) {
-        types_ = vocabulary.types;
+        tokens.types = vocabulary.types;
     } else {
         return refuse(fmt::format("the vocabulary has {} tokens but {} token types; each token needs "
                                   "one",
                                   count, vocabulary.types.size()));
     }
     for (size_t i = 0; i < count; ++i) {
-        const auto number = static_cast<int32_t>(types_[i]);
+        const auto number = static_cast<int32_t>(tokens.types[i]);
         if (number < 0 || number > static_cast<int32_t>(TokenType::kByte)) {
             return refuse(fmt::format("token {} has type {}; types are 0 to 6", i, number));
         }
     }
-    for (std::string_view text : kEndTexts) {
-        const int32_t id = table_.find(text);
-        if (id < 0) continue;
-        types_[static_cast<size_t>(id)] = TokenType::kControl;
-        eog_.push_back(id);
-    }
     return {};
 }
 
-Status Tokenizer::take_pieces() {
+Status Tokenizer::take_pieces(void (*unspell)(std::string_view, std::string&)) {
     pieces_.reserve(static_cast<size_t>(size()) * 8);
     piece_ends_.reserve(static_cast<size_t>(size()));
-    std::fill(std::begin(byte_ids_), std::end(byte_ids_), -1);
     for (int32_t id = 0; id < size(); ++id) {
-        const std::string_view text = table_.text(id);
-        const size_t before = pieces_.size();
-        switch (types_[static_cast<size_t>(id)]) {
-        case TokenType::kNormal:
-            append_bytes(text, pieces_);
-            word_bytes_max_ = std::max(word_bytes_max_, pieces_.size() - before);
-            break;
+        const std::string_view text = tokens_->table.text(id);
+        switch (tokens_->type(id)) {
+        case TokenType::kNormal: unspell(text, pieces_); break;
         case TokenType::kByte: {
             unsigned value = 0;
             const char* digits = text.data() + 3;
@@ -108,97 +165,60 @@ Status Tokenizer::take_pieces() {
         case TokenType::kUndefined:
         case TokenType::kUnused: break;
         }
-        word_bytes_max_ = std::max(word_bytes_max_, text.size());
         piece_ends_.push_back(static_cast<uint32_t>(pieces_.size()));
     }
-    std::string spelled;
-    for (int byte = 0; byte < 256; ++byte) {
-        spelled.clear();
-        append_spelling(static_cast<uint8_t>(byte), spelled);
-        const int32_t id = table_.find(spelled);
-        if (id >= 0 && !is_special(id)) byte_ids_[byte] = id;
-    }
     return {};
 }
 
-Status Tokenizer::take_merges(const Vocabulary& vocabulary) {
-    const size_t count = vocabulary.merges.size();
-    if (count > kMergesMax) {
-        return refuse(fmt::format("the vocabulary has {} merges; the limit is {}", count, kMergesMax));
-    }
-    merges_.reserve(count);
-    std::string joined;
-    for (size_t i = 0; i < count; ++i) {
-        const std::string_view merge = vocabulary.merges[i];
-        const size_t space = merge.find(' ', 1);
-        if (space == std::string_view::npos) {
-            return refuse(fmt::format("merge {} is '{}'; a merge is two tokens with a space between", i,
-                                      merge.substr(0, 64)));
-        }
-        joined.assign(merge.substr(0, space));
-        joined.append(merge.substr(space + 1));
-        const Merge entry = {table_.find(merge.substr(0, space)), table_.find(merge.substr(space + 1)),
-                             table_.find(joined), static_cast<int32_t>(i)};
-        if (entry.left < 0 || entry.right < 0 || entry.merged < 0) {
-            const char* which = entry.left < 0 ? "left" : entry.right < 0 ? "right" : "joined";
-            return refuse(fmt::format("merge {} is '{}', but its {} text is no token of the vocabulary",
-                                      i, merge.substr(0, 64), which));
-        }
-        // Plain text must never turn into a control token, not even by a file's own merges.
-        if (is_special(entry.merged)) continue;
-        if (!merges_.insert(entry)) {
-            return refuse(fmt::format("merge {} is one of very many made to collide in the merge table",
-                                      i));
-        }
-    }
-    return {};
-}
-
-Status Tokenizer::take_special_ids(const Vocabulary& vocabulary) {
-    std::optional<int32_t> eot, unk;
-    const auto take = [&](const char* name, std::optional<int64_t> id,
+Status Tokenizer::take_special_ids(const Vocabulary& vocabulary, const ModelFamily& family) {
+    const auto take = [&](const char* name, std::optional<int64_t> id, std::optional<int32_t> usual,
                           std::optional<int32_t>& to) -> Status {
-        if (!id) return {};
-        if (*id < 0 || *id >= size()) {
-            return refuse(fmt::format("the {} id is {}; ids of this vocabulary are 0 to {}", name, *id,
-                                      size() - 1));
-        }
-        to = static_cast<int32_t>(*id);
+        TENON_TRY(to, check_id(*tokens_, name, id));
+        if (!to && usual && *usual < size()) to = usual;
         return {};
     };
-    TENON_CHECK(take("BOS", vocabulary.bos, bos_));
-    TENON_CHECK(take("EOS", vocabulary.eos, eos_));
-    TENON_CHECK(take("EOT", vocabulary.eot, eot));
-    TENON_CHECK(take("unknown-token", vocabulary.unk, unk));
-    TENON_CHECK(take("padding", vocabulary.pad, pad_));
-    for (int64_t id : vocabulary.eog) {
-        std::optional<int32_t> end;
-        TENON_CHECK(take("end-of-generation", id, end));
-        eog_.push_back(*end);
-    }
+    TENON_CHECK(take("BOS", vocabulary.bos, family.bos, bos_));
+    TENON_CHECK(take("EOS", vocabulary.eos, family.eos, eos_));
+    TENON_CHECK(take("unknown-token", vocabulary.unk, family.unk, unk_));
+    TENON_CHECK(take("separator", vocabulary.sep, family.sep, sep_));
+    TENON_CHECK(take("padding", vocabulary.pad, family.pad, pad_));
     if (eos_) eog_.push_back(*eos_);
-    if (eot) eog_.push_back(*eot);
     std::sort(eog_.begin(), eog_.end());
     eog_.erase(std::unique(eog_.begin(), eog_.end()), eog_.end());
 
-    add_bos_ = vocabulary.add_bos.value_or(rules_.adds_bos() && bos_.has_value());
-    add_eos_ = vocabulary.add_eos.value_or(false);
+    const SplitRules* rules = family.make == make_bpe ? find_split_rules(vocabulary.pre) : nullptr;
+    const bool usual_bos = family.adds_bos || (rules != nullptr && rules->adds_bos);
+    add_bos_ = vocabulary.add_bos.value_or(usual_bos && bos_.has_value());
+    add_eos_ = vocabulary.add_eos.value_or(family.adds_eos && eos_.has_value());
+    last_ = eos_;
+    if (family.always_framed) {
+        add_bos_ = add_eos_ = true;
+        last_ = sep_;
+    }
     if (add_bos_ && !bos_) return refuse("the tokenizer is to add a BOS token, but no BOS id is given");
-    if (add_eos_ && !eos_) return refuse("the tokenizer is to add an EOS token, but no EOS id is given");
+    if (add_eos_ && !last_) return refuse("the tokenizer is to add an EOS token, but no EOS id is given");
+    space_prefix_ =
+        family.takes_space_prefix && vocabulary.add_space_prefix.value_or(family.adds_space_prefix);
+    strips_first_space_ = space_prefix_ || family.strips_first_space;
     return {};
 }
 
-Status Tokenizer::take_special_tokens() {
+Status Tokenizer::take_special_tokens(const Vocabulary& vocabulary) {
     std::vector<SpecialTokens::Token> tokens;
     for (int32_t id = 0; id < size(); ++id) {
-        const bool user_defined = types_[static_cast<size_t>(id)] == TokenType::kUserDefined;
-        const std::string_view text = table_.text(id);
+        const bool user_defined = tokens_->type(id) == TokenType::kUserDefined;
+        const std::string_view text = tokens_->table.text(id);
         if (text.empty() || !(user_defined || is_special(id))) continue;
         if (text.size() > kSpecialTokenBytesMax) {
             return refuse(fmt::format("special token {} has {} bytes; the limit is {}", id, text.size(),
                                       kSpecialTokenBytesMax));
         }
-        tokens.push_back({std::string(text), id, user_defined});
+        const bool begins = text == "<unk>" || text == "<s>" || text == "<|endoftext|>";
+        tokens.push_back({.text = std::string(text),
+                          .id = id,
+                          .user_defined = user_defined,
+                          .strips_left = vocabulary.strips_before_mask && text == "<mask>",
+                          .strips_right = vocabulary.strips_after_special && !begins});
     }
     special_ = SpecialTokens::build(std::move(tokens));
     return {};

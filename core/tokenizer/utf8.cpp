@@ -65,6 +65,13 @@ size_t ascii_end(std::string_view text, size_t begin) noexcept {
     return i;
 }
 
+} // namespace
+
+size_t length_by_lead(char lead) noexcept {
+    const auto byte = static_cast<uint8_t>(lead);
+    return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
 void append_code_point(uint32_t cp, std::string& out) {
     if (cp < 0x80) {
         out.push_back(static_cast<char>(cp));
@@ -83,13 +90,7 @@ void append_code_point(uint32_t cp, std::string& out) {
     }
 }
 
-// Decodes by the lead byte alone; length 0 when the bytes there form nothing up to 0x10FFFF.
-struct Decoded {
-    uint32_t code_point;
-    size_t length;
-};
-
-Decoded decode_leniently(std::string_view text, size_t begin) noexcept {
+CodePoint decode_leniently(std::string_view text, size_t begin) noexcept {
     const uint8_t lead = at(text, begin);
     if (lead < 0x80) return {lead, 1};
     const size_t length = lead < 0xC0 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF8 ? 4 : 0;
@@ -103,8 +104,6 @@ Decoded decode_leniently(std::string_view text, size_t begin) noexcept {
     if (cp > 0x10FFFF) return {0, 0};
     return {cp, length};
 }
-
-} // namespace
 
 bool is_utf8(std::string_view text) noexcept {
     for (size_t i = ascii_end(text, 0); i < text.size();) {
@@ -121,18 +120,18 @@ CleanText clean_text(std::string_view text) {
     clean.bytes.reserve(text.size());
     clean.subject.reserve(text.size());
     for (size_t i = 0; i < text.size();) {
-        const Decoded d = decode_leniently(text, i);
+        const CodePoint d = decode_leniently(text, i);
         if (d.length == 0) {
             clean.bytes.append(kReplacement);
             clean.subject.append(kReplacement);
             i += 1;
             continue;
         }
-        append_code_point(d.code_point, clean.bytes);
-        if (d.code_point >= 0xD800 && d.code_point <= 0xDFFF) {
+        append_code_point(d.value, clean.bytes);
+        if (d.value >= 0xD800 && d.value <= 0xDFFF) {
             clean.subject.append(kPrivateUse);
         } else {
-            append_code_point(d.code_point, clean.subject);
+            append_code_point(d.value, clean.subject);
         }
         i += d.length;
     }

@@ -8,6 +8,19 @@
 
 namespace tenon::tokenizer {
 
+// Bytes of the character that begins with `lead`, as the first byte alone has it: 1 to 4; a byte that
+// begins nothing counts as 1.
+size_t length_by_lead(char lead) noexcept;
+
+// One code point, decoded by the lead byte's length: overlong forms and surrogates pass.
+struct CodePoint {
+    uint32_t value = 0;
+    size_t length = 0; // bytes; 0: they form nothing up to 0x10FFFF
+};
+CodePoint decode_leniently(std::string_view text, size_t begin) noexcept;
+
+void append_code_point(uint32_t code_point, std::string& out);
+
 // Whether `text` is UTF-8 as RFC 3629 has it: no overlong form, surrogate or value over 0x10FFFF.
 bool is_utf8(std::string_view text) noexcept;
 

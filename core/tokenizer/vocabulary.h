@@ -24,20 +24,35 @@ enum class TokenType : int32_t {
 
 // The keys named are under tokenizer.ggml. in a GGUF file. Ids index `tokens`.
 struct Vocabulary {
-    std::string_view model;               // model: "gpt2" = byte-level BPE
+    std::string_view model;               // model: "gpt2", "llama", "t5" or "bert"
     std::string_view pre;                 // pre: the split rules; empty means "default"
     std::vector<std::string_view> tokens; // tokens
-    std::vector<float> scores;            // scores; empty, or one per token; unused by BPE
+    std::vector<float> scores;            // scores; empty (all 0), or one per token
     std::vector<TokenType> types;         // token_type; empty (all normal), or one per token
     std::vector<std::string_view> merges; // merges: "left right", best first
     std::optional<int64_t> bos;           // bos_token_id
     std::optional<int64_t> eos;           // eos_token_id
     std::optional<int64_t> eot;           // eot_token_id
+    std::optional<int64_t> eom;           // eom_token_id
     std::optional<int64_t> unk;           // unknown_token_id
+    std::optional<int64_t> sep;           // seperator_token_id (spelled so)
     std::optional<int64_t> pad;           // padding_token_id
-    std::optional<bool> add_bos;          // add_bos_token; absent: as the split rules' family does
-    std::optional<bool> add_eos;          // add_eos_token; absent: no
-    bool add_space_prefix = false;        // add_space_prefix; has no effect on byte-level BPE
+    std::optional<int64_t> fim_prefix;    // fim_pre_token_id
+    std::optional<int64_t> fim_suffix;    // fim_suf_token_id
+    std::optional<int64_t> fim_middle;    // fim_mid_token_id
+    std::optional<int64_t> fim_pad;       // fim_pad_token_id
+    std::optional<int64_t> fim_repo;      // fim_rep_token_id
+    std::optional<int64_t> fim_separator; // fim_sep_token_id
+    std::optional<bool> add_bos;          // add_bos_token; absent: as the model's family does
+    std::optional<bool> add_eos;          // add_eos_token; absent: as the model's family does
+    std::optional<bool> add_space_prefix; // add_space_prefix; has no effect on "gpt2" and "bert"
+    bool remove_extra_whitespaces = false;// remove_extra_whitespaces; "t5" alone
+    std::string_view charsmap;            // precompiled_charsmap; "t5" alone
+    bool lowers_case = true;              // normalizer.lowercase; "bert" alone
+    std::optional<bool> strips_accents;   // normalizer.strip_accents; absent: as lowers_case
+    // Two families whose files do not say that special tokens take white space along.
+    bool strips_after_special = false;    // Phi-3: every one but <unk>, <s> and <|endoftext|>
+    bool strips_before_mask = false;      // the XLM-R family: <mask>
     std::vector<int64_t> eog;             // further ids that end a generation
 };
 

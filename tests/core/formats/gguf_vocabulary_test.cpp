@@ -31,7 +31,14 @@ TEST(GgufVocabulary, CollectsTheTokenizerKeysAsViews) {
             .number("tokenizer.ggml.eos_token_id", 3u)
             .number("tokenizer.ggml.unknown_token_id", -1)
             .number("tokenizer.ggml.eom_token_id", 2u)
+            .number("tokenizer.ggml.prefix_token_id", 1u)
+            .number("tokenizer.ggml.fim_sep_token_id", 2u)
             .number("tokenizer.ggml.add_bos_token", false)
+            .number("tokenizer.ggml.add_space_prefix", false)
+            .number("tokenizer.ggml.remove_extra_whitespaces", true)
+            .number("tokenizer.ggml.normalizer.lowercase", false)
+            .numbers("tokenizer.ggml.precompiled_charsmap", std::vector<int8_t>{1, -1})
+            .text("general.name", "Phi-3 Mini")
             .bytes();
     const auto file = parse_gguf(view(bytes));
     ASSERT_TRUE(file.ok()) << file.error().message;
@@ -51,7 +58,16 @@ TEST(GgufVocabulary, CollectsTheTokenizerKeysAsViews) {
     EXPECT_FALSE(vocabulary->pad.has_value());
     EXPECT_EQ(vocabulary->add_bos, false);
     EXPECT_FALSE(vocabulary->add_eos.has_value());
-    EXPECT_EQ(vocabulary->eog, (std::vector<int64_t>{2}));
+    EXPECT_EQ(vocabulary->eom, 2);
+    EXPECT_EQ(vocabulary->fim_prefix, 1);
+    EXPECT_EQ(vocabulary->fim_separator, 2);
+    EXPECT_EQ(vocabulary->add_space_prefix, false);
+    EXPECT_TRUE(vocabulary->remove_extra_whitespaces);
+    EXPECT_FALSE(vocabulary->lowers_case);
+    EXPECT_FALSE(vocabulary->strips_accents.has_value());
+    EXPECT_EQ(vocabulary->charsmap, std::string_view("\x01\xFF", 2));
+    EXPECT_TRUE(vocabulary->strips_after_special);
+    EXPECT_FALSE(vocabulary->strips_before_mask);
 }
 
 TEST(GgufVocabulary, RefusesWhatDoesNotFit) {
@@ -75,6 +91,8 @@ TEST(GgufVocabulary, RefusesWhatDoesNotFit) {
     EXPECT_EQ(vocabulary_refusal(
                   two_tokens().numbers("tokenizer.ggml.token_type", std::vector<float>{1, 1})),
               "key tokenizer.ggml.token_type is an array of f32; an array of i32 is wanted");
+    EXPECT_EQ(vocabulary_refusal(two_tokens().text("tokenizer.ggml.precompiled_charsmap", "x")),
+              "key tokenizer.ggml.precompiled_charsmap is no array of bytes");
     EXPECT_EQ(vocabulary_refusal(two_tokens().text("tokenizer.ggml.bos_token_id", "1")),
               "key tokenizer.ggml.bos_token_id is a string; an i64 is wanted");
 }

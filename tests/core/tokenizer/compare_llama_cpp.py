@@ -2,18 +2,23 @@
 """Counts the strings that Tenon and llama.cpp tokenize differently.
 
 usage: compare_llama_cpp.py --tenon PROGRAM --peers DIR [--smollm MODEL.gguf] [--count 10000] [--seed N]
+                            [--only NAME[,NAME]]
 
 PROGRAM is build/<preset>/bin/tenon; tokenize_batch beside it is what runs. DIR holds a built llama.cpp
 of llama-cpp-python's source package: DIR/src/llama_cpp_python-*/vendor/llama.cpp (headers and
-vocabularies) and DIR/build/bin. That package has no vocabulary with the smollm rules: they run over
-its starcoder vocabulary, which both sides are told is smollm, and over MODEL (or $TENON_TEST_MODEL),
-any SmolLM2 in GGUF, if there is one.
-Prints one line per set of split rules; exit code 1 when a string differs, 77 when nothing can run.
+vocabularies) and DIR/build/bin. Every kind of tokenizer runs over a vocabulary of that package, made
+for it or, where the package has none, for a relative of it: then both sides are told the same other
+rules. MODEL (or $TENON_TEST_MODEL), any SmolLM2 in GGUF, is one more if there is one.
+Prints one line per kind. Besides the strings it compares what each token stands for, which tokens end
+a generation, and those that fill in the middle. Then the same for code points that llama.cpp's Unicode
+has and Unicode 14 has not: those differences are counted and listed, and are no failure.
+Exit code 1 when a string differs, 77 when nothing can run.
 """
 import argparse
 import os
 import pathlib
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -29,7 +34,11 @@ CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'RE", "'Ve",
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|eot_id|>",
            "<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>", "<repo_name>", "<file_sep>",
            "<jupyter_text>", "<empty_output>", "<|reserved_special_token_0|>",
-           "<|reserved_special_token_17|>", "<|python_tag|>", "<|im_end|", "<<|im_end|>>", "<|", "|>"]
+           "<|reserved_special_token_17|>", "<|python_tag|>", "<|im_end|", "<<|im_end|>>", "<|", "|>",
+           "<s>", "</s>", "<unk>", "<pad>", "<mask>", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "<0x0A>", "<|user|>",
+           "<|end|>", "<|assistant|>\n ", "<|fim_prefix|>", "<|fim_middle|>", "<tool_call>", "</tool_call>",
+           "<\uff5cfim\u2581begin\uff5c>", "<\uff5cfim\u2581hole\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>",
+           "<|EOT|>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<table>", "\u2581", "\u2581\u2581"]
 CODE = ["def f(x):\n    return x ** 2\n", "for (int i = 0; i < n; ++i) {\n\t\ta[i] += b[i];\n}\n",
         "#include <vector>\r\n\r\nint main() { return 0; }\r\n", "SELECT * FROM t WHERE a >= 10;",
         "<div class=\"x\">\n  <p>&nbsp;</p>\n</div>", "x = {'a': [1, 2.5e-3, None]}  # note\n",
@@ -111,14 +120,27 @@ def strings(count, rng):
     return out[:count]
 
 
-def with_rules(path, rules, copy):
-    """Copies a GGUF without tensors, its split rules renamed."""
+def with_keys(path, keys, copy):
+    """Copies a GGUF without tensors, the values of some keys changed or added."""
     data = path.read_bytes()
-    key = b"tokenizer.ggml.pre" + struct.pack("<I", 8)
-    at = data.index(key) + len(key)
-    length, = struct.unpack_from("<Q", data, at)
+    count, = struct.unpack_from("<Q", data, 16)
+    for key, value in keys.items():
+        name = struct.pack("<Q", len(key)) + key.encode()
+        if isinstance(value, bool):
+            coded = struct.pack("<I?", 7, value)
+        else:
+            coded = struct.pack("<IQ", 8, len(value)) + value.encode()
+        at = data.find(name)
+        if at < 0:
+            data = data[:24] + name + coded + data[24:]
+            count += 1
+            continue
+        begin = at + len(name)
+        kind, = struct.unpack_from("<I", data, begin)
+        end = begin + 5 if kind == 7 else begin + 12 + struct.unpack_from("<Q", data, begin + 4)[0]
+        data = data[:begin] + coded + data[end:]
     with open(copy, "wb") as out:
-        out.write(data[:at] + struct.pack("<Q", len(rules)) + rules + data[at + 8 + length:])
+        out.write(data[:16] + struct.pack("<Q", count) + data[24:])
 
 
 def answers(command, requests):
@@ -132,6 +154,68 @@ def answers(command, requests):
     return out
 
 
+# Name, vocabulary of the package, keys that both sides see in its place.
+KEY = "tokenizer.ggml."
+KINDS = [
+    ("smollm", "starcoder", {KEY + "pre": "smollm"}),
+    ("gpt-2", "gpt-2", {}),
+    ("llama-bpe", "llama-bpe", {}),
+    ("qwen2", "qwen2", {}),
+    ("deepseek-r1-qwen", "qwen2", {KEY + "pre": "deepseek-r1-qwen"}),
+    ("qwen35", "qwen35", {}),
+    ("deepseek-llm", "deepseek-llm", {}),
+    ("deepseek-coder", "deepseek-coder", {}),
+    ("deepseek-v3", "deepseek-llm", {KEY + "pre": "deepseek-v3"}),
+    ("tekken", "llama-bpe", {KEY + "pre": "tekken"}),
+    ("gpt-4o", "llama-bpe", {KEY + "pre": "gpt-4o"}),
+    ("falcon", "falcon", {}),
+    ("llama (Llama 2)", "llama-spm", {}),
+    ("llama (no space prefix)", "llama-spm", {KEY + "add_space_prefix": False}),
+    ("llama (Phi-3)", "phi-3", {}),
+    ("llama (Baichuan)", "baichuan", {}),
+    ("llama (Gemma)", "gemma-4", {KEY + "model": "llama", KEY + "add_space_prefix": False}),
+    ("t5 (XLM-R)", "nomic-bert-moe", {}),
+    ("t5 (no prefix, spaces kept)", "nomic-bert-moe",
+     {KEY + "add_space_prefix": False, KEY + "remove_extra_whitespaces": False}),
+    ("t5 (prefix, spaces kept)", "nomic-bert-moe", {KEY + "remove_extra_whitespaces": False}),
+    ("bert (BGE)", "bert-bge", {}),
+    ("bert (case and accents kept)", "bert-bge", {KEY + "normalizer.lowercase": False}),
+    ("bert (case kept)", "bert-bge",
+     {KEY + "normalizer.lowercase": False, KEY + "normalizer.strip_accents": True}),
+]
+
+
+def later_points(source):
+    """Code points that llama.cpp's Unicode tables have and this Python's (14) have not."""
+    text = (source / "src/unicode-data.cpp").read_text(encoding="utf-8")
+    ranges = re.search(r"unicode_ranges_flags = \{.*?\n(.*?)\n\};", text, re.S).group(1)
+    starts = [(int(a, 16), int(b, 16)) for a, b in re.findall(r"\{0x(\w+), 0x(\w+)\}", ranges)]
+    out = []
+    for (first, flags), (end, _) in zip(starts, starts[1:]):
+        if not flags & 1:
+            out += [c for c in range(first, end) if unicodedata.category(chr(c)) == "Cn"]
+    return out
+
+
+def listed(points):
+    """Code points as ranges."""
+    blocks = []
+    for c in sorted(points):
+        if blocks and blocks[-1][1] == c - 1:
+            blocks[-1][1] = c
+        else:
+            blocks.append([c, c])
+    return " ".join(f"U+{a:04X}" if a == b else f"U+{a:04X}-{b:04X}" for a, b in blocks)
+
+
+def coded(texts, flags):
+    return b"".join(struct.pack("=II", f, len(t)) + t for f, t in zip(flags, texts))
+
+
+def facts(command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.splitlines()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tenon", required=True, type=pathlib.Path)
@@ -139,6 +223,7 @@ def main():
     parser.add_argument("--smollm", default=os.environ.get("TENON_TEST_MODEL"))
     parser.add_argument("--count", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", default="")
     args = parser.parse_args()
 
     if args.peers is None:
@@ -153,20 +238,27 @@ def main():
     libraries = args.peers.resolve() / "build" / "bin"
     texts = strings(args.count, random.Random(args.seed))
     flags = [random.Random(args.seed + 1 + i).randrange(4) for i in range(len(texts))]
-    requests = b"".join(struct.pack("=II", f, len(t)) + t for f, t in zip(flags, texts))
+    requests = coded(texts, flags)
+    later = later_points(source)
+    later_texts = [(before + chr(c) + after).encode() for c in later for before, after in (("a", "b"), (" ", "1"))]
+    later_requests = coded(later_texts, [0] * len(later_texts))
     failed = False
+    later_reasons = {}
     with tempfile.TemporaryDirectory() as folder:
         peer = os.path.join(folder, "llama_batch")
         subprocess.run(["cc", "-O1", "-std=c11", f"-I{source}/include", f"-I{source}/ggml/include",
                         HERE / "llama_batch.c", "-o", peer, f"-L{libraries}", "-lllama", "-lggml", "-lggml-base",
                         f"-Wl,-rpath,{libraries}", f"-Wl,-rpath-link,{libraries}"], check=True)
-        renamed = os.path.join(folder, "smollm.gguf")
-        with_rules(source / "models/ggml-vocab-starcoder.gguf", b"smollm", renamed)
-        vocabularies = [("smollm", renamed), ("gpt-2", source / "models/ggml-vocab-gpt-2.gguf"),
-                        ("llama-bpe", source / "models/ggml-vocab-llama-bpe.gguf")]
+        kinds = list(KINDS)
         if args.smollm:
-            vocabularies.insert(1, ("smollm (SmolLM2)", args.smollm))
-        for name, path in vocabularies:
+            kinds.insert(1, ("smollm (SmolLM2)", pathlib.Path(args.smollm), {}))
+        if args.only:
+            kinds = [k for k in kinds if any(k[0].startswith(part) for part in args.only.split(","))]
+        for name, vocabulary, keys in kinds:
+            path = vocabulary
+            if isinstance(vocabulary, str):
+                path = os.path.join(folder, "vocabulary.gguf")
+                with_keys(source / f"models/ggml-vocab-{vocabulary}.gguf", keys, path)
             ours = answers([program, path], requests)
             theirs = answers([peer, path], requests)
             if len(ours) != len(texts) or len(theirs) != len(texts):
@@ -174,10 +266,21 @@ def main():
             wrong = [i for i in range(len(texts)) if ours[i] != theirs[i]]
             tokens = sum(len(ids) for ids in theirs)
             print(f"{name}: {len(wrong)} differences in {len(texts)} strings "
-                  f"({sum(map(len, texts))} bytes, {tokens} tokens, seed {args.seed})")
+                  f"({sum(map(len, texts))} bytes, {tokens} tokens, seed {args.seed})", flush=True)
             for i in wrong[:3]:
                 print(f"  {texts[i]!r} flags {flags[i]}\n    ours   {ours[i]}\n    theirs {theirs[i]}")
-            failed = failed or bool(wrong)
+            ours, theirs = facts([program, path, "facts"]), facts([peer, path, "facts"])
+            differing = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+            if differing:
+                print(f"  {len(differing)} facts about tokens differ, such as {differing[:3]}")
+            failed = failed or bool(wrong) or bool(differing)
+            ours, theirs = answers([program, path], later_requests), answers([peer, path], later_requests)
+            points = frozenset(later[i // 2] for i in range(len(later_texts)) if ours[i] != theirs[i])
+            later_reasons.setdefault(points, []).append(name)
+    print(f"code points that Unicode 14, which Tenon's tables and PCRE2 have, does not assign, but llama.cpp's "
+          f"tables do: {len(later)}")
+    for points, names in later_reasons.items():
+        print(f"  {len(points)} cut differently by {', '.join(names)}" + (": " + listed(points) if points else ""))
     sys.exit(1 if failed else 0)
 
 

@@ -1,4 +1,5 @@
 /* usage: llama_batch MODEL.gguf <requests >answers
+ *        llama_batch MODEL.gguf facts
  *
  * The right side of compare_llama_cpp.py, which compiles this file against a built libllama: the
  * requests and answers of tokenize_batch.cpp, tokenized by llama.cpp. Not part of the build. */
@@ -14,8 +15,24 @@ static void keep_quiet(enum ggml_log_level level, const char* text, void* user) 
     (void)user;
 }
 
+/* What tokenize_batch prints for "facts". */
+static int print_facts(const struct llama_vocab* vocab) {
+    printf("fim %d %d %d %d %d %d\n", llama_vocab_fim_pre(vocab), llama_vocab_fim_suf(vocab),
+           llama_vocab_fim_mid(vocab), llama_vocab_fim_pad(vocab), llama_vocab_fim_rep(vocab),
+           llama_vocab_fim_sep(vocab));
+    static char piece[1 << 17];
+    for (int32_t id = 0; id < llama_vocab_n_tokens(vocab); ++id) {
+        const int32_t bytes = llama_token_to_piece(vocab, id, piece, sizeof piece, 0, true);
+        if (bytes < 0) return 1;
+        printf("%d %s", id, llama_vocab_is_eog(vocab, id) ? "ends " : "");
+        for (int32_t i = 0; i < bytes; ++i) printf("%02x", (unsigned char)piece[i]);
+        putchar('\n');
+    }
+    return 0;
+}
+
 int main(int argc, char** argv) {
-    if (argc != 2) return 2;
+    if (argc != 2 && argc != 3) return 2;
     llama_log_set(keep_quiet, NULL);
     struct llama_model_params params = llama_model_default_params();
     params.vocab_only = true;
@@ -25,6 +42,7 @@ int main(int argc, char** argv) {
         return 1;
     }
     const struct llama_vocab* vocab = llama_model_get_vocab(model);
+    if (argc == 3) return print_facts(vocab);
     uint32_t head[2];
     while (fread(head, sizeof head, 1, stdin) == 1) {
         char* text = malloc((size_t)head[1] + 1);

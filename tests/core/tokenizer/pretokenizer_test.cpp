@@ -56,6 +56,20 @@ const Row kRows[] = {
     {"llama-bpe", "(foo).\r\nbar", {"(foo", ").\r\n", "bar"}},
     {"llama-bpe", "a   b\t \n  c", {"a", "  ", " b", "\t \n", " ", " c"}},
     {"default", "a,b 12345", {"a", ",", "b", " ", "123", "45"}},
+    {"falcon", "a`b 12345", {"a", "`", "b", " ", "123", "45"}},
+    {"qwen2", "We'RE 123\n\n x", {"We", "'RE", " ", "1", "2", "3", "\n\n", " x"}},
+    {"deepseek-r1-qwen", "(foo).\r\n12", {"(foo", ").\r\n", "1", "2"}},
+    {"qwen35", "n\u0303o \u0301", {"n\u0303o", " \u0301"}}, // marks belong to letters
+    {"qwen2", "n\u0303o", {"n", "\u0303o"}},
+    {"deepseek-llm", "Hi  \u4e16\u754c12\n", {"Hi", "  ", "\u4e16\u754c", "12", "\n"}},
+    {"deepseek-llm", "a.b! 12  ", {"a", ".", "b", "!", " ", "12", "  "}},
+    {"deepseek-llm", "\u0560", {"\u0560"}}, // a cased letter that the list does not have
+    {"deepseek-llm", "x\u0560", {"x", "\u0560"}},
+    {"deepseek-coder", "x= 12\r\n", {"x", "= ", "1", "2", "\r", "\n"}},
+    {"deepseek-v3", "a 1234\u3042\u4e16!ok", {"a", " ", "123", "4", "\u3042\u4e16", "!ok"}},
+    {"deepseek-v3", "x=1;\n\n y", {"x", "=", "1", ";\n\n", " y"}},
+    {"tekken", "HelloWORLD fooBar12/", {"Hello", "WORLD", " foo", "Bar", "1", "2", "/"}},
+    {"gpt-4o", "fooBar's 1234", {"foo", "Bar's", " ", "123", "4"}},
 };
 
 TEST(Pretokenizer, SplitsByTheRules) {
@@ -66,7 +80,7 @@ TEST(Pretokenizer, RefusesUnknownRulesAndNamesTheKnown) {
     const auto rules = Pretokenizer::create("klingon", true);
     ASSERT_FALSE(rules);
     EXPECT_EQ(rules.error().code, Code::kUnsupported);
-    EXPECT_NE(rules.error().message.find("'klingon'; known rules are smollm, gpt-2, llama-bpe"), std::string::npos)
+    EXPECT_NE(rules.error().message.find("'klingon'; known rules are smollm, starcoder, "), std::string::npos)
         << rules.error().message;
 }
 
@@ -76,7 +90,8 @@ TEST(Pretokenizer, TheInterpreterSplitsAsTheCompiledRulesDo) {
     std::mt19937 random(seed);
     const Words palette = {"a", "B", "'", "s", "re", "LL", " ", "  ", "\n", "\r\n", "\t", "1", "23", "½",
                            "é", "世", ".", "!", "$", "\u00a0", "\u2028", "\U0001F600", std::string(1, '\0')};
-    for (const char* pre : {"gpt-2", "smollm", "llama-bpe", "default"}) {
+    for (const char* pre : {"gpt-2", "smollm", "llama-bpe", "default", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder",
+                            "deepseek-v3", "tekken", "gpt-4o", "falcon"}) {
         const auto compiled = Pretokenizer::create(pre, true);
         const auto interpreted = Pretokenizer::create(pre, false);
         ASSERT_TRUE(compiled && interpreted);
@@ -90,8 +105,9 @@ TEST(Pretokenizer, TheInterpreterSplitsAsTheCompiledRulesDo) {
 }
 
 TEST(Pretokenizer, LongRunsAreSplitWithAndWithoutCompiledRules) {
-    for (const bool jit : {true, false}) {
-        const auto rules = Pretokenizer::create("llama-bpe", jit);
+    for (const bool jit : {true, false})
+      for (const char* pre : {"llama-bpe", "deepseek-llm", "deepseek-v3", "gpt-4o"}) {
+        const auto rules = Pretokenizer::create(pre, jit);
         ASSERT_TRUE(rules);
         for (const char* unit : {" ", "a", "!", "\n", "\u2003", "é"}) {
             std::string run;

@@ -1,7 +1,10 @@
 // usage: tokenize_batch MODEL.gguf <requests >answers
+//        tokenize_batch MODEL.gguf facts
 //
 // A request: u32 flags (1 = add special tokens, 2 = parse special tokens), u32 length, bytes.
 // An answer: i32 count, then the ids; count -1: refused. All in the byte order of the machine.
+// "facts": a line with the fill-in-the-middle ids (-1: none), then one per token: its id, "ends" if it
+// ends a generation, the bytes it stands for.
 // llama_batch.c speaks the same, so that compare_llama_cpp.py can drive both.
 #include <chrono>
 #include <cstdio>
@@ -25,11 +28,27 @@ tenon::Result<tenon::tokenizer::Tokenizer> load(const char* path) {
     return tokenizer;
 }
 
+int print_facts(const tenon::tokenizer::Tokenizer& tokenizer) {
+    const tenon::tokenizer::KnownTokens& known = tokenizer.known();
+    std::printf("fim");
+    for (const auto& id : {known.fim_prefix, known.fim_suffix, known.fim_middle, known.fim_pad,
+                           known.fim_repo, known.fim_separator}) {
+        std::printf(" %d", id.value_or(-1));
+    }
+    std::printf("\n");
+    for (int32_t id = 0; id < tokenizer.size(); ++id) {
+        std::printf("%d %s", id, tokenizer.is_eog(id) ? "ends " : "");
+        for (const char byte : tokenizer.token_bytes(id)) std::printf("%02x", static_cast<unsigned char>(byte));
+        std::printf("\n");
+    }
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2) {
-        std::fprintf(stderr, "usage: tokenize_batch MODEL.gguf <requests >answers\n");
+    if (argc != 2 && argc != 3) {
+        std::fprintf(stderr, "usage: tokenize_batch MODEL.gguf [facts] <requests >answers\n");
         return 2;
     }
     const auto tokenizer = load(argv[1]);
@@ -37,6 +56,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s\n", tokenizer.error().message.c_str());
         return 1;
     }
+    if (argc == 3) return print_facts(*tokenizer);
     const auto start = std::chrono::steady_clock::now();
     size_t total = 0;
     uint32_t head[2];

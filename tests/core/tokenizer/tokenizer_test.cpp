@@ -269,7 +269,13 @@ struct Refusal {
 
 TEST(Tokenizer, RefusesBadVocabulariesWithOneSentence) {
     const Refusal kRefusals[] = {
-        {"model 'llama'", [](auto& t) { t.vocabulary.model = "llama"; }},
+        {"model 'rwkv'", [](auto& t) { t.vocabulary.model = "rwkv"; }},
+        {"token 1 has the score nan", [](auto& t) {
+             t.vocabulary.scores.assign(t.vocabulary.tokens.size(), 0.0f);
+             t.vocabulary.scores[1] = std::numeric_limits<float>::quiet_NaN();
+         }},
+        {"FIM prefix id is 256", [](auto& t) { t.vocabulary.fim_prefix = 256; }},
+        {"separator id", [](auto& t) { t.vocabulary.sep = -5; }},
         {"rules 'nope'", [](auto& t) { t.vocabulary.pre = "nope"; }},
         {"has no tokens", [](auto& t) { t.vocabulary.tokens.clear(); }},
         {"both 'a'", [](auto& t) { t.add("a", TokenType::kNormal); }},
