@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What `tenon run` promises."""
 import json
+import platform
 
 import product
 
@@ -76,7 +77,8 @@ class RunTest(product.ProductTest):
         words = ("hello", "-n", "24", "--temp", "0", "--raw", "--compute", "precise")
         expected = self.tokens(*words)
         self.assertEqual(len(expected), 24)
-        for isa in ("scalar", "avx2", "avx512"):
+        arm = platform.machine() == "aarch64"
+        for isa in ("scalar", *(("neon", "dotprod", "i8mm") if arm else ("avx2", "avx512"))):
             answer = self.call("run", "model.gguf", *words, "--json", "--set",
                                f"cpu.force_isa={isa}")
             if answer.code != 0 and "processor" in answer.err:
