@@ -78,7 +78,7 @@ private:
 
 // One packed or plain weight. Memory belongs to the set.
 struct WeightEntry {
-    kernels::PackedFormat format = kernels::PackedFormat::kF32;
+    kernels::PackedLayout layout;
     uint32_t rows = 0, cols = 0;
     uint32_t uses = 0;
     const uint8_t* packed = nullptr; // MATMUL, ROWS

@@ -103,7 +103,7 @@ sdk::Status Compiler::take_matmul(Node& node, uint32_t port, uint32_t which) {
                          value.weight, entry.rows, entry.cols, static_cast<long long>(rows),
                          static_cast<unsigned long long>(value.cols));
     const kernels::MatmulEntry& kernel =
-        *exec_.device->kernels.matmul[static_cast<size_t>(entry.format)];
+        *exec_.device->kernels.matmul[static_cast<size_t>(entry.layout.format)];
     node.weights[which] = &entry;
     if (node.op == TENON_OP_EMBED) return {};
     if (exec_.values[node.in[0]].cols != entry.cols)
@@ -115,8 +115,8 @@ sdk::Status Compiler::take_matmul(Node& node, uint32_t port, uint32_t which) {
     if (which == 1 && fast != node.fast) {
         // Gate and up of different classes: both take the path that reads floats.
         node.fast = false;
-        node.multiply[0] =
-            exec_.device->kernels.matmul[static_cast<size_t>(node.weights[0]->format)]->precise;
+        const auto other = static_cast<size_t>(node.weights[0]->layout.format);
+        node.multiply[0] = exec_.device->kernels.matmul[other]->precise;
         node.multiply[1] = kernel.precise;
         return {};
     }

@@ -29,6 +29,7 @@ kernels::MatmulArgs matmul_args(const Exec& exec, const Node& node, uint32_t thr
     const auto& attr = node.attr<tenon_attr_matmul>();
     kernels::MatmulArgs a{};
     a.weights = w.packed;
+    a.layout = w.layout;
     a.rows = w.rows;
     a.cols = w.cols;
     if (node.fast)
@@ -82,7 +83,8 @@ void multiply_glu(const Exec& exec, const Node& node, uint32_t thread, uint32_t 
             const WeightEntry& w = *node.weights[which];
             kernels::MatmulArgs a{};
             // The kernel counts rows from group 0: shift the weights, not the output.
-            a.weights = w.packed + uint64_t{block} * 2 * kernels::group_bytes(w.format, w.cols);
+            a.weights = w.packed + uint64_t{block} * 2 * kernels::group_bytes(w.layout, w.cols);
+            a.layout = w.layout;
             a.rows = count;
             a.cols = w.cols;
             if (node.fast) {

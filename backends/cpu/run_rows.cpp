@@ -107,7 +107,7 @@ void run_embed(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
     const Share mine = my_rows(exec, node.out[0], unit, units);
     for (uint64_t t = mine.begin; t < mine.end; ++t) {
         float* row = y + t * table.cols;
-        kernels::unpack_row(table.format, table.packed, table.cols, static_cast<uint32_t>(ids[t]),
+        kernels::unpack_row(table.layout, table.packed, table.cols, static_cast<uint32_t>(ids[t]),
                             row);
         if (scale == 1.0f) continue;
         for (uint32_t c = 0; c < table.cols; ++c) row[c] *= scale;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <tenon/blocks.h>
 #include <tenon/reference/dequant.h>
 
 #include "backends/cpu/cpu_backend.h"
@@ -16,54 +15,15 @@ constexpr int64_t kExtentMax = int64_t{1} << 31; // rows and columns fit uint32_
 
 uint64_t round_up(uint64_t value, uint64_t unit) noexcept { return (value + unit - 1) / unit * unit; }
 
-struct Known {
-    kernels::PackedFormat packed;
-    uint32_t bits, block_bytes, packing, codes_offset, min_type, min_offset;
-    int32_t zero_point;
-};
-
-// Stored blocks that the kernels read, as <tenon/blocks.h> lays them out.
-constexpr Known kBlocks[] = {
-    {kernels::PackedFormat::kQ4_0, 4, sizeof(BlockQ4_0), TENON_PACK_NIBBLE_HALVES,
-     offsetof(BlockQ4_0, qs), 0, 0, 8},
-    {kernels::PackedFormat::kQ4_1, 4, sizeof(BlockQ4_1), TENON_PACK_NIBBLE_HALVES,
-     offsetof(BlockQ4_1, qs), TENON_F16, offsetof(BlockQ4_1, m), 0},
-    {kernels::PackedFormat::kQ8_0, 8, sizeof(BlockQ8_0), TENON_PACK_BYTES, offsetof(BlockQ8_0, qs),
-     0, 0, 0},
-};
-
-bool find_format(const tenon_format& f, kernels::PackedFormat* packed) noexcept {
-    if (f.cls == TENON_FORMAT_FLOAT) {
-        switch (f.scale_type) {
-            case TENON_F32: *packed = kernels::PackedFormat::kF32; return true;
-            case TENON_F16: *packed = kernels::PackedFormat::kF16; return true;
-            case TENON_BF16: *packed = kernels::PackedFormat::kBf16; return true;
-            default: return false;
-        }
-    }
-    if (f.cls != TENON_FORMAT_AFFINE_GROUP || f.group != kernels::kBlockCols ||
-        f.block_elems != kernels::kBlockCols || f.scale_type != TENON_F16 || f.scale_offset != 0)
-        return false;
-    for (const Known& known : kBlocks) {
-        if (f.bits != known.bits || f.block_bytes != known.block_bytes ||
-            f.packing != known.packing || f.codes_offset != known.codes_offset ||
-            f.min_type != known.min_type || f.zero_point != known.zero_point)
-            continue;
-        if (known.min_type != 0 && f.min_offset != known.min_offset) continue;
-        *packed = known.packed;
-        return true;
-    }
-    return false;
-}
-
 // One tensor being packed by the pool.
 class Packing final : public Job {
 public:
-    Packing(const WeightEntry& entry, const uint8_t* stored, uint8_t* packed)
-        : entry_(entry), stored_(stored), packed_(packed),
+    Packing(const tenon_format& format, const WeightEntry& entry, const uint8_t* stored,
+            uint8_t* packed)
+        : format_(format), entry_(entry), stored_(stored), packed_(packed),
           groups_(kernels::group_count(entry.rows)),
           unit_groups_(std::max<uint32_t>(
-              1, static_cast<uint32_t>(kUnitBytes / kernels::group_bytes(entry.format, entry.cols)))) {
+              1, static_cast<uint32_t>(kUnitBytes / kernels::group_bytes(entry.layout, entry.cols)))) {
         // A tensor of more units than a phase may have gets larger ones.
         unit_groups_ = std::max(unit_groups_, groups_ / kUnitsMax + 1);
     }
@@ -72,13 +32,14 @@ public:
     }
     void run(uint32_t, uint32_t unit, uint32_t) noexcept override {
         const uint32_t begin = unit * unit_groups_;
-        kernels::pack_groups(entry_.format, stored_, entry_.rows, entry_.cols, begin,
+        kernels::pack_groups(format_, stored_, entry_.rows, entry_.cols, begin,
                              std::min(begin + unit_groups_, groups_), packed_);
     }
     bool finished(uint32_t) noexcept override { return true; }
 
 private:
     static constexpr uint64_t kUnitBytes = 256 * 1024;
+    const tenon_format& format_;
     const WeightEntry& entry_;
     const uint8_t* stored_;
     uint8_t* packed_;
@@ -182,19 +143,13 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
     const sdk::Status full = sdk::fail(TENON_OOM_DEVICE, "Weight %.*s does not fit into memory.",
                                        shown, name.data());
     if ((weight.uses & (TENON_USE_MATMUL | TENON_USE_ROWS)) != 0) {
-        if (!find_format(*weight.format, &made.format)) {
-            return sdk::fail(TENON_UNSUPPORTED,
-                             "Weight %.*s is stored as %.*s; the cpu backend takes F32, F16, BF16, "
-                             "Q4_0, Q4_1 and Q8_0.",
-                             shown, name.data(), static_cast<int>(weight.format->id.n),
-                             weight.format->id.p);
-        }
+        made.layout = kernels::choose_layout(*weight.format);
         const uint32_t groups = kernels::group_count(made.rows);
         uint8_t* packed = weights.arena.take(
-            kernels::group_bytes(made.format, made.cols) * groups, hint);
+            kernels::group_bytes(made.layout, made.cols) * groups, hint);
         if (packed == nullptr) return full;
         if (!measured) {
-            Packing packing(made, stored, packed);
+            Packing packing(*weight.format, made, stored, packed);
             weights.device->run_aside(packing);
         }
         made.packed = packed;

@@ -24,12 +24,33 @@ struct FormatQ4_1 : Q4 {
     static constexpr bool kHasMin = true;
     static constexpr int32_t kZeroPoint = 0;
 };
-struct FormatQ8_0 {
+struct Q8 {
     static constexpr uint32_t kCodeBytes = 512;
-    static constexpr uint32_t kBlockBytes = 544;
     static constexpr bool kNibbles = false;
-    static constexpr bool kHasMin = false;
     static constexpr int32_t kZeroPoint = 128;
+};
+struct FormatQ8_0 : Q8 {
+    static constexpr uint32_t kBlockBytes = 544;
+    static constexpr bool kHasMin = false;
+};
+struct FormatQ8_1 : Q8 {
+    static constexpr uint32_t kBlockBytes = 576;
+    static constexpr bool kHasMin = true;
+};
+// Blocks of super-blocks are codes alone; scales are in the head (Head).
+struct FormatSuperS4 : Q4 {
+    static constexpr uint32_t kBlockBytes = kCodeBytes;
+    static constexpr bool kSuper = true;
+    static constexpr int32_t kZeroPoint = 8;
+};
+struct FormatSuperU4 : Q4 {
+    static constexpr uint32_t kBlockBytes = kCodeBytes;
+    static constexpr bool kSuper = true;
+    static constexpr int32_t kZeroPoint = 0;
+};
+struct FormatSuperS8 : Q8 {
+    static constexpr uint32_t kBlockBytes = kCodeBytes;
+    static constexpr bool kSuper = true;
 };
 struct FormatF32 {
     static constexpr uint32_t kColBytes = 64;
@@ -54,6 +75,41 @@ TENON_INLINE F load_scales(const uint8_t* p) {
     return load_half(reinterpret_cast<const uint16_t*>(p));
 }
 
+// The scales of one super-block and its factors, read block after block.
+struct Head {
+    F scale, min;
+    const int8_t* factors;
+    uint32_t min_factors; // bytes from a factor to that of the min
+
+    TENON_INLINE Head(const PackedLayout& layout, const uint8_t* head) {
+        const auto* floats = reinterpret_cast<const float*>(head);
+        scale = load(floats);
+        min = layout.has_min ? load(floats + kLanes) : zero();
+        factors = reinterpret_cast<const int8_t*>(floats + (layout.has_min ? 2 : 1) * kLanes);
+        min_factors = layout.factor_cols == 0 ? 0 : layout.super_cols / layout.factor_cols * kLanes;
+    }
+};
+
+// Scale and min of the halves of a block; takes the factors that it uses.
+struct HalfScales {
+    F scale[2], min[2];
+
+    TENON_INLINE HalfScales(const PackedLayout& layout, Head& head) {
+        scale[0] = scale[1] = head.scale;
+        min[0] = min[1] = head.min;
+        if (layout.factor_cols == 0) return;
+        const bool two = layout.factor_cols < kBlockCols;
+        const int8_t* second = head.factors + (two ? kLanes : 0);
+        scale[0] = mul(head.scale, load_int8(head.factors));
+        scale[1] = two ? mul(head.scale, load_int8(second)) : scale[0];
+        if (layout.has_min) {
+            min[0] = mul(head.min, load_int8(head.factors + head.min_factors));
+            min[1] = two ? mul(head.min, load_int8(second + head.min_factors)) : min[0];
+        }
+        head.factors += (two ? 2 : 1) * kLanes;
+    }
+};
+
 TENON_INLINE void finish(const MatmulArgs& a, uint32_t group, uint32_t token, F sum) {
     const uint32_t row = group * kGroupRows;
     const uint32_t count = a.rows - row < kGroupRows ? a.rows - row : kGroupRows;
@@ -66,7 +122,9 @@ TENON_INLINE void finish(const MatmulArgs& a, uint32_t group, uint32_t token, F 
 
 } // namespace tenon::kernels::TENON_ISA_NAMESPACE
 
-#if TENON_ISA_LEVEL == 2
+#if TENON_ISA_LEVEL >= 3
+#include "kernels/cpu/matmul/dot_neon-inl.h"
+#elif TENON_ISA_LEVEL == 2
 #include "kernels/cpu/matmul/dot_avx512-inl.h"
 #elif TENON_ISA_LEVEL == 1
 #include "kernels/cpu/matmul/dot_avx2-inl.h"
@@ -87,14 +145,10 @@ TENON_INLINE void add_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
         total[t] = fma_lanes(to_float(dot[t]), mul(scale, set(x.scale[Half][slot + t])), total[t]);
 }
 
-// Slots [slot, slot + Tokens) of one tile against one row group. Fetches the next group meanwhile,
-// `ahead` bytes further on, unless that is 0.
+// All blocks of one row group.
 template <class Format, uint32_t Tokens>
-TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t group,
-                            const ActivationBlock* x, uint32_t slot, uint32_t token, size_t ahead) {
-    F total[Tokens];
-#pragma GCC unroll 8
-    for (uint32_t t = 0; t < Tokens; ++t) total[t] = zero();
+TENON_INLINE void add_blocks(const MatmulArgs& a, const uint8_t* w, const ActivationBlock* x,
+                             uint32_t slot, size_t ahead, F* total) {
     const uint32_t blocks = a.cols / kBlockCols;
     for (uint32_t block = 0; block < blocks; ++block) {
         const F scale = load_scales(w + Format::kCodeBytes);
@@ -109,6 +163,69 @@ TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t grou
         }
         w += Format::kBlockBytes;
         ++x;
+    }
+}
+
+// All super-blocks of one row group. x->sum is of both halves; where halves have mins of their own,
+// each half's is made of its scale and its sum of codes.
+template <class Format, uint32_t Tokens>
+TENON_INLINE void add_supers(const MatmulArgs& a, const uint8_t* w, const ActivationBlock* x,
+                             uint32_t slot, size_t ahead, F* total) {
+    const PackedLayout& layout = a.layout;
+    const bool two_mins = layout.has_min && layout.factor_cols == kBlockCols / 2;
+    for (uint32_t first = 0; first < a.cols; first += layout.super_cols) {
+        Head head(layout, w);
+        const uint8_t* codes = w + layout.head_bytes;
+        for (uint32_t col = 0; col < layout.super_cols; col += kBlockCols) {
+            const HalfScales of(layout, head);
+            prefetch_ahead<Format, Tokens>(codes, ahead);
+            add_half<Format, Tokens, 0>(codes, *x, slot, of.scale[0], total);
+            add_half<Format, Tokens, 1>(codes, *x, slot, of.scale[1], total);
+            if (two_mins) {
+#pragma GCC unroll 8
+                for (uint32_t t = 0; t < Tokens; ++t)
+#pragma GCC unroll 2
+                    for (uint32_t half = 0; half < 2; ++half)
+                        total[t] = fma_lanes(
+                            of.min[half],
+                            set(x->scale[half][slot + t] *
+                                static_cast<float>(-x->minus_sum[half][slot + t])),
+                            total[t]);
+            } else if (layout.has_min) {
+#pragma GCC unroll 8
+                for (uint32_t t = 0; t < Tokens; ++t)
+                    total[t] = fma_lanes(of.min[0], set(x->sum[slot + t]), total[t]);
+            }
+            codes += Format::kBlockBytes;
+            ++x;
+        }
+        w += layout.super_bytes;
+    }
+}
+
+// Bytes of one packed row group.
+template <class Format>
+TENON_INLINE size_t packed_group_bytes(const MatmulArgs& a) {
+    if constexpr (requires { Format::kColBytes; })
+        return size_t{a.cols} * Format::kColBytes;
+    else if constexpr (requires { Format::kSuper; })
+        return size_t{a.cols / a.layout.super_cols} * a.layout.super_bytes;
+    else
+        return size_t{a.cols / kBlockCols} * Format::kBlockBytes;
+}
+
+// Slots [slot, slot + Tokens) of one tile against one row group. Fetches the next group meanwhile,
+// `ahead` bytes further on, unless that is 0.
+template <class Format, uint32_t Tokens>
+TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t group,
+                            const ActivationBlock* x, uint32_t slot, uint32_t token, size_t ahead) {
+    F total[Tokens];
+#pragma GCC unroll 8
+    for (uint32_t t = 0; t < Tokens; ++t) total[t] = zero();
+    if constexpr (requires { Format::kSuper; }) {
+        add_supers<Format, Tokens>(a, w, x, slot, ahead, total);
+    } else {
+        add_blocks<Format, Tokens>(a, w, x, slot, ahead, total);
     }
 #pragma GCC unroll 8
     for (uint32_t t = 0; t < Tokens; ++t) finish(a, group, token + t, total[t]);
@@ -139,7 +256,7 @@ TENON_INLINE void fast_slots(const MatmulArgs& a, const uint8_t* w, uint32_t gro
 template <class Format>
 void matmul_fast(const MatmulArgs& a) {
     const uint32_t blocks = a.cols / kBlockCols;
-    const size_t group_stride = size_t{blocks} * Format::kBlockBytes;
+    const size_t group_stride = packed_group_bytes<Format>(a);
     for (uint32_t panel = a.token_begin; panel < a.token_end; panel += kPanelTokens) {
         const uint32_t left = a.token_end - panel;
         const uint32_t panel_end = panel + (left < kPanelTokens ? left : kPanelTokens);
@@ -157,27 +274,69 @@ void matmul_fast(const MatmulArgs& a) {
     }
 }
 
-// Decodes `cols` columns of a row group to out[col][16]; value = (code - zero_point) * scale + min.
-// Fetches the same columns of the next group, `ahead` bytes further on.
+// Decodes columns [first, first + cols) of a row group to out[col][16]: value = (code - zero_point) *
+// scale + min. Fetches the same columns of the next group, `ahead` bytes further on.
 template <class Format>
-TENON_INLINE void decode_panel(const uint8_t* w, uint32_t first, uint32_t cols, size_t ahead,
-                               float* out) {
-    if constexpr (requires { Format::kColBytes; }) {
-        w += size_t{first} * Format::kColBytes;
-        for (uint32_t col = 0; col < cols; ++col)
-            store(out + col * kLanes, Format::load_col(w + size_t{col} * Format::kColBytes));
-    } else {
-        w += size_t{first / kBlockCols} * Format::kBlockBytes;
-        for (uint32_t col = 0; col < cols; col += kBlockCols) {
+TENON_INLINE void decode_floats(const uint8_t* w, uint32_t first, uint32_t cols, float* out) {
+    w += size_t{first} * Format::kColBytes;
+    for (uint32_t col = 0; col < cols; ++col)
+        store(out + col * kLanes, Format::load_col(w + size_t{col} * Format::kColBytes));
+}
+
+template <class Format>
+TENON_INLINE void decode_blocks(const uint8_t* w, uint32_t first, uint32_t cols, size_t ahead,
+                                float* out) {
+    w += size_t{first / kBlockCols} * Format::kBlockBytes;
+    for (uint32_t col = 0; col < cols; col += kBlockCols) {
+        for (uint32_t line = 0; line < Format::kBlockBytes; line += 64) prefetch(w + ahead + line);
+        const F scale = load_scales(w + Format::kCodeBytes);
+        F min = mul(scale, set(-static_cast<float>(Format::kZeroPoint)));
+        if constexpr (Format::kHasMin)
+            min = add(min, load_scales(w + Format::kCodeBytes + 32));
+        decode_codes<Format>(w, scale, min, out + col * kLanes);
+        w += Format::kBlockBytes;
+    }
+}
+
+template <class Format>
+TENON_INLINE void decode_supers(const PackedLayout& layout, const uint8_t* w, uint32_t first,
+                                uint32_t cols, size_t ahead, float* out) {
+    const F zero_point = set(-static_cast<float>(Format::kZeroPoint));
+    const bool halves = layout.factor_cols == kBlockCols / 2;
+    w += size_t{first / layout.super_cols} * layout.super_bytes;
+    uint32_t skipped = first % layout.super_cols; // columns of this super-block
+    for (uint32_t done = 0; done < cols; w += layout.super_bytes, skipped = 0) {
+        Head head(layout, w);
+        if (layout.factor_cols != 0) head.factors += skipped / layout.factor_cols * kLanes;
+        const uint8_t* codes = w + layout.head_bytes + skipped / kBlockCols * Format::kBlockBytes;
+        const uint32_t left = layout.super_cols - skipped;
+        const uint32_t end = done + (left < cols - done ? left : cols - done);
+        for (; done < end; done += kBlockCols, codes += Format::kBlockBytes) {
             for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
-                prefetch(w + ahead + line);
-            const F scale = load_scales(w + Format::kCodeBytes);
-            F min = mul(scale, set(-static_cast<float>(Format::kZeroPoint)));
-            if constexpr (Format::kHasMin) min = load_scales(w + Format::kCodeBytes + 32);
-            decode_codes<Format>(w, scale, min, out + col * kLanes);
-            w += Format::kBlockBytes;
+                prefetch(codes + ahead + line);
+            const HalfScales of(layout, head);
+            float* to = out + done * kLanes;
+            if (!halves) {
+                decode_codes<Format>(codes, of.scale[0],
+                                     fma_lanes(of.scale[0], zero_point, of.min[0]), to);
+                continue;
+            }
+            decode_codes<Format>(codes, set(1.0f), zero_point, to);
+            for (uint32_t i = 0; i < kBlockCols; ++i, to += kLanes)
+                store(to, fma_lanes(load(to), of.scale[i / 16], of.min[i / 16]));
         }
     }
+}
+
+template <class Format>
+TENON_INLINE void decode_panel(const PackedLayout& layout, const uint8_t* w, uint32_t first,
+                               uint32_t cols, size_t ahead, float* out) {
+    if constexpr (requires { Format::kColBytes; })
+        decode_floats<Format>(w, first, cols, out);
+    else if constexpr (requires { Format::kSuper; })
+        decode_supers<Format>(layout, w, first, cols, ahead, out);
+    else
+        decode_blocks<Format>(w, first, cols, ahead, out);
 }
 
 template <uint32_t Tokens>
@@ -214,11 +373,7 @@ TENON_INLINE void precise_tile(const float* w, uint32_t cols, const float* const
 
 template <class Format>
 void matmul_precise(const MatmulArgs& a) {
-    size_t group_stride;
-    if constexpr (requires { Format::kColBytes; })
-        group_stride = size_t{a.cols} * Format::kColBytes;
-    else
-        group_stride = size_t{a.cols / kBlockCols} * Format::kBlockBytes;
+    const size_t group_stride = packed_group_bytes<Format>(a);
     alignas(64) float decoded[kPanelCols * kLanes];
     F total[kPanelTokens];
     for (uint32_t panel = a.token_begin; panel < a.token_end; panel += kPanelTokens) {
@@ -230,7 +385,7 @@ void matmul_precise(const MatmulArgs& a) {
             for (uint32_t first = 0; first < a.cols; first += kPanelCols) {
                 const uint32_t rest = a.cols - first;
                 const uint32_t cols = rest < kPanelCols ? rest : kPanelCols;
-                decode_panel<Format>(w, first, cols, group_stride, decoded);
+                decode_panel<Format>(a.layout, w, first, cols, group_stride, decoded);
                 for (uint32_t t = 0; t < tokens; t += kPreciseTokens) {
                     const float* x[kPreciseTokens];
                     const uint32_t count = tokens - t < kPreciseTokens ? tokens - t : kPreciseTokens;

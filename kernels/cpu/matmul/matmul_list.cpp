@@ -7,6 +7,10 @@ namespace tenon::kernels {
     struct FormatQ4_0;                                                                             \
     struct FormatQ4_1;                                                                             \
     struct FormatQ8_0;                                                                             \
+    struct FormatQ8_1;                                                                             \
+    struct FormatSuperS4;                                                                          \
+    struct FormatSuperU4;                                                                          \
+    struct FormatSuperS8;                                                                          \
     struct FormatF32;                                                                              \
     struct FormatF16;                                                                              \
     struct FormatBf16;                                                                             \
@@ -18,36 +22,40 @@ namespace tenon::kernels {
 
 TENON_DECLARE_MATMUL(isa_avx512)
 TENON_DECLARE_MATMUL(isa_avx2)
+TENON_DECLARE_MATMUL(isa_i8mm)
+TENON_DECLARE_MATMUL(isa_dotprod)
+TENON_DECLARE_MATMUL(isa_neon)
 TENON_DECLARE_MATMUL(isa_scalar)
 
 namespace {
 
-#define TENON_MATMUL_QUANTISED(format, isa, ns, type)                                              \
+#define TENON_BOTH(format, isa, ns, type)                                                          \
     {PackedFormat::format, Isa::isa, true, ns::matmul_fast<ns::type>, ns::matmul_precise<ns::type>}
-#define TENON_MATMUL_FLOAT(format, isa, ns, type)                                                  \
+#define TENON_PRECISE(format, isa, ns, type)                                                       \
     {PackedFormat::format, Isa::isa, true, nullptr, ns::matmul_precise<ns::type>}
+#define TENON_MATMUL_QUANTISED(isa, ns)                                                            \
+    TENON_BOTH(kQ4_0, isa, ns, FormatQ4_0), TENON_BOTH(kQ4_1, isa, ns, FormatQ4_1),                \
+        TENON_BOTH(kQ8_0, isa, ns, FormatQ8_0), TENON_BOTH(kQ8_1, isa, ns, FormatQ8_1),            \
+        TENON_BOTH(kSuperS4, isa, ns, FormatSuperS4),                                              \
+        TENON_BOTH(kSuperU4, isa, ns, FormatSuperU4), TENON_BOTH(kSuperS8, isa, ns, FormatSuperS8)
+#define TENON_MATMUL_FLOAT(isa, ns)                                                                \
+    TENON_PRECISE(kF32, isa, ns, FormatF32), TENON_PRECISE(kF16, isa, ns, FormatF16),              \
+        TENON_PRECISE(kBf16, isa, ns, FormatBf16)
 
 constexpr MatmulEntry kEntries[] = {
 #if defined(__x86_64__)
-    TENON_MATMUL_QUANTISED(kQ4_0, kAvx512, isa_avx512, FormatQ4_0),
-    TENON_MATMUL_QUANTISED(kQ4_1, kAvx512, isa_avx512, FormatQ4_1),
-    TENON_MATMUL_QUANTISED(kQ8_0, kAvx512, isa_avx512, FormatQ8_0),
-    TENON_MATMUL_FLOAT(kF32, kAvx512, isa_avx512, FormatF32),
-    TENON_MATMUL_FLOAT(kF16, kAvx512, isa_avx512, FormatF16),
-    TENON_MATMUL_FLOAT(kBf16, kAvx512, isa_avx512, FormatBf16),
-    TENON_MATMUL_QUANTISED(kQ4_0, kAvx2, isa_avx2, FormatQ4_0),
-    TENON_MATMUL_QUANTISED(kQ4_1, kAvx2, isa_avx2, FormatQ4_1),
-    TENON_MATMUL_QUANTISED(kQ8_0, kAvx2, isa_avx2, FormatQ8_0),
-    TENON_MATMUL_FLOAT(kF32, kAvx2, isa_avx2, FormatF32),
-    TENON_MATMUL_FLOAT(kF16, kAvx2, isa_avx2, FormatF16),
-    TENON_MATMUL_FLOAT(kBf16, kAvx2, isa_avx2, FormatBf16),
+    TENON_MATMUL_QUANTISED(kAvx512, isa_avx512),
+    TENON_MATMUL_FLOAT(kAvx512, isa_avx512),
+    TENON_MATMUL_QUANTISED(kAvx2, isa_avx2),
+    TENON_MATMUL_FLOAT(kAvx2, isa_avx2),
+#elif defined(__aarch64__)
+    TENON_MATMUL_QUANTISED(kI8mm, isa_i8mm),
+    TENON_MATMUL_QUANTISED(kDotprod, isa_dotprod),
+    TENON_MATMUL_QUANTISED(kNeon, isa_neon),
+    TENON_MATMUL_FLOAT(kNeon, isa_neon),
 #endif
-    TENON_MATMUL_QUANTISED(kQ4_0, kScalar, isa_scalar, FormatQ4_0),
-    TENON_MATMUL_QUANTISED(kQ4_1, kScalar, isa_scalar, FormatQ4_1),
-    TENON_MATMUL_QUANTISED(kQ8_0, kScalar, isa_scalar, FormatQ8_0),
-    TENON_MATMUL_FLOAT(kF32, kScalar, isa_scalar, FormatF32),
-    TENON_MATMUL_FLOAT(kF16, kScalar, isa_scalar, FormatF16),
-    TENON_MATMUL_FLOAT(kBf16, kScalar, isa_scalar, FormatBf16),
+    TENON_MATMUL_QUANTISED(kScalar, isa_scalar),
+    TENON_MATMUL_FLOAT(kScalar, isa_scalar),
 };
 
 } // namespace

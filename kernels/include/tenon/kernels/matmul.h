@@ -1,7 +1,8 @@
 // y[t][n] = alpha * (sum over k of x[t][k] * w[n][k]) + bias[n] + residual[t][n], w packed (pack.h).
 //
 // fast: x in 8 bits (quantise.h). Per half block (16 columns) the product of codes is an exact
-// integer; halves are added in order with one fused multiply-add each, then the block's min.
+// integer; halves are added in order with one fused multiply-add each, then the block's min (where
+// halves have mins of their own, the first half's, then the second's).
 // precise: x in float, weights decoded to float. Panels of 512 columns; in a panel column k joins
 // chain k % 4, then total += (chain 0 + chain 1) + (chain 2 + chain 3).
 // Both orders are fixed per (row, token): a result is bit-equal for any number of tokens, rows or
@@ -18,6 +19,7 @@ namespace tenon::kernels {
 
 struct MatmulArgs {
     const void* weights;                // packed, group 0
+    PackedLayout layout;                // of the weights; its format is the entry's
     uint32_t rows, cols;                // N and K
     const ActivationBlock* activations; // fast: tile 0
     const float* x;                     // precise: token 0
