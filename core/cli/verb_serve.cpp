@@ -3,12 +3,12 @@
 #include "core/cli/serve_arguments.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
-#include "core/config/catalog.h"
 #include "core/config/environment.h"
 #include "core/config/yaml.h"
 #include "core/engine/engine.h"
 #include "core/engine/engine_link.h"
 #include "core/host/nvml.h"
+#include "core/hub/resolve.h"
 #include "core/server/front.h"
 #include "core/server/json_body.h"
 #include "core/server/metrics.h"
@@ -121,7 +121,7 @@ public:
 private:
     Status load() {
         const Steady::time_point start = Steady::now();
-        TENON_TRY(engine::LoadedModel model, engine::LoadedModel::open(path_));
+        TENON_TRY(engine::LoadedModel model, engine::LoadedModel::open(path_, config_.engine));
         model_.emplace(std::move(model));
         const auto on_load = [this](uint64_t done, uint64_t total) {
             percent_ = total > 0 ? static_cast<uint32_t>(100 * done / total) : 0;
@@ -407,17 +407,19 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "tenon serve: MODEL is missing\nTry 'tenon serve --help'.\n");
         return kExitUsage;
     }
-    Result<std::string> path = config::resolve_model(config.model, config::catalog_places());
-    if (!path.ok()) return report("serve", path.error());
-    // A name of the catalog is also what clients call it, unless they are told otherwise.
-    if (*path != config.model && config.served_model_name.empty()) {
+    // A server fetches nothing by itself: what is absent is said, with the command that fetches it.
+    const Result<hub::FoundModel> found = hub::find_model(config.model, hub::read_places());
+    if (!found.ok()) return report("serve", found.error());
+    // A name is also what clients call it, unless they are told otherwise.
+    if (!found->name.empty() && config.served_model_name.empty()) {
         config.served_model_name = {config.model};
     }
-    if (const Status status = check_model_file(*path); !status.ok()) {
+    const std::string& path = found->path;
+    if (const Status status = check_model_file(path); !status.ok()) {
         return report("serve", status.error());
     }
     Serving serving(config, serve);
-    Result<int> code = serving.run(*path);
+    Result<int> code = serving.run(path);
     if (!code.ok()) return report("serve", code.error());
     return *code;
 }

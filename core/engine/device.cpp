@@ -60,9 +60,13 @@ Result<OpenedDevice> open_on(const config::EngineConfig& config, const host::Can
     return opened;
 }
 
-}  // namespace
+// Where to look, and whom to trust.
+struct Search {
+    std::vector<host::SearchPlace> places;
+    host::Trust trust;
+};
 
-Result<host::Registry> scan_plugins(const config::EngineConfig& config) {
+Result<Search> plan_search(const config::EngineConfig& config) {
     std::vector<std::string> folders;
     for (const std::string& folder : config.plugin_dirs) {
         std::error_code error;
@@ -86,8 +90,46 @@ Result<host::Registry> scan_plugins(const config::EngineConfig& config) {
         trust.allowed.push_back(
             {entry.substr(0, at), entry.substr(at + 1, colon - at - 1), entry.substr(colon + 1)});
     }
-    return host::Registry::scan(
-        host::plan_search_path(host::read_search_inputs(std::move(folders))), trust);
+    return Search{host::plan_search_path(host::read_search_inputs(std::move(folders))),
+                  std::move(trust)};
+}
+
+// The formats of every usable candidate; one whose formats the built-in ones forbid becomes
+// unusable.
+formats::FormatTable take_formats(host::Registry& registry) {
+    formats::FormatTable table;
+    for (size_t i = 0; i < registry.candidates().size(); ++i) {
+        const host::Candidate& candidate = registry.candidates()[i];
+        const auto add_all = [&](formats::FormatTable& to) -> Status {
+            for (const host::DeclaredFormat& format : candidate.formats)
+                TENON_CHECK(to.add({format.gguf_type, format.name, format.format()}, format.where));
+            return {};
+        };
+        formats::FormatTable alone;
+        if (const Status status = add_all(alone); !status.ok())
+            registry.refuse(i, status.error().message + ".");
+        // Usable candidates do not conflict with each other: the registry saw to that.
+        if (candidate.usable && add_all(table).ok()) continue;
+        for (const host::DeclaredFormat& format : candidate.formats)
+            table.refuse(format.gguf_type, fmt::format("{} declares it, but is refused: {}",
+                                                       candidate.path, candidate.reason));
+    }
+    return table;
+}
+
+}  // namespace
+
+Result<host::Registry> scan_plugins(const config::EngineConfig& config) {
+    TENON_TRY(const Search search, plan_search(config));
+    host::Registry registry = host::Registry::scan(search.places, search.trust);
+    take_formats(registry);
+    return registry;
+}
+
+Result<formats::FormatTable> find_formats(const config::EngineConfig& config) {
+    TENON_TRY(const Search search, plan_search(config));
+    host::Registry registry = host::Registry::scan_formats(search.places, search.trust);
+    return take_formats(registry);
 }
 
 Result<OpenedDevice> open_device(const config::EngineConfig& config) {

@@ -3,6 +3,7 @@
 
 #include "core/base/result.h"
 #include "core/config/fields.h"
+#include "core/formats/format_table.h"
 #include "core/host/backend.h"
 #include "core/host/registry.h"
 
@@ -19,6 +20,10 @@ struct OpenedDevice {
 
 // Every plugin that `config` lets the host find. Runs no code of a plugin.
 Result<host::Registry> scan_plugins(const config::EngineConfig& config);
+
+// The built-in weight formats and those that manifests of kind quant declare. A manifest whose
+// formats cannot be had is left out; the table says why where a file asks for one of them.
+Result<formats::FormatTable> find_formats(const config::EngineConfig& config);
 
 // Opens the first device of config.backend, or with "auto" the best device of all usable backends:
 // GPU before integrated GPU before CPU, never one that does nothing. kUnsupported says where it

@@ -143,7 +143,7 @@ private:
 Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
     std::unique_ptr<Engine> engine(new Engine(std::move(start)));
     const config::EngineConfig& config = engine->start_.config;
-    TENON_TRY(LoadedModel model, LoadedModel::open(engine->start_.model));
+    TENON_TRY(LoadedModel model, LoadedModel::open(engine->start_.model, config));
     engine->model_ = std::make_unique<LoadedModel>(std::move(model));
     TENON_TRY(OpenedDevice device, open_device(config));
 

@@ -1,5 +1,6 @@
 #include "core/engine/loaded_model.h"
 
+#include "core/engine/device.h"
 #include "core/formats/gguf_vocabulary.h"
 #include "core/model/registry.h"
 
@@ -34,8 +35,10 @@ Result<LoadedModel> assemble(formats::LoadedGguf source) {
 
 }  // namespace
 
-Result<LoadedModel> LoadedModel::open(const std::string& path) {
-    TENON_TRY(formats::LoadedGguf source, formats::load_gguf(path));
+Result<LoadedModel> LoadedModel::open(const std::string& path,
+                                      const config::EngineConfig& config) {
+    TENON_TRY(formats::FormatTable table, find_formats(config));
+    TENON_TRY(formats::LoadedGguf source, formats::load_gguf(path, {}, std::move(table)));
     Result<LoadedModel> loaded = assemble(std::move(source));
     if (!loaded.ok()) return std::move(loaded).error().within(path);
     return loaded;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/chat_template/template.h"
+#include "core/config/fields.h"
 #include "core/formats/gguf.h"
 #include "core/model/model.h"
 #include "core/tokenizer/tokenizer.h"
@@ -14,11 +15,13 @@ namespace tenon::engine {
 
 // Move-only. Thread-compatible.
 struct LoadedModel {
-    // Opens and checks the file at `path`; every error starts with the path. kData when tokenizer
+    // Opens and checks the model at `path`, a file or any part of a split one; every error names the
+    // file. Formats are the built-in ones and those of find_formats(config). kData when tokenizer
     // and logits disagree on the number of tokens.
-    static Result<LoadedModel> open(const std::string& path);
+    static Result<LoadedModel> open(const std::string& path,
+                                    const config::EngineConfig& config = {});
 
-    formats::LoadedGguf source;
+    formats::LoadedGguf source;  // outlives the weight sets made from it: they know its formats
     std::unique_ptr<model::Model> model;  // views `source`
     tokenizer::Tokenizer tokenizer;
     std::optional<chat_template::ChatTemplate> chat_template;

@@ -296,19 +296,31 @@ Status check_sched_table(const tenon_sched_table* table) {
 
 const char* loading_plugin() noexcept { return g_loading.load(); }
 
-Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::string& name,
-                                     const Trust& trust) {
-    TENON_TRY(const TrustedPath manifest_file,
-              open_trusted_file_in(folder, "plugin.yaml", trust.caller));
-    TENON_TRY(const auto text, read_file(manifest_file, kManifestBytesMax));
+Result<VerifiedPlugin> verify_manifest(const TrustedPath& folder, const std::string& name,
+                                       const Trust& trust) {
     VerifiedPlugin plugin;
-    TENON_TRY(plugin.manifest, parse_manifest(as_text(text), manifest_file.path));
-    const Manifest& manifest = plugin.manifest;
+    TENON_TRY(plugin.file, open_trusted_file_in(folder, "plugin.yaml", trust.caller));
+    TENON_TRY(const auto text, read_file(plugin.file, kManifestBytesMax));
+    TENON_TRY(plugin.manifest, parse_manifest(as_text(text), plugin.file.path));
+    Manifest& manifest = plugin.manifest;
     if (manifest.id != name) {
         return refuse(fmt::format("{}: The manifest's id is {}, its folder is {}.",
-                                  manifest_file.path, manifest.id, name));
+                                  plugin.file.path, manifest.id, name));
     }
-    TENON_CHECK(check_platform(manifest, manifest_file.path));
+    if (manifest.is_data()) {
+        manifest.sha256 = sha256(text);
+        TENON_CHECK(check_allowed(trust, manifest));
+    }
+    return plugin;
+}
+
+Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::string& name,
+                                     const Trust& trust) {
+    TENON_TRY(VerifiedPlugin plugin, verify_manifest(folder, name, trust));
+    const Manifest& manifest = plugin.manifest;
+    if (manifest.is_data()) return plugin;
+    const std::string manifest_path = plugin.file.path;
+    TENON_CHECK(check_platform(manifest, manifest_path));
     TENON_CHECK(check_abi("Plugin " + manifest.id, manifest.abi_revision, manifest.abi_fingerprint));
     TENON_CHECK(check_allowed(trust, manifest));
     TENON_TRY(plugin.file, open_trusted_file_in(folder, manifest.file, trust.caller));

@@ -15,13 +15,18 @@
 
 namespace tenon::host {
 
-// A plugin whose path, manifest, digest, ELF note and requirements passed; no code of it ran.
+// A plugin whose path, manifest, digest, ELF note and requirements passed; no code of it ran. Of a
+// data manifest `file` is the manifest, and there are no bytes.
 struct VerifiedPlugin {
     Manifest manifest;
     TrustedPath file;
     std::vector<std::byte> bytes; // of the file, as hashed
 };
 
+// The first step of verify_plugin: path, manifest and, of a data manifest, which is the whole plugin,
+// the allowlist. `file` is the manifest.
+Result<VerifiedPlugin> verify_manifest(const TrustedPath& folder, const std::string& name,
+                                       const Trust& trust);
 // Verifies the plugin in `folder`, an opened plugin folder. The manifest's id must be the folder's
 // name `name`. One sentence says what is wrong.
 Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::string& name,

@@ -1,17 +1,16 @@
 #include "core/host/manifest.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <exception>
-#include <initializer_list>
 #include <sstream>
 
 #include "core/base/bytes.h"
+#include "core/host/manifest_reader.h"
 
 namespace tenon::host {
 namespace {
@@ -73,10 +72,13 @@ bool nested_too_deep(std::string_view text) {
         if ((c == ']' || c == '}') && depth > 0) --depth;
         if (depth > 4 * kManifestDepthMax) return true;
     }
-    // Block collections nest on one line too: "- - - -".
+    // Block collections nest on one line too: "- - - -". A colon does so behind a blank alone: behind
+    // its key only one on a line can open a collection.
     size_t dashes = 0;
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
     for (size_t i = 0; i + 1 < text.size(); ++i) {
-        const bool mark = text[i] == '-' || text[i] == '?' || text[i] == ':';
+        const bool lone = i == 0 || is_blank(text[i - 1]);
+        const bool mark = text[i] == '-' || text[i] == '?' || (text[i] == ':' && lone);
         if (mark && (text[i + 1] == ' ' || text[i + 1] == '\t')) ++dashes;
         if (text[i] == '\n') dashes = 0;
         if (dashes > 4 * kManifestDepthMax) return true;
@@ -84,16 +86,40 @@ bool nested_too_deep(std::string_view text) {
     return false;
 }
 
-class Reader {
+class Reader : ManifestReader {
 public:
-    explicit Reader(std::string where) : where_(std::move(where)) {}
+    using ManifestReader::ManifestReader;
 
     Result<Manifest> read(const YAML::Node& root) {
         if (!root.IsMap()) return error(root, "the manifest is no mapping");
         TENON_CHECK(check_keys(root, "the manifest",
                                {"id", "version", "kinds", "abi", "os", "arch", "cpu_requires",
-                                "file", "sha256", "options"}));
+                                "file", "sha256", "options", "formats"}));
         Manifest m;
+        TENON_CHECK(read_identity(root, &m));
+        if (m.is_data()) return read_data(root, std::move(m));
+        if (root["formats"].IsDefined()) {
+            return error(root["formats"], "'formats' is of plugins with kinds: [quant]");
+        }
+        TENON_CHECK(read_abi(root["abi"], &m));
+        TENON_TRY(m.os, text(root, "os", 32));
+        TENON_TRY(m.arch, text(root, "arch", 32));
+        TENON_TRY(m.cpu_requires, texts(root, "cpu_requires"));
+        TENON_TRY(m.file, text(root, "file", 128));
+        if (m.file.find('/') != std::string::npos || m.file[0] == '.' ||
+            m.file.find('\0') != std::string::npos) {
+            return error(root["file"], fmt::format("file is '{}', wanted a name in the manifest's "
+                                                   "own folder",
+                                                   printable(m.file)));
+        }
+        TENON_CHECK(read_digest(root, &m));
+        TENON_CHECK(read_options(root["options"], &m));
+        return m;
+    }
+
+private:
+    Status read_identity(const YAML::Node& root, Manifest* manifest) const {
+        Manifest& m = *manifest;
         TENON_TRY(m.id, text(root, "id", 64));
         const auto id_char = [](char c) {
             return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
@@ -113,74 +139,30 @@ public:
         TENON_TRY(m.kinds, texts(root, "kinds"));
         if (m.kinds.empty()) return error(root, "kinds is missing or empty");
         for (const std::string& kind : m.kinds) {
-            if (kind != "backend" && kind != "sched") {
+            if (kind != "backend" && kind != "sched" && kind != "quant") {
                 return error(root["kinds"],
-                             fmt::format("kind '{}' is not known; known are backend and sched", printable(kind)));
+                             fmt::format("kind '{}' is not known; known are backend, sched and quant",
+                                         printable(kind)));
             }
-        }
-        TENON_CHECK(read_abi(root["abi"], &m));
-        TENON_TRY(m.os, text(root, "os", 32));
-        TENON_TRY(m.arch, text(root, "arch", 32));
-        TENON_TRY(m.cpu_requires, texts(root, "cpu_requires"));
-        TENON_TRY(m.file, text(root, "file", 128));
-        if (m.file.find('/') != std::string::npos || m.file[0] == '.' ||
-            m.file.find('\0') != std::string::npos) {
-            return error(root["file"], fmt::format("file is '{}', wanted a name in the manifest's "
-                                                   "own folder",
-                                                   printable(m.file)));
-        }
-        TENON_CHECK(read_digest(root, &m));
-        TENON_CHECK(read_options(root["options"], &m));
-        return m;
-    }
-
-    Error error(const YAML::Node& node, const std::string& sentence) const {
-        const YAML::Mark mark = node.IsDefined() ? node.Mark() : YAML::Mark::null_mark();
-        if (mark.is_null()) return Error{Code::kInvalid, fmt::format("{}: {}.", where_, sentence)};
-        return Error{Code::kInvalid, fmt::format("{}:{}: {}.", where_, mark.line + 1, sentence)};
-    }
-
-private:
-    Status check_keys(const YAML::Node& map, const char* what,
-                      std::initializer_list<std::string_view> known) const {
-        std::vector<std::string> seen;
-        for (const auto& entry : map) {
-            if (!entry.first.IsScalar()) return error(entry.first, "a key is no plain word");
-            const std::string& key = entry.first.Scalar();
-            if (std::find(known.begin(), known.end(), key) == known.end()) {
-                return error(entry.first, fmt::format("unknown key '{}' in {}; known are {}",
-                                                      printable(key), what, fmt::join(known, ", ")));
+            if (kind == "quant" && m.kinds.size() > 1) {
+                return error(root["kinds"], "quant is data and stands alone; give the library a "
+                                            "folder of its own");
             }
-            if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-                return error(entry.first, fmt::format("key '{}' is given twice", key));
-            }
-            seen.push_back(key);
         }
         return {};
     }
 
-    Result<std::string> text(const YAML::Node& map, const char* key, size_t bytes_max) const {
-        const YAML::Node node = map[key];
-        if (!node.IsDefined()) return error(map, fmt::format("key '{}' is missing", key));
-        if (!node.IsScalar() || node.Scalar().empty() || node.Scalar().size() > bytes_max) {
-            return error(node, fmt::format("'{}' is no text of 1 to {} bytes", key, bytes_max));
-        }
-        return node.Scalar();
-    }
-
-    // A list of words; empty when the key is absent.
-    Result<std::vector<std::string>> texts(const YAML::Node& map, const char* key) const {
-        std::vector<std::string> list;
-        const YAML::Node node = map[key];
-        if (!node.IsDefined()) return list;
-        if (!node.IsSequence()) return error(node, fmt::format("'{}' is no list", key));
-        for (const YAML::Node& item : node) {
-            if (!item.IsScalar() || item.Scalar().empty() || item.Scalar().size() > 64) {
-                return error(item, fmt::format("an entry of '{}' is no word of 1 to 64 bytes", key));
+    // A manifest that is all there is: nothing else lies in its folder.
+    Result<Manifest> read_data(const YAML::Node& root, Manifest m) const {
+        for (const char* key : {"abi", "os", "arch", "cpu_requires", "file", "sha256", "options"}) {
+            if (root[key].IsDefined()) {
+                return error(root[key], fmt::format("'{}' is of plugins with a library; quant is "
+                                                    "data alone",
+                                                    key));
             }
-            list.push_back(item.Scalar());
         }
-        return list;
+        TENON_TRY(m.formats, read_formats(*this, root["formats"]));
+        return m;
     }
 
     Status read_abi(const YAML::Node& node, Manifest* m) const {
@@ -254,7 +236,6 @@ private:
         return fault == std::errc() && end == text.data() + text.size();
     }
 
-    std::string where_;
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 
 #include "core/base/result.h"
 #include "core/base/sha256.h"
+#include "core/host/declared_format.h"
 
 namespace tenon::host {
 
@@ -35,8 +36,12 @@ struct Manifest {
     std::string arch;
     std::vector<std::string> cpu_requires; // names of core/host/cpu_features.h
     std::string file;                      // a name beside the manifest, no path
-    Sha256Digest sha256{};
+    Sha256Digest sha256{};                 // of `file`; verify_plugin: of a data manifest itself
     std::vector<OptionSpec> options;
+    std::vector<DeclaredFormat> formats; // of kind quant, which has none of what follows `kinds`
+
+    // The manifest is the whole plugin: no file beside it, no code.
+    bool is_data() const noexcept { return kinds.size() == 1 && kinds[0] == "quant"; }
 };
 
 // Parses the bytes of a manifest; `where` names them in messages. Unknown and missing keys, wrong

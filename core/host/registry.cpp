@@ -34,17 +34,38 @@ std::vector<std::string> names_in(const TrustedPath& folder) {
     return names;
 }
 
+std::string describe_formats(const std::vector<DeclaredFormat>& formats) {
+    std::vector<std::string> names;
+    for (const DeclaredFormat& format : formats) {
+        names.push_back(fmt::format("{} (number {})", format.name, format.gguf_type));
+    }
+    return fmt::format("It is data: {}.", fmt::join(names, ", "));
+}
+
 } // namespace
 
 Registry Registry::scan(const std::vector<SearchPlace>& places, const Trust& trust) {
     Registry registry;
     registry.trust_ = trust;
-    for (const SearchPlace& place : places) registry.look_into(place);
+    for (const SearchPlace& place : places) registry.look_into(place, false);
     registry.refuse_duplicates();
+    registry.refuse_format_conflicts();
     return registry;
 }
 
-void Registry::look_into(const SearchPlace& place) {
+Registry Registry::scan_formats(const std::vector<SearchPlace>& places, const Trust& trust) {
+    Registry registry;
+    registry.trust_ = trust;
+    for (const SearchPlace& place : places) registry.look_into(place, true);
+    registry.refuse_duplicates();
+    registry.refuse_format_conflicts();
+    const auto is_code = [](const Candidate& candidate) { return candidate.formats.empty(); };
+    std::vector<Candidate>& all = registry.candidates_;
+    all.erase(std::remove_if(all.begin(), all.end(), is_code), all.end());
+    return registry;
+}
+
+void Registry::look_into(const SearchPlace& place, bool only_data) {
     PlaceReport report{place, place.left_out, false};
     const auto done = [&](std::string note) {
         report.note = std::move(note);
@@ -75,7 +96,8 @@ void Registry::look_into(const SearchPlace& place) {
         ++found;
         const auto verified = [&]() -> Result<VerifiedPlugin> {
             TENON_TRY(const TrustedPath inner, open_trusted_folder_in(*folder, name, trust_.caller));
-            return verify_plugin(inner, name, trust_);
+            return only_data ? verify_manifest(inner, name, trust_)
+                             : verify_plugin(inner, name, trust_);
         }();
         if (verified.ok()) {
             const Manifest& manifest = verified.value().manifest;
@@ -84,7 +106,10 @@ void Registry::look_into(const SearchPlace& place) {
             candidate.sha256 = to_hex(manifest.sha256);
             candidate.kinds = manifest.kinds;
             candidate.options = manifest.options;
-            candidate.reason = verified.value().file.admin_owned
+            candidate.formats = manifest.formats;
+            candidate.reason = manifest.is_data()
+                                   ? describe_formats(manifest.formats)
+                               : verified.value().file.admin_owned
                                    ? "It would be loaded by its path, which only root can change."
                                    : "It would be loaded from a sealed copy in memory.";
         } else {
@@ -111,6 +136,36 @@ void Registry::refuse_duplicates() {
             fmt::format("Plugin {} is also in {}; an id may be found once, so neither is used.",
                         candidates_[index].id, other);
     }
+}
+
+void Registry::refuse_format_conflicts() {
+    std::vector<std::pair<size_t, std::string>> refused;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+        for (size_t k = 0; k < candidates_.size(); ++k) {
+            if (i == k || !candidates_[i].usable || !candidates_[k].usable) continue;
+            for (const DeclaredFormat& mine : candidates_[i].formats) {
+                for (const DeclaredFormat& other : candidates_[k].formats) {
+                    if (mine.name != other.name && mine.id != other.id &&
+                        mine.gguf_type != other.gguf_type) {
+                        continue;
+                    }
+                    refused.emplace_back(
+                        i, fmt::format("{}: format '{}' ({}, number {}) and {}: format '{}' ({}, "
+                                       "number {}) share a name, an id or a number, so neither "
+                                       "plugin is used.",
+                                       mine.where, mine.name, mine.id, mine.gguf_type, other.where,
+                                       other.name, other.id, other.gguf_type));
+                }
+            }
+        }
+    }
+    for (auto& [index, reason] : refused) refuse(index, std::move(reason));
+}
+
+void Registry::refuse(size_t candidate, std::string reason) {
+    if (!candidates_[candidate].usable) return;
+    candidates_[candidate].usable = false;
+    candidates_[candidate].reason = std::move(reason);
 }
 
 const Candidate* Registry::find(const std::string& id) const noexcept {

@@ -34,6 +34,7 @@ struct Candidate {
     std::string sha256;
     std::vector<std::string> kinds;
     std::vector<OptionSpec> options;
+    std::vector<DeclaredFormat> formats; // of kind quant, also of one that is refused later
 
     bool has_kind(std::string_view kind) const noexcept {
         return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
@@ -44,9 +45,13 @@ struct Candidate {
 class Registry {
 public:
     static Registry scan(const std::vector<SearchPlace>& places, const Trust& trust);
+    // The same of manifests alone, which is quicker; candidates() are those of kind quant.
+    static Registry scan_formats(const std::vector<SearchPlace>& places, const Trust& trust);
 
     const std::vector<PlaceReport>& places() const noexcept { return places_; }
     const std::vector<Candidate>& candidates() const noexcept { return candidates_; }
+    // Makes a usable candidate unusable: for what only the caller can see. `reason` is a sentence.
+    void refuse(size_t candidate, std::string reason);
     // The usable one with this id, or null.
     const Candidate* find(const std::string& id) const noexcept;
 
@@ -58,8 +63,9 @@ public:
 private:
     // `kind` is the one wanted: what messages name and list.
     Result<VerifiedPlugin> verify(const std::string& id, const std::string& kind) const;
-    void look_into(const SearchPlace& place);
+    void look_into(const SearchPlace& place, bool only_data);
     void refuse_duplicates();
+    void refuse_format_conflicts();
 
     Trust trust_;
     std::vector<PlaceReport> places_;

@@ -2,6 +2,11 @@
 
 #include "tests/core/engine/tiny.h"
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
 namespace tenon::engine {
 namespace {
 
@@ -73,6 +78,55 @@ TEST(ScanPlugins, AnEmptyAllowlistRefusesEveryPlugin) {
         EXPECT_FALSE(candidate.usable) << candidate.id;
         EXPECT_FALSE(candidate.reason.empty());
     }
+}
+
+// A folder of plugins below /tmp with one manifest of kind quant.
+class QuantPlugin : public testing::Test {
+protected:
+    void SetUp() override {
+        ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+        config_ = tiny::config();
+        config_.plugin_dirs.insert(config_.plugin_dirs.begin(), folder_);
+    }
+    void TearDown() override { std::filesystem::remove_all(folder_); }
+    void declare(uint32_t number) {
+        std::filesystem::create_directory(folder_ + "/toy");
+        std::filesystem::permissions(folder_ + "/toy", std::filesystem::perms(0755));
+        std::ofstream(folder_ + "/toy/plugin.yaml")
+            << "id: toy\nversion: 1.0.0\nkinds: [quant]\nformats:\n  - {id: toy.q3/0, name: q3_toy, "
+               "gguf_type: "
+            << number
+            << ", class: affine_group, bits: 3, group: 96, block_elems: 96, block_bytes: 38, packing: "
+               "lsb_first, codes_offset: 2, scale: {type: f16, offset: 0}}\n";
+        std::filesystem::permissions(folder_ + "/toy/plugin.yaml", std::filesystem::perms(0644));
+    }
+    std::string folder_ = "/tmp/tenon-quant-XXXXXX";
+    config::EngineConfig config_;
+};
+
+TEST_F(QuantPlugin, DeclaresAFormat) {
+    declare(1003);
+    const Result<formats::FormatTable> table = find_formats(config_);
+    ASSERT_OK(table);
+    ASSERT_NE(table->find("q3_toy"), nullptr);
+    EXPECT_EQ(table->find_gguf(1003), table->find("toy.q3/0"));
+    const Result<host::Registry> registry = scan_plugins(config_);
+    ASSERT_OK(registry);
+    EXPECT_NE(registry->find("toy"), nullptr);
+}
+
+TEST_F(QuantPlugin, IsRefusedForANumberThatIsBuiltIn) {
+    declare(12);
+    const std::string why = folder_ + "/toy/plugin.yaml:5: format 'q3_toy': number 12 is taken by "
+                                      "'q4_k', which is built in.";
+    const Result<host::Registry> registry = scan_plugins(config_);
+    ASSERT_OK(registry);
+    EXPECT_EQ(registry->find("toy"), nullptr);
+    EXPECT_EQ(registry->candidates()[0].reason, why);
+    const Result<formats::FormatTable> table = find_formats(config_);
+    ASSERT_OK(table);
+    EXPECT_EQ(table->find("q3_toy"), nullptr);
+    EXPECT_EQ(table->refusal(12), folder_ + "/toy declares it, but is refused: " + why);
 }
 
 }  // namespace

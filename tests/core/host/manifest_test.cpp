@@ -64,7 +64,7 @@ TEST(Manifest, ReadsAQuotedNull) {
 TEST(Manifest, RefusesUnknownKeyWithItsLine) {
     EXPECT_EQ(refusal(honest() + "author: me\n"),
               "plugin.yaml:13: unknown key 'author' in the manifest; known are id, version, kinds, "
-              "abi, os, arch, cpu_requires, file, sha256, options.");
+              "abi, os, arch, cpu_requires, file, sha256, options, formats.");
     EXPECT_EQ(refusal(replaced("type: int", "typ: int")),
               "plugin.yaml:11: unknown key 'typ' in an option; known are key, type, default, doc.");
 }
@@ -86,7 +86,7 @@ TEST(Manifest, RefusesBadValues) {
     EXPECT_EQ(refusal(replaced("version: 0.1.0", "version: latest")),
               "plugin.yaml:2: version is 'latest', wanted one such as 1.2.0.");
     EXPECT_EQ(refusal(replaced("[backend]", "[toaster]")),
-              "plugin.yaml:3: kind 'toaster' is not known; known are backend and sched.");
+              "plugin.yaml:3: kind 'toaster' is not known; known are backend, sched and quant.");
     EXPECT_EQ(refusal(replaced("revision: 1", "revision: -1")),
               "plugin.yaml:4: abi revision is '-1', wanted a number.");
     EXPECT_EQ(refusal(replaced("db4edbe7c324a6ac", "xyz")),
@@ -112,6 +112,10 @@ TEST(Manifest, RefusesDeepNesting) {
     std::string dashes;
     for (int i = 0; i < 20000; ++i) dashes += "- ";
     EXPECT_EQ(refusal(dashes), sentence);
+    std::string keys, colons;
+    for (int i = 0; i < 20000; ++i) keys += "k: ", colons += ": ";
+    EXPECT_EQ(refusal(colons), sentence);
+    EXPECT_EQ(refusal(keys).rfind("plugin.yaml:1: ", 0), 0u);
     std::string steps;
     for (int i = 0; i < 200; ++i) steps += std::string(static_cast<size_t>(i), ' ') + "a:\n";
     EXPECT_EQ(refusal(steps), sentence);
