@@ -129,7 +129,12 @@ INSTANTIATE_TEST_SUITE_P(Tiny, ModelRunnerBits,
                                          Kind{"mistral-q8_0.gguf", TENON_COMPUTE_FAST},
                                          Kind{"llama3-tied-q4_0.gguf", TENON_COMPUTE_PRECISE},
                                          Kind{"llama3-untied-bf16.gguf", TENON_COMPUTE_PRECISE},
-                                         Kind{"llama3-tied-f32.gguf", TENON_COMPUTE_FAST}),
+                                         Kind{"llama3-tied-f32.gguf", TENON_COMPUTE_FAST},
+                                         Kind{"qwen2-tied-q8_0.gguf", TENON_COMPUTE_FAST},
+                                         Kind{"qwen3-q8_0.gguf", TENON_COMPUTE_FAST},
+                                         Kind{"gemma3-q8_0.gguf", TENON_COMPUTE_FAST},
+                                         Kind{"gemma3-f32.gguf", TENON_COMPUTE_PRECISE},
+                                         Kind{"phi3-q8_0.gguf", TENON_COMPUTE_FAST}),
                          [](const auto& kind) {
                              std::string name = kind.param.file;
                              name.resize(name.find('.'));
@@ -163,7 +168,12 @@ TEST_F(ModelRunnerTest, LogitsOfEveryCheckpointLieWithinAThousandthOfTransformer
     ASSERT_EQ(ids.size(), 96u);
     ASSERT_EQ(positions.size(), 48u);
     int tested = 0;
-    for (const std::string isa : {"scalar", "avx2", "avx512"}) {
+#if defined(__aarch64__)
+    const std::vector<std::string> levels{"scalar", "neon", "dotprod", "i8mm"};
+#else
+    const std::vector<std::string> levels{"scalar", "avx2", "avx512"};
+#endif
+    for (const std::string& isa : levels) {
         config::EngineConfig config = tiny::config();
         config.plugins["cpu"]["force_isa"] = isa;
         if (!open_device(config).ok()) {
