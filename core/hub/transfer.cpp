@@ -33,14 +33,15 @@ struct Outcome {
     enum class Kind { kOk, kRetry, kFatal, kChanged };
     Kind kind = Kind::kOk;
     Error error;
-    milliseconds after{0};  // kRetry: the server asked for this pause
+    milliseconds after{0};   // kRetry: the server asked for this pause
+    bool is_absent = false;  // nobody answered at all
 
-    static Outcome fatal(Error error) { return {Kind::kFatal, std::move(error), {}}; }
+    static Outcome fatal(Error error) { return {Kind::kFatal, std::move(error), {}, false}; }
     static Outcome retry(Error error, milliseconds after = {}) {
-        return {Kind::kRetry, std::move(error), after};
+        return {Kind::kRetry, std::move(error), after, false};
     }
     static Outcome changed() {
-        return {Kind::kChanged, {Code::kData, "the file changed on the server meanwhile"}, {}};
+        return {Kind::kChanged, {Code::kData, "the file changed on the server meanwhile"}, {}, false};
     }
     bool ok() const { return kind == Kind::kOk; }
 };
@@ -517,7 +518,9 @@ private:
     static Outcome judge(const Error& error) {
         const bool is_passing =
             error.code == Code::kBusy || error.code == Code::kTimeout || error.code == Code::kData;
-        return is_passing ? Outcome::retry(error) : Outcome::fatal(error);
+        Outcome outcome = is_passing ? Outcome::retry(error) : Outcome::fatal(error);
+        outcome.is_absent = error.code == Code::kBusy;
+        return outcome;
     }
 
     Error explain(const FetchAnswer& answer) const {
@@ -552,7 +555,7 @@ private:
         while (true) {
             Outcome outcome = attempt();
             if (outcome.ok()) return outcome;
-            if (is_first_contact && outcome.error.code == Code::kBusy && failures > 0) return outcome;
+            if (is_first_contact && outcome.is_absent && failures > 0) return outcome;
             if (!pause_after(outcome, ++failures)) return outcome;
             if (!note_.empty()) note(note_);
             note_.clear();
