@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -256,7 +257,7 @@ Result<Removal> plan_removal(const std::string& text, const Places& places) {
 }
 
 Result<uint64_t> remove_models(const Removal& removal, const Places& places) {
-    std::vector<FileLock> locks;
+    std::map<std::string, FileLock> locks;  // by path: a file and its unfinished twin share one
     for (const ShelfModel& model : removal.models) {
         std::vector<std::string> files = model.files;
         if (!model.cached.empty()) {
@@ -267,11 +268,14 @@ Result<uint64_t> remove_models(const Removal& removal, const Places& places) {
         std::sort(files.begin(), files.end());
         files.erase(std::unique(files.begin(), files.end()), files.end());
         for (const std::string& file : files) {
-            TENON_TRY(std::optional<FileLock> lock, FileLock::try_lock(lock_of(model, file, places)));
-            if (!lock) {
-                return Error{Code::kBusy, fmt::format("{} is being fetched by another process", model.name)};
+            const std::string path = lock_of(model, file, places);
+            if (locks.count(path) == 0) {
+                TENON_TRY(std::optional<FileLock> lock, FileLock::try_lock(path));
+                if (!lock) {
+                    return Error{Code::kBusy, fmt::format("{} is being fetched by another process", model.name)};
+                }
+                locks.emplace(path, std::move(*lock));
             }
-            locks.push_back(std::move(*lock));
             if (const int process = process_using(file); process != 0) {
                 return Error{Code::kBusy, fmt::format("{} is in use by process {}", model.name, process)};
             }
