@@ -118,6 +118,11 @@ Result<Rope> read_rope(const Metadata& metadata, uint32_t dim_k, uint32_t contex
     TENON_TRY(const float base, metadata.positive_or("rope.freq_base", 10000.0f));
     TENON_TRY(rope.mscale, metadata.positive_or("rope.scaling.attn_factor", 1.0f));
     TENON_TRY(const std::string scaling, metadata.text_or_empty("rope.scaling.type"));
+    const bool own_table = scaling == "yarn" || scaling == "longrope";
+    if (own_table && metadata.has_tensor(kFactors)) {
+        return Error{Code::kData, fmt::format("{} is '{}', but the file also has the factors {}",
+                                              metadata.key("rope.scaling.type"), scaling, kFactors)};
+    }
     const bool factors_stored = metadata.has_tensor(kShort) || metadata.has_tensor(kLong);
     if (scaling == "longrope" || (scaling.empty() && factors_stored)) {
         TENON_CHECK(read_long(metadata, base, context, rope));

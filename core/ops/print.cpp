@@ -16,13 +16,62 @@ std::string name_of(tenon_str text) {
     return printable(text_of(text));
 }
 
-// "blk.3.attn_q" -> "blk.#.attn_q": what makes two layers comparable.
-std::string without_layer(std::string text, uint32_t layer) {
-    const std::string number = fmt::format(".{}.", layer);
-    for (size_t at = text.find(number); at != std::string::npos; at = text.find(number, at + 3)) {
-        text.replace(at, number.size(), ".#.");
-    }
+std::string replaced(std::string text, const std::string& from, std::string_view to) {
+    for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+        text.replace(at, from.size(), to);
     return text;
+}
+
+// "blk.3.attn_q" -> "blk.#.attn_q", and names of the layer before likewise: what makes two layers
+// comparable.
+std::string without_layer(std::string text, uint32_t layer) {
+    text = replaced(std::move(text), fmt::format(".{}.", layer), ".#.");
+    return layer == 0 || layer == TENON_NONE
+               ? text
+               : replaced(std::move(text), fmt::format(".{}.", layer - 1), ".#-1.");
+}
+
+constexpr const char* kActivations[] = {"none", "silu", "gelu_tanh", "gelu_erf"};
+
+// Attributes that are not what nearly every program has.
+std::string attributes_text(const NodeView& view) {
+    std::string out;
+    const auto add = [&](const char* name, auto value) {
+        out += fmt::format(", {}: {}", name, value);
+    };
+    const auto add_activation = [&](uint32_t kind) {
+        add("activation", kind < std::size(kActivations) ? kActivations[kind] : "unknown");
+    };
+    switch (view.node().op) {
+        case TENON_OP_EMBED:
+            if (const float scale = view.attr<tenon_attr_embed>().scale; scale != 1)
+                add("scale", scale);
+            break;
+        case TENON_OP_ROPE_KV_WRITE:
+            if (const float mscale = view.attr<tenon_attr_rope_kv_write>().mscale; mscale != 1)
+                add("mscale", mscale);
+            break;
+        case TENON_OP_PAGED_ATTN:
+            if (const int32_t window = view.attr<tenon_attr_paged_attn>().window; window > 0)
+                add("window", window);
+            if (const float cap = view.attr<tenon_attr_paged_attn>().softcap; cap > 0)
+                add("softcap", cap);
+            break;
+        case TENON_OP_MATMUL_GLU:
+            if (const uint32_t kind = view.attr<tenon_attr_matmul_glu>().activation;
+                kind != TENON_ACT_SILU)
+                add_activation(kind);
+            break;
+        case TENON_OP_ACTIVATION:
+            add_activation(view.attr<tenon_attr_activation>().activation);
+            break;
+        case TENON_OP_SOFTCAP:
+            add("cap", view.attr<tenon_attr_softcap>().cap);
+            break;
+        default:
+            break;
+    }
+    return out;
 }
 
 class Printer {
@@ -173,7 +222,8 @@ private:
             operands +=
                 fmt::format("{}{}{}", operands.empty() ? "" : ", ", tag, operand(view.input(port)));
         }
-        return fmt::format("  {} = {}({})\n", results, op.name, operands);
+        return fmt::format("  {} = {}({}{})\n", results, op.name, operands,
+                           attributes_text(view));
     }
 
     const tenon_program& program_;

@@ -454,19 +454,22 @@ TEST_F(ModelRunnerTest, SaysHowMuchMemoryItHolds) {
     EXPECT_TRUE(opened->runner->placement().empty());  // fallback 'error': nothing was rewritten
 }
 
-TEST(ModelRunnerNull, RunsEveryNodeWithoutAFallback) {
+TEST(ModelRunnerNull, RunsEveryNodeOfEveryArchitectureWithoutAFallback) {
     SKIP_WITHOUT("null");
     RunnerOptions options = tiny::logits_options();
     options.end = model::StepShape::End::kSample;
-    Result<tiny::Opened> opened =
-        tiny::open(tiny::path("mistral-q4_1.gguf"), options, tiny::config("null"));
-    ASSERT_OK(opened);
-    EXPECT_TRUE(opened->runner->placement().empty());
-    Result<Sequence> sequence = opened->runner->open();
-    ASSERT_OK(sequence);
-    const Status status = opened->runner->prefill(*sequence, tiny::ids(5));
-    ASSERT_OK(status);
-    EXPECT_EQ(opened->runner->sampled()[0], 0);
+    for (const char* file : {"mistral-q4_1.gguf", "qwen2-yarn-f32.gguf", "qwen3-q8_0.gguf",
+                             "gemma3-q8_0.gguf", "phi3-q8_0.gguf"}) {
+        SCOPED_TRACE(file);
+        Result<tiny::Opened> opened = tiny::open(tiny::path(file), options, tiny::config("null"));
+        ASSERT_OK(opened);
+        EXPECT_TRUE(opened->runner->placement().empty());
+        Result<Sequence> sequence = opened->runner->open();
+        ASSERT_OK(sequence);
+        const Status status = opened->runner->prefill(*sequence, tiny::ids(5));
+        ASSERT_OK(status);
+        EXPECT_EQ(opened->runner->sampled()[0], 0);
+    }
 }
 
 }  // namespace

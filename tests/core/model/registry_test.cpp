@@ -132,6 +132,12 @@ TEST(Registry, ToldWrongWhatIsWrong) {
              s.keys["rope.scaling.type"] = "yarn";
          },
          "phi3.rope.scaling.type is 'yarn', but the file has tensors of longrope"},
+        {"llama",
+         [](Sketch& s) {
+             s.factors("rope_freqs.weight", 8);
+             s.keys["rope.scaling.type"] = "yarn";
+         },
+         "llama.rope.scaling.type is 'yarn', but the file also has the factors rope_freqs.weight"},
         {"phi3", [](Sketch& s) { s.keys["attention.sliding_window"] = 1u << 25; },
          "phi3.attention.sliding_window is 33554432; expected 0 to 16777216"},
         {"gemma3", [](Sketch& s) { s.keys["final_logit_softcapping"] = -1.0f; },

@@ -40,6 +40,38 @@ TEST(Print, RepeatedLayersAreOneLine) {
     EXPECT_EQ(text.find("blk.3"), std::string::npos);
 }
 
+TEST(Print, LayersThatReadTheOneBeforeAreRepeatedToo) {
+    ProgramBuilder b;
+    const Dim tokens = Dim::of(b.symbol("T", 4));
+    ValueId x = b.input("x", 0, TENON_F32, {tokens, 4});
+    for (uint32_t layer = 0; layer < 12; ++layer) {
+        b.set_layer(layer);
+        x = b.add("blk." + std::to_string(layer) + ".sum", x, x);
+    }
+    const std::string text = program_text(b.build().view());
+    expect_piece(text, "blk.1.sum f32[T,4] = add(blk.0.sum, blk.0.sum)");
+    expect_piece(text, "... 10 more layers like the one above");
+}
+
+TEST(Print, AttributesThatAreNotTheUsualOnes) {
+    ProgramBuilder b;
+    const ValueId x = b.input("x", 0, TENON_F32, {4, 4});
+    const ValueId w = b.weight("w", 0, {4, 4});
+    b.embed("e", w, b.input("ids", 1, TENON_I32, {4}), 2.5f);
+    b.matmul_glu("silu", x, w, w, TENON_ACT_SILU);
+    b.matmul_glu("gelu", x, w, w, TENON_ACT_GELU_TANH);
+    b.softcap("capped", x, 30);
+    const ValueId bounds = b.input("bounds", 2, TENON_I32, {4});
+    tenon_attr_paged_attn attn{sizeof attn, 1, 1, 4, 4, 0, 24, 0.5f, 0};
+    b.paged_attn("attn", x, b.kv(), bounds, bounds, bounds, attn);
+    const std::string text = program_text(b.build().view());
+    expect_piece(text, "= embed(w f32[4,4], ids, scale: 2.5)");
+    expect_piece(text, "= matmul_glu(x, w f32[4,4], w f32[4,4])");
+    expect_piece(text, "= matmul_glu(x, w f32[4,4], w f32[4,4], activation: gelu_tanh)");
+    expect_piece(text, "= softcap(x, cap: 30)");
+    expect_piece(text, "= paged_attn(x, kv, bounds, bounds, bounds, window: 24)");
+}
+
 TEST(Print, DotQuotesNames) {
     ProgramBuilder b;
     const ValueId x = b.input("a\"b\n", 0, TENON_F32, {4});
