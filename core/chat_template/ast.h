@@ -33,7 +33,7 @@ struct Suffix {
     uint32_t line = 0;
     bool negated = false;
     std::string name;
-    const Builtin* builtin = nullptr; // of a filter or test
+    const Builtin* builtin = nullptr; // of a filter or test; null: there is none of that name
     ExprPtr item, to, step;
     Arguments arguments;
 };

@@ -165,6 +165,11 @@ Result<Value> Interpreter::apply_suffix(const Suffix& suffix, Value value) {
         }
         case SuffixKind::kFilter:
         case SuffixKind::kTest: {
+            if (suffix.builtin == nullptr) {
+                return Error{Code::kUnsupported,
+                             fmt::format("the {} '{}' is not supported.",
+                                         suffix.kind == SuffixKind::kFilter ? "filter" : "test", suffix.name)};
+            }
             TENON_TRY(const Args args, evaluate_arguments(suffix.arguments));
             TENON_TRY(Value result, run_builtin(*suffix.builtin, runtime_, std::move(value), args));
             if (suffix.negated) return Value::boolean(!result.truth());

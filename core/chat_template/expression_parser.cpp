@@ -378,7 +378,7 @@ Status ExpressionParser::parse_filter(std::vector<Suffix>& suffixes) {
     suffix.kind = SuffixKind::kFilter;
     TENON_TRY(suffix.name, expect_name("the name of a filter"));
     suffix.builtin = find_filter(suffix.name);
-    if (suffix.builtin == nullptr) {
+    if (suffix.builtin == nullptr && !in_if_) {
         return error_at(suffix.line, fmt::format("the filter '{}' is not supported.", suffix.name), Code::kUnsupported);
     }
     if (now().is_operator("(")) {
@@ -393,7 +393,7 @@ Status ExpressionParser::parse_test(Suffix& suffix) {
     suffix.negated = skip_name("not");
     TENON_TRY(suffix.name, expect_name("the name of a test"));
     suffix.builtin = find_test(suffix.name);
-    if (suffix.builtin == nullptr) {
+    if (suffix.builtin == nullptr && !in_if_) {
         return error_at(suffix.line, fmt::format("the test '{}' is not supported.", suffix.name), Code::kUnsupported);
     }
     const Token& token = now();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -47,7 +48,20 @@ protected:
     // Appends the filter behind '|' (already skipped) to `suffixes`.
     Status parse_filter(std::vector<Suffix>& suffixes);
 
+    // Sets a flag while it lives.
+    struct Setting {
+        Setting(bool& flag, bool value) : flag_(flag), before_(std::exchange(flag, value)) {}
+        ~Setting() { flag_ = before_; }
+        Setting(const Setting&) = delete;
+        Setting& operator=(const Setting&) = delete;
+        bool& flag_;
+        bool before_;
+    };
+
     bool in_macro_ = false;
+    // Straight inside of an `if`, where jinja2 refuses a filter or test that does not exist only when
+    // it is reached: templates ask there what their host knows.
+    bool in_if_ = false;
     uint32_t depth_ = 0;
 
 private:

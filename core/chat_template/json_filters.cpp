@@ -70,7 +70,7 @@ void Writer::string(const Text& text) {
         if (simple != std::string_view::npos) {
             const char escape[2] = {'\\', kTo[simple]};
             out_.append_marked(std::string_view(escape, 2), user);
-        } else if (c < 0x20 || (style_.ensure_ascii && c >= 0x7F && c <= 0xFFFF && c != 0x7F)) {
+        } else if (c < 0x20 || (style_.ensure_ascii && c >= 0x7F && c <= 0xFFFF)) {
             out_.append_marked(fmt::format("\\u{:04x}", c), user);
         } else if (style_.ensure_ascii && c > 0xFFFF && c <= 0x10FFFF) {
             out_.append_marked(fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF)), user);

@@ -207,7 +207,54 @@ Result<Value> remove_affix(Runtime& runtime, const Call& call, bool at_start) {
 Result<Value> remove_prefix(Runtime& r, const Call& call) { return remove_affix(r, call, true); }
 Result<Value> remove_suffix(Runtime& r, const Call& call) { return remove_affix(r, call, false); }
 
+// What a field of str.format names: the next value, one by its number, or one by its name.
+Result<const Value*> field_value(const Args& args, std::string_view field, size_t& next) {
+    const bool numbered = !field.empty() && field.find_first_not_of("0123456789") == std::string_view::npos;
+    if (field.empty() || numbered) {
+        size_t index = next++;
+        if (numbered) {
+            index = 0;
+            for (const char digit : field.substr(0, 6)) index = index * 10 + static_cast<size_t>(digit - '0');
+        }
+        if (index < args.positional.size()) return &args.positional[index];
+        return type_error(fmt::format("format has {} values; one more is wanted.", args.positional.size()));
+    }
+    for (const auto& [name, value] : args.named) {
+        if (name == field) return &value;
+    }
+    return Error{Code::kUnsupported, fmt::format("the field '{{{}}}' of format is not supported; empty ones, "
+                                                 "numbers and names of values are.",
+                                                 field.substr(0, 40))};
+}
+
+Result<Value> format_braces(Runtime& runtime, const Call& call) {
+    const Text& form = self(call);
+    const std::string_view s = form.bytes();
+    Text out;
+    size_t next = 0;
+    for (size_t at = 0; at < s.size();) {
+        const size_t brace = std::min(s.find_first_of("{}", at), s.size());
+        out.append(form, at, brace);
+        if (brace == s.size()) break;
+        at = brace + 1;
+        if (at < s.size() && s[at] == s[brace]) {
+            out.append(form, at, at + 1);
+            ++at;
+            continue;
+        }
+        const size_t close = s[brace] == '{' ? s.find('}', at) : std::string_view::npos;
+        if (close == std::string_view::npos) return type_error("format has a brace without its other one.");
+        TENON_TRY(const Value* value, field_value(*call.args, s.substr(at, close - at), next));
+        TENON_TRY(const Text text, runtime.to_text(*value));
+        TENON_CHECK(runtime.spend(1 + text.size() / 64));
+        out.append(text);
+        at = close + 1;
+    }
+    return runtime.make_text(std::move(out));
+}
+
 constexpr Builtin kStringMethods[] = {
+    {"format", "*", 0, format_braces},
     {"strip", "chars", 0, strip_both},
     {"lstrip", "chars", 0, strip_left},
     {"rstrip", "chars", 0, strip_right},

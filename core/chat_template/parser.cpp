@@ -67,7 +67,8 @@ private:
     }
 
     // '%}', statements, `{% end %}`.
-    Status parse_block(Body& body, std::string_view end) {
+    Status parse_block(Body& body, std::string_view end, bool of_if = false) {
+        const Setting setting(in_if_, of_if);
         skip_operator(":");
         TENON_CHECK(end_tag());
         TENON_TRY(body, parse_body({end}));
@@ -114,6 +115,7 @@ private:
 
     Status parse_if(Stmt& stmt) {
         stmt.kind = StmtKind::kIf;
+        const Setting setting(in_if_, true);
         for (;;) {
             TENON_TRY(ExprPtr test, parse_tuple(false, false));
             skip_operator(":");
@@ -123,7 +125,7 @@ private:
             const std::string end = now().text;
             skip();
             if (end == "elif") continue;
-            if (end == "else") return parse_block(stmt.else_body, "endif");
+            if (end == "else") return parse_block(stmt.else_body, "endif", true);
             return end_tag();
         }
     }
@@ -144,9 +146,12 @@ private:
         stmt.exprs.push_back(std::move(filter));
         skip_operator(":");
         TENON_CHECK(end_tag());
-        ++loops_;
-        TENON_TRY(stmt.body, parse_body({"else", "endfor"}));
-        --loops_;
+        {
+            const Setting setting(in_if_, false);
+            ++loops_;
+            TENON_TRY(stmt.body, parse_body({"else", "endfor"}));
+            --loops_;
+        }
         const bool has_else = now().is_name("else");
         skip();
         return has_else ? parse_block(stmt.else_body, "endfor") : end_tag();

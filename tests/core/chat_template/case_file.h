@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <istream>
+#include <iterator>
 #include <string>
 
 #include "core/chat_template/json.h"
@@ -30,8 +32,15 @@ inline std::tm reference_now() {
     return now;
 }
 
+// The template of a case: written into it, or a file of tests/golden/chat_template/templates.
+inline std::string source_of(const Value& entry) {
+    if (entry.as_dict().find("source") != nullptr) return get_string(entry, "source");
+    std::ifstream file(TENON_SOURCE_DIR "/tests/golden/chat_template/templates/" + get_string(entry, "template") + ".jinja");
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
 inline Result<Rendered> render_case(const Value& entry) {
-    TENON_TRY(const ChatTemplate made, ChatTemplate::parse(get_string(entry, "source")));
+    TENON_TRY(const ChatTemplate made, ChatTemplate::parse(source_of(entry)));
     RenderOptions options;
     options.now = reference_now();
     Value messages;

@@ -31,5 +31,19 @@ TEST(Live, RandomConversationsRenderAsJinja2) {
     EXPECT_EQ(check_cases(in), 990u) << "TENON_TEST_SEED=" << seed;
 }
 
+// TENON_TEST_TEMPLATES: a folder of chat templates as models publish them, such as models/templates of
+// llama.cpp's source. They are other people's texts and not committed.
+TEST(Live, PublishedTemplatesRenderAsJinja2) {
+    const char* folder = std::getenv("TENON_TEST_TEMPLATES");
+    if (folder == nullptr) GTEST_SKIP() << "TENON_TEST_TEMPLATES names no folder of *.jinja";
+    std::string out;
+    const std::string script = TENON_SOURCE_DIR "/tests/golden/chat_template/make.py";
+    ASSERT_EQ(run("'" TENON_PYTHON "' -B '" + script + "' --published '" + folder + "'", out), 0);
+    std::istringstream in(out);
+    const size_t count = check_cases(in);
+    EXPECT_GE(count, 38u) << folder << " holds no template";
+    RecordProperty("cases", std::to_string(count));
+}
+
 } // namespace
 } // namespace tenon::chat_template::testing

@@ -136,6 +136,7 @@ TEST(Template, BombsEndInOneSentenceWithinLimits) {
         {"{{ ('a' * 1000000) | replace('a', 'a' * 1000) }}", "a text of more than"},
         {"{% set ns = namespace() %}{% set ns.me = ns %}{{ [ns] }}", "cannot be printed"},
         {"x\n{{ 'a'|nope }}", "line 2: the filter 'nope' is not supported"},
+        {"{% if x %}{% for y in x %}{{ y|nope }}{% endfor %}{% endif %}", "the filter 'nope' is not supported"},
         {"{{ 1 is nope }}", "the test 'nope' is not supported"},
         {"\n\n{% import 'os' as os %}", "line 3: the statement 'import' is not supported"},
         {"{% for x in y recursive %}{% endfor %}", "recursive' is not supported"},

@@ -41,6 +41,17 @@ def conversations():
     thought = [turn("user", "q"), turn("assistant", "<think>\nhm\n</think>\n\nA"), turn("user", "r"), turn("assistant", "<think>x</think>B")]
     for flag in (True, False):
         yield {"messages": thought, "add_generation_prompt": True, "enable_thinking": flag, **TOKENS}
+    parts = [turn("user", [{"type": "text", "text": " Look: "}, {"type": "image"}]), turn("assistant", "A cat."), turn("user", "Sure?")]
+    yield {"messages": parts, "add_generation_prompt": True, **TOKENS}
+    spelled = {"role": "assistant", "content": "Let me see.", "tool_calls": [
+        {"id": "123456789", "function": {"name": "get_weather", "arguments": "{\"place\": \"Ulm\"}"}},
+        {"id": "12345678x", "function": {"name": "get_weather", "arguments": {"place": "Bonn"}}}]}
+    answers = [{"role": "tool", "content": "1", "tool_call_id": "123456789"}, {"role": "tool", "content": "2", "tool_call_id": "12345678x"}]
+    yield {"messages": [turn("system", "/no_think Short."), turn("user", "Two?"), spelled] + answers, "add_generation_prompt": True,
+           "tools": TOOLS + [{"type": "function", "function": {"name": "add", "description": "a\nb", "return": {"type": "number"}, "parameters": {
+               "type": "object", "properties": {"x": {"type": "array", "items": {"type": "number"}}, "how": {"enum": ["up", "down"]},
+                                                "any": {"type": ["string", "null"]}, "map": {"type": "object", "additionalProperties": {"type": "boolean"}}}}}}],
+           "builtin_tools": ["search", "code_interpreter"], "tools_in_user_message": False, **TOKENS}
 
 
 WORDS = ["", " ", "\n", "\t", "hello", "<|im_start|>", "<|im_end|>", "[INST]", "</s>", "é", "ß", "日本", "😀", "{{ x }}", "{% y %}",
@@ -96,6 +107,15 @@ def random_snippet(rng):
     else:
         source = "{{ " + rng.choice(PROBES) + " }}"
     return source, {"x": random_json(rng), "y": random_json(rng), **TOKENS}
+
+
+def published_cases(folder):
+    rng = random.Random(4)
+    for path in sorted(pathlib.Path(folder).glob("*.jinja")):
+        source = path.read_text(encoding="utf-8")
+        contexts = list(conversations()) + [random_conversation(rng) for _ in range(20)]
+        for context in contexts:
+            yield source, context
 
 
 def random_cases(seed, count):

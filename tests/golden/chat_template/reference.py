@@ -53,4 +53,6 @@ def render(source, context):
 
 
 def case(source, context, **more):
-    return json.dumps({**more, "source": source, "context": context, **render(source, context)}, ensure_ascii=False)
+    """One line; "template" in `more` names the file that holds the source, which is then left out."""
+    given = {} if "template" in more else {"source": source}
+    return json.dumps({**more, **given, "context": context, **render(source, context)}, ensure_ascii=False)
