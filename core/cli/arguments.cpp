@@ -9,24 +9,26 @@
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 
 namespace tenon::cli {
 
 struct Arguments::Impl {
-    struct Row {
-        std::string left;
-        std::string text;
-        bool positional;
-    };
-
     explicit Impl(std::string verb) : app("", std::move(verb)) {}
+
+    OptionRow& add(OptionRow row) { return rows.emplace_back(std::move(row)); }
+
     CLI::App app;
     std::string summary;
-    std::vector<Row> rows;
+    std::deque<OptionRow> rows;  // addresses are kept
+    std::vector<SubVerb> sub_verbs;
     std::vector<std::string> examples;
 };
 
 namespace {
+
+// Where parse() leaves the table instead of parsing; null: it parses.
+OptionTable* g_described = nullptr;
 
 // A validator of CLI11: empty when `text` is a whole number from 0 to `max`.
 std::string check_whole(const std::string& text, uint64_t max) {
@@ -46,8 +48,34 @@ std::string check_number(const std::string& text) {
     return fmt::format("expected a number, got '{}'", text);
 }
 
-std::string with_default(const std::string& text, const std::string& value) {
-    return value.empty() ? text : fmt::format("{} [{}]", text, value);
+std::string check_choice(const std::string& text, const OptionRow& row) {
+    if (!row.is_checked ||
+        std::find(row.choices.begin(), row.choices.end(), text) != row.choices.end()) {
+        return {};
+    }
+    const std::string close = config::nearest(text, row.choices);
+    return fmt::format("expected one of {}, got '{}'{}", fmt::join(row.choices, ", "), text,
+                       close.empty() ? "" : fmt::format("; did you mean '{}'?", close));
+}
+
+std::vector<std::string> split_names(const std::string& names) {
+    std::vector<std::string> parts;
+    for (size_t at = 0; at <= names.size();) {
+        const size_t comma = std::min(names.find(',', at), names.size());
+        parts.push_back(names.substr(at, comma - at));
+        at = comma + 1;
+    }
+    return parts;
+}
+
+OptionRow row_of(const std::string& names, const std::string& value, const std::string& text,
+                 const std::string& fallback) {
+    OptionRow row;
+    row.names = split_names(names);
+    row.value = value;
+    row.text = text;
+    row.fallback = fallback;
+    return row;
 }
 
 }  // namespace
@@ -59,81 +87,104 @@ Arguments::Arguments(std::string verb, std::string summary) : impl_(std::make_un
 
 Arguments::~Arguments() = default;
 
-void Arguments::positional(const std::string& name, std::string& value, const std::string& text,
-                           bool required) {
+OptionRow& Arguments::positional(const std::string& name, std::string& value,
+                                 const std::string& text, bool required) {
+    OptionRow& row = impl_->add(row_of(name, name, text, ""));
+    row.is_positional = true;
+    row.is_required = required;
     CLI::Option* option = impl_->app.add_option(name, value, text);
+    option->check([&row](const std::string& given) { return check_choice(given, row); });
     if (required) option->required();
-    impl_->rows.push_back({required ? name : fmt::format("[{}]", name), text, true});
+    return row;
 }
 
-void Arguments::flag(const std::string& names, bool& value, const std::string& text) {
+OptionRow& Arguments::flag(const std::string& names, bool& value, const std::string& text) {
     impl_->app.add_flag(names, value, text);
-    impl_->rows.push_back({names, text, false});
+    return impl_->add(row_of(names, "", text, ""));
 }
 
-void Arguments::option(const std::string& names, std::string& value, const std::string& text,
-                       const std::string& placeholder) {
-    impl_->app.add_option(names, value, text)->type_size(1)->expected(1);
-    impl_->rows.push_back({names + " " + placeholder, with_default(text, value), false});
+OptionRow& Arguments::option(const std::string& names, std::string& value, const std::string& text,
+                             const std::string& placeholder) {
+    OptionRow& row = impl_->add(row_of(names, placeholder, text, value));
+    impl_->app.add_option(names, value, text)
+        ->type_size(1)
+        ->expected(1)
+        ->check([&row](const std::string& given) { return check_choice(given, row); });
+    return row;
 }
 
-void Arguments::option(const std::string& names, std::vector<std::string>& values,
-                       const std::string& text, const std::string& placeholder) {
+OptionRow& Arguments::option(const std::string& names, std::vector<std::string>& values,
+                             const std::string& text, const std::string& placeholder) {
+    OptionRow& row = impl_->add(row_of(names, placeholder, text, ""));
+    row.repeats = true;
     impl_->app.add_option(names, values, text)
         ->type_size(1)
         ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    impl_->rows.push_back({names + " " + placeholder, text, false});
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->check([&row](const std::string& given) { return check_choice(given, row); });
+    return row;
 }
 
-void Arguments::option(const std::string& names, uint32_t& value, const std::string& text) {
+OptionRow& Arguments::option(const std::string& names, int32_t& value, const std::string& text) {
+    impl_->app.add_option(names, value, text)->check([](const std::string& given) {
+        return check_whole(given, INT32_MAX);
+    });
+    return impl_->add(row_of(names, "N", text, std::to_string(value)));
+}
+
+OptionRow& Arguments::option(const std::string& names, uint32_t& value, const std::string& text) {
     impl_->app.add_option(names, value, text)->check([](const std::string& given) {
         return check_whole(given, UINT32_MAX);
     });
-    impl_->rows.push_back({names + " N", with_default(text, std::to_string(value)), false});
+    return impl_->add(row_of(names, "N", text, std::to_string(value)));
 }
 
-void Arguments::option(const std::string& names, uint64_t& value, const std::string& text) {
+OptionRow& Arguments::option(const std::string& names, uint64_t& value, const std::string& text) {
     impl_->app.add_option(names, value, text)->check([](const std::string& given) {
         return check_whole(given, UINT64_MAX);
     });
-    impl_->rows.push_back({names + " N", with_default(text, std::to_string(value)), false});
+    return impl_->add(row_of(names, "N", text, std::to_string(value)));
 }
 
-void Arguments::option(const std::string& names, float& value, const std::string& text) {
+OptionRow& Arguments::option(const std::string& names, float& value, const std::string& text) {
     impl_->app.add_option(names, value, text)->check(check_number);
-    impl_->rows.push_back({names + " X", with_default(text, fmt::format("{}", value)), false});
+    return impl_->add(row_of(names, "X", text, fmt::format("{}", value)));
+}
+
+void Arguments::sub_verb(const std::string& name, const std::string& summary) {
+    impl_->sub_verbs.push_back({name, summary});
 }
 
 void Arguments::example(const std::string& line) {
     impl_->examples.push_back(line);
 }
 
+OptionTable Arguments::table() const {
+    return {impl_->app.get_name(), "", impl_->summary, {impl_->rows.begin(), impl_->rows.end()},
+            impl_->sub_verbs, impl_->examples};
+}
+
 std::string Arguments::help() const {
-    std::string usage = "usage: tenon " + impl_->app.get_name();
-    for (const auto& row : impl_->rows) {
-        if (row.positional) usage += " " + row.left;
-    }
-    std::string text = fmt::format("{} [options]\n\n{}\n\n", usage, impl_->summary);
-    size_t width = 0;
-    for (const auto& row : impl_->rows)
-        width = std::max(width, row.left.size());
-    width = std::min<size_t>(width, 26);
-    for (const bool positional : {true, false}) {
-        for (const auto& row : impl_->rows) {
-            if (row.positional != positional) continue;
-            text += row.left.size() > width
-                        ? fmt::format("  {}\n  {:{}}  {}\n", row.left, "", width, row.text)
-                        : fmt::format("  {:{}}  {}\n", row.left, width, row.text);
-        }
-    }
-    if (!impl_->examples.empty()) text += "\nexamples:\n";
-    for (const std::string& line : impl_->examples)
-        text += "  " + line + "\n";
-    return text;
+    return help_text(table());
+}
+
+OptionTable describe(int (*run)(int argc, char** argv), std::vector<std::string> words) {
+    std::vector<char*> pointers;
+    for (std::string& word : words)
+        pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    OptionTable table;
+    g_described = &table;
+    run(static_cast<int>(words.size()), pointers.data());
+    g_described = nullptr;
+    return table;
 }
 
 std::optional<int> Arguments::parse(int argc, char** argv) {
+    if (g_described != nullptr) {
+        *g_described = table();
+        return kExitOk;
+    }
     const std::string verb = impl_->app.get_name();
     std::vector<std::string> names, with_value;
     for (const CLI::Option* option : impl_->app.get_options()) {

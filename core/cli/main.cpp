@@ -20,8 +20,6 @@
 
 namespace tenon::cli {
 
-extern const Verb* const kVerbs[];
-
 namespace {
 
 void print_help() {
@@ -42,8 +40,10 @@ int run(int argc, char** argv) {
     }
     if (word == "help") {
         char help[] = "--help";
-        char* words[] = {argv[0], argv[2], help, nullptr};
-        return run(3, words);
+        std::vector<char*> words = {argv[0]};
+        words.insert(words.end(), argv + 2, argv + argc);
+        words.insert(words.end(), {help, nullptr});
+        return run(static_cast<int>(words.size()) - 1, words.data());
     }
     if (word == "--version") {
         fmt::print("tenon {} (plugin ABI v{} revision {}, {:016x})\n", TENON_VERSION,

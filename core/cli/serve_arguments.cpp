@@ -1,5 +1,6 @@
 #include "core/cli/serve_arguments.h"
 
+#include "core/cli/model_file.h"
 #include "core/cli/session.h"
 #include "core/config/environment.h"
 #include "core/config/yaml.h"
@@ -27,7 +28,7 @@ void ServeArguments::flag(Arguments& arguments, const char* names, const char* f
 }
 
 ServeArguments::ServeArguments(Arguments& a) {
-    a.positional("MODEL", model_, "path of a .gguf file, or a name of the catalog", false);
+    a.positional("MODEL", model_, kModelHelp, false);
     option(a, "--model,--model-path", "model", "the same, as an option", "MODEL");
     option(a, "--host", "host", "address to listen on, or unix:PATH [127.0.0.1]", "HOST");
     option(a, "--port", "port", "port to listen on; 0: any free one [30000]", "N");

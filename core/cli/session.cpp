@@ -1,6 +1,7 @@
 #include "core/cli/session.h"
 
 #include "core/base/json_writer.h"
+#include "core/cli/model_file.h"
 #include "core/cli/progress.h"
 #include "core/config/environment.h"
 #include "core/config/yaml.h"
@@ -24,7 +25,6 @@ namespace tenon::cli {
 
 namespace {
 
-constexpr uint32_t kContextTokens = 2048;  // where nothing names a context
 constexpr size_t kTextBytesMax = 64u << 20;
 
 uint32_t* g_cancel = nullptr;  // read by the signal handler
@@ -47,20 +47,26 @@ Status set_given(config::EngineConfig& config, const char* field, const char* fl
 }  // namespace
 
 void declare(Arguments& arguments, EngineArguments& engine, const std::string& context) {
-    arguments.positional("MODEL", engine.model, "path of a .gguf file");
+    arguments.positional("MODEL", engine.model, kModelHelp);
     declare_config(arguments, engine);
-    arguments.option("-c,--ctx", engine.context, context, "N");
-    arguments.option("--compute", engine.compute, "fast or precise [fast]", "MODE");
+    arguments.option("-c,--ctx", engine.context, context, "N").sets("context_length");
+    arguments.option("--compute", engine.compute, "fast or precise [fast]", "MODE").sets("compute");
 }
 
-void declare_config(Arguments& arguments, EngineArguments& engine) {
-    arguments.option("--backend", engine.backend, "backend plugin [auto]", "NAME");
-    arguments.option("-t,--threads", engine.threads, "threads of a CPU backend [cores]", "N");
+void declare_config(Arguments& arguments, EngineArguments& engine, bool backend) {
+    if (backend) {
+        arguments.option("--backend", engine.backend, "backend plugin [auto]", "NAME")
+            .sets("backend");
+    }
+    arguments.option("-t,--threads", engine.threads, "threads of a CPU backend [cores]", "N")
+        .sets("threads");
     arguments.option("--config", engine.config_file, "YAML file with options", "FILE");
     arguments.option("--set", engine.settings, "any option, also BACKEND.OPTION=VALUE",
                      "KEY=VALUE");
-    arguments.option("--plugin-dir", engine.plugin_dirs, "search here for plugins first", "DIR");
-    arguments.option("--fallback", engine.fallback, "error, warn or allow [error]", "RULE");
+    arguments.option("--plugin-dir", engine.plugin_dirs, "search here for plugins first", "DIR")
+        .sets("plugin_dirs");
+    arguments.option("--fallback", engine.fallback, "error, warn or allow [error]", "RULE")
+        .sets("fallback");
 }
 
 namespace {
@@ -104,6 +110,14 @@ std::optional<int> resolve(std::string_view verb, EngineArguments& engine) {
         report(verb, status.error());
         return kExitUsage;
     }
+    if (engine.model.empty()) return std::nullopt;
+    if (verb == "run") {
+        const Status status = fetch_if_missing(verb, engine.model);
+        if (!status.ok()) return report(verb, status.error());
+    }
+    Result<std::string> path = find_model_file(engine.model);
+    if (!path.ok()) return report(verb, path.error());
+    engine.model = std::move(*path);
     return std::nullopt;
 }
 
@@ -111,7 +125,7 @@ Result<OpenEngine> open_engine(const EngineArguments& engine, engine::RunnerOpti
     const auto start = std::chrono::steady_clock::now();
     const config::EngineConfig& config = engine.config;
     const uint64_t at_start = resident_bytes();
-    TENON_TRY(engine::LoadedModel model, engine::LoadedModel::open(engine.model));
+    TENON_TRY(engine::LoadedModel model, engine::LoadedModel::open(engine.model, config));
     const uint64_t with_model = resident_bytes();
     TENON_TRY(engine::OpenedDevice device, engine::open_device(config));
     TENON_TRY(options, engine::configure(config, std::move(options)));

@@ -15,6 +15,9 @@
 
 namespace tenon::cli {
 
+// Positions of a sequence where neither the options nor, with fewer, the model say otherwise.
+inline constexpr uint32_t kContextTokens = 2048;
+
 // Options of every verb that runs a model. Precedence: flags, environment, --config, defaults.
 struct EngineArguments {
     std::string model;
@@ -28,10 +31,12 @@ struct EngineArguments {
 // `context` is the help of --ctx with its default.
 void declare(Arguments& arguments, EngineArguments& engine,
              const std::string& context = "tokens that prompt and answer may have [2048]");
-// The same options without a model: for verbs that only need the configuration.
-void declare_config(Arguments& arguments, EngineArguments& engine);
-// Fills engine.config. Nothing when all is well; else the exit code, its text already written:
-// usage for a flag, configuration for a file or the environment.
+// The same options without a model: for verbs that only need the configuration. Without `backend`
+// the verb has a --backend of its own.
+void declare_config(Arguments& arguments, EngineArguments& engine, bool backend = true);
+// Fills engine.config and makes engine.model the path of what it names. Nothing when all is well;
+// else the exit code, its text already written: usage for a flag, configuration for a file, the
+// environment or a model that is not here. `run` may fetch the model (model_file.h).
 std::optional<int> resolve(std::string_view verb, EngineArguments& engine);
 
 // A model on its device.

@@ -154,7 +154,8 @@ int run(int argc, char** argv) {
     bool mix = false, json = false;
     Arguments arguments("bench",
                         "Measures prefill (pp) and decode (tg) from an empty context: the median "
-                        "of runs after a warm-up.\n'tenon bench serve --help': load on a server.");
+                        "of runs after a warm-up.");
+    arguments.sub_verb("serve", "load on a server");
     declare(arguments, engine, "positions of a sequence [what the tests need]");
     arguments.option("-p,--prompt", prompt, "tokens of prefill; 0: none");
     arguments.option("-n,--decode", steps, "single-token steps; 0: none");

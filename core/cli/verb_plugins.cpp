@@ -56,7 +56,7 @@ int run(int argc, char** argv) {
     std::string what;
     bool why = false, json = false;
     Arguments arguments("plugins", "Lists plugins without running any of their code.");
-    arguments.positional("list", what, "the one thing it does so far");
+    arguments.positional("list", what, "the one thing it does so far").propose({"list"});
     declare_config(arguments, engine);
     arguments.flag("--why", why, "every path looked at, every refusal and its reason");
     arguments.flag("--json", json, "one object: places, plugins");

@@ -1,4 +1,5 @@
 // tenon program MODEL: the step-program of a model, to be read by a person.
+#include "core/cli/model_file.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
 #include "core/formats/gguf.h"
@@ -13,11 +14,11 @@ namespace tenon::cli {
 namespace {
 
 int run(int argc, char** argv) {
-    std::string path;
+    std::string name;
     bool dot = false, text = false, logits = false;
     uint32_t tokens = 512, sequences = 1, context = 2048;
     Arguments arguments("program", "Prints the nodes that one step of a model runs.");
-    arguments.positional("MODEL", path, "path of a .gguf file");
+    arguments.positional("MODEL", name, kModelHelp);
     arguments.flag("--text", text, "lines of text (what it does without a flag)");
     arguments.flag("--dot", dot, "a graph for dot");
     arguments.flag("--logits", logits, "end in logits, not in a drawn token");
@@ -38,10 +39,12 @@ int run(int argc, char** argv) {
                    1u << 24);
         return kExitUsage;
     }
-    const Result<formats::LoadedGguf> source = formats::load_gguf(path);
+    const Result<std::string> path = find_model_file(name);
+    if (!path.ok()) return report("program", path.error());
+    const Result<formats::LoadedGguf> source = formats::load_gguf(*path);
     if (!source.ok()) return report("program", source.error());
-    Result<std::unique_ptr<model::Model>> model = model::load_model(source->gguf);
-    if (!model.ok()) return report("program", std::move(model).error().within(path));
+    Result<std::unique_ptr<model::Model>> loaded = model::load_model(source->gguf);
+    if (!loaded.ok()) return report("program", std::move(loaded).error().within(*path));
     model::StepShape shape;
     shape.tokens_max = tokens;
     shape.sequences_max = sequences;
@@ -49,12 +52,12 @@ int run(int argc, char** argv) {
     shape.blocks_per_sequence = engine::blocks_of(context);
     shape.context = context;
     shape.end = logits ? model::StepShape::End::kLogits : model::StepShape::End::kSample;
-    const ops::Program program = (*model)->build_step(shape);
+    const ops::Program program = (*loaded)->build_step(shape);
     if (const Status status = ops::verify_program(program.view()); !status.ok()) {
         return report("program", status.error());
     }
     const auto format = [&](uint32_t entry) -> std::string {
-        const model::WeightSpec& spec = (*model)->weights()[entry];
+        const model::WeightSpec& spec = (*loaded)->weights()[entry];
         return spec.stored != nullptr ? std::string(spec.stored->format->name) : "f32";
     };
     fmt::print("{}", dot ? ops::program_dot(program.view(), format)

@@ -1,5 +1,7 @@
-// tenon run MODEL [PROMPT]: one answer, streamed.
+// tenon run MODEL [PROMPT]: one answer, streamed; on a terminal without a prompt a conversation.
 #include "core/base/json_writer.h"
+#include "core/cli/answer_options.h"
+#include "core/cli/repl.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
 #include "core/engine/chat_encoder.h"
@@ -10,6 +12,7 @@
 #include <cstdio>
 #include <random>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace tenon::cli {
@@ -20,10 +23,7 @@ struct RunArguments {
     EngineArguments engine;
     std::string prompt, system;
     bool raw = false, json = false;
-    uint32_t max_tokens = 0;
-    uint64_t seed = 0;
-    sampling::SamplingParams sampling{.temperature = 0.7f, .top_k = 40, .top_p = 0.95f};
-    std::vector<std::string> stop;
+    AnswerOptions options;
 };
 
 // Ids of the prompt: through the chat template, or as they are.
@@ -60,45 +60,75 @@ std::string to_json(const OpenEngine& engine, const std::vector<int32_t>& prompt
     return text;
 }
 
+bool is_terminal(int stream) {
+    return isatty(stream) == 1;
+}
+
+// Whether somebody redirected something into the program, as opposed to a terminal or /dev/null.
+bool has_piped_input() {
+    struct stat status {};
+    return fstat(STDIN_FILENO, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode));
+}
+
+// The prompt, standard input behind it; the exit code when there is none.
+std::optional<int> read_prompt(RunArguments& run, bool is_given) {
+    if (is_given && !has_piped_input()) return std::nullopt;
+    if (!is_given && is_terminal(STDIN_FILENO)) {
+        fmt::print(stderr,
+                   "tenon run: a prompt is missing: give it as the second argument or on "
+                   "standard input\nTry 'tenon run --help'.\n");
+        return kExitUsage;
+    }
+    const Result<std::string> text = read_text("-");
+    if (!text.ok()) return report("run", text.error());
+    if (is_given && !text->empty()) run.prompt += "\n\n";
+    run.prompt += *text;
+    return std::nullopt;
+}
+
+int run_conversation(const RunArguments& run) {
+    Result<LocalEngine> engine = LocalEngine::open(run.engine.model, run.engine.config);
+    if (!engine.ok()) return report("run", engine.error());
+    if (!engine->model().chat_template) {
+        return report("run", {Code::kUnsupported,
+                              fmt::format("{} has no chat template, which a conversation needs; "
+                                          "--raw with a prompt continues a text",
+                                          run.engine.model)});
+    }
+    return converse(*engine, run.options, run.system);
+}
+
 int run(int argc, char** argv) {
     RunArguments run;
-    Arguments arguments("run", "Answers one prompt. Text goes to standard output as it is made.");
+    Arguments arguments("run",
+                        "Answers one prompt: text goes to standard output as it is made. Without "
+                        "one on a terminal,\na conversation; /help there lists its commands.");
     declare(arguments, run.engine);
-    arguments.positional("PROMPT", run.prompt, "text; without it, standard input", false);
+    arguments.positional("PROMPT", run.prompt, "text; standard input, if piped, comes behind it", false);
     arguments.option("-s,--system", run.system, "system message");
     arguments.flag("--raw", run.raw, "no chat template: the prompt as it is");
-    arguments.option("-n,--max-tokens", run.max_tokens,
-                     "longest answer; 0: until the context is full");
-    arguments.option("--temp", run.sampling.temperature, "temperature; 0 is greedy");
-    uint32_t top_k = static_cast<uint32_t>(run.sampling.top_k);
-    arguments.option("--top-k", top_k, "keep the K likeliest tokens; 0: all");
-    arguments.option("--top-p", run.sampling.top_p, "keep this share of the probability");
-    arguments.option("--min-p", run.sampling.min_p,
-                     "keep tokens above this share of the likeliest");
-    arguments.option("--seed", run.seed, "of the sampler; 0: a new one each time");
-    arguments.option("--stop", run.stop, "end the answer before this text; may be repeated");
+    declare(arguments, run.options);
     arguments.flag("--json", run.json, "one JSON object instead of text");
+    arguments.example("tenon run smollm2.gguf");
     arguments.example("tenon run smollm2.gguf \"Why is the sky blue?\"");
+    arguments.example("tenon run smollm2.gguf \"In one sentence:\" < article.txt");
     arguments.example("tenon run model.gguf --raw \"Once upon a time\" -n 64 --temp 0");
     if (const auto code = arguments.parse(argc, argv)) return *code;
-    run.sampling.top_k = static_cast<int32_t>(std::min<uint32_t>(top_k, INT32_MAX));
-    if (!arguments.given("PROMPT")) {
-        if (isatty(STDIN_FILENO) == 1) {
-            fmt::print(stderr,
-                       "tenon run: a prompt is missing: give it as the second argument or on "
-                       "standard input\nTry 'tenon run --help'.\n");
-            return kExitUsage;
-        }
-        Result<std::string> text = read_text("-");
-        if (!text.ok()) return report("run", text.error());
-        run.prompt = std::move(text).value();
-    }
-    if (const Status status = sampling::validate(run.sampling); !status.ok()) {
+    if (const Status status = sampling::validate(run.options.sampling); !status.ok()) {
         fmt::print(stderr, "tenon run: {}\n", status.error().message);
         return kExitUsage;
     }
+    const bool is_given = arguments.given("PROMPT");
+    const bool converses = !is_given && !run.json && !run.raw && is_terminal(STDIN_FILENO) &&
+                           is_terminal(STDOUT_FILENO);
+    if (!converses) {
+        if (const auto code = read_prompt(run, is_given)) return *code;
+    }
     if (const auto code = resolve("run", run.engine)) return *code;
-    run.sampling.seed = run.seed != 0 ? run.seed : std::random_device{}();
+    if (converses) return run_conversation(run);
+    sampling::SamplingParams sampling = run.options.sampling;
+    if (sampling.seed == 0) sampling.seed = std::random_device{}();
 
     uint32_t cancel = 0;
     watch_interrupts(&cancel);
@@ -110,7 +140,7 @@ int run(int argc, char** argv) {
     const Result<std::vector<int32_t>> prompt = encode_prompt(engine->model, run);
     if (!prompt.ok()) return report("run", prompt.error());
 
-    engine::GenerateRequest request{*prompt, run.max_tokens, run.sampling, run.stop};
+    engine::GenerateRequest request{*prompt, run.options.max_tokens, sampling, run.options.stop};
     bool broken_pipe = false;
     const Result<engine::Generated> answer = engine::generate(
         *engine->runner, engine->model.tokenizer, request, [&](std::string_view text) {
@@ -137,6 +167,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 extern const Verb kVerb_run;
-const Verb kVerb_run = {"run", "answer one prompt", true, run};
+const Verb kVerb_run = {"run", "answer a prompt, or converse", true, run};
 
 }  // namespace tenon::cli

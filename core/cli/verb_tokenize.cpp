@@ -1,5 +1,6 @@
 // tenon tokenize MODEL [TEXT]: the ids of a text.
 #include "core/base/json_writer.h"
+#include "core/cli/model_file.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
 
@@ -13,7 +14,7 @@ int run(int argc, char** argv) {
     std::string model, text, file;
     bool json = false, no_special = false, parse_special = false;
     Arguments arguments("tokenize", "Prints the token ids of a text, one per line with its bytes.");
-    arguments.positional("MODEL", model, "path of a .gguf file");
+    arguments.positional("MODEL", model, kModelHelp);
     arguments.positional("TEXT", text, "text; without it --file or standard input", false);
     arguments.option("--file", file, "read the text from here", "FILE");
     arguments.flag("--parse-special", parse_special, "control tokens in the text become tokens");
@@ -25,7 +26,9 @@ int run(int argc, char** argv) {
         if (!read.ok()) return report("tokenize", read.error());
         text = std::move(read).value();
     }
-    const Result<engine::LoadedModel> loaded = engine::LoadedModel::open(model);
+    const Result<std::string> path = find_model_file(model);
+    if (!path.ok()) return report("tokenize", path.error());
+    const Result<engine::LoadedModel> loaded = engine::LoadedModel::open(*path);
     if (!loaded.ok()) return report("tokenize", loaded.error());
     const Result<std::vector<int32_t>> ids = loaded->tokenizer.encode(
         text, {.add_special = !no_special, .parse_special = parse_special});

@@ -1,7 +1,8 @@
 #include "core/config/environment.h"
 
 #include "core/config/field_text.h"
-#include "core/config/yaml.h"
+
+#include <fmt/format.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -15,43 +16,53 @@ namespace {
 
 using Lookup = std::function<const char*(const char*)>;
 
-// `key` is the dotted name before this section, `variable` the same in capitals.
+// `key` is the dotted name before this section.
 template <Section T, class Config>
-void read_section(Config& config, const std::string& key, const std::string& variable,
-                  const Lookup& lookup, Status& status) {
+void read_section(Config& config, const std::string& key, const Lookup& lookup, Origins* origins,
+                  Status& status) {
     T names;
     visit_fields(names, [&](const char* name, auto& field, const Constraint&, const char*) {
         using Field = std::remove_reference_t<decltype(field)>;
-        std::string own = variable;
-        for (const char* c = name; *c != '\0'; ++c)
-            own += *c >= 'a' && *c <= 'z' ? static_cast<char>(*c - 'a' + 'A') : *c;
+        const std::string variable = variable_of(key + name);
+        const char* value = lookup(variable.c_str());
+        std::string set = key + name;
         if constexpr (Section<Field>) {
-            if (short_form<Field>().empty() || lookup(own.c_str()) == nullptr) {
-                read_section<Field>(config, key + name + ".", own + "_", lookup, status);
+            if (short_form<Field>().empty() || value == nullptr) {
+                read_section<Field>(config, set + ".", lookup, origins, status);
                 return;
             }
+            set += fmt::format(".{}", short_form<Field>());
         }
-        const char* value = lookup(own.c_str());
-        if (value != nullptr && status.ok()) status = set_field(config, key + name, value, own);
+        if (value == nullptr || !status.ok()) return;
+        status = set_field(config, key + name, value, variable);
+        if (origins != nullptr) (*origins)[set] = "$" + variable;
     });
 }
 
 template <Section T>
-Status read_all(T& config, const Lookup& lookup) {
+Status read_all(T& config, const Lookup& lookup, Origins* origins) {
     Status status;
     const Lookup process = [](const char* name) -> const char* { return std::getenv(name); };
-    read_section<T>(config, "", "TENON_", lookup ? lookup : process, status);
+    read_section<T>(config, "", lookup ? lookup : process, origins, status);
     return status;
 }
 
 }  // namespace
 
-Status read_environment(EngineConfig& config, const Lookup& lookup) {
-    return read_all(config, lookup);
+Status read_environment(EngineConfig& config, const Lookup& lookup, Origins* origins) {
+    return read_all(config, lookup, origins);
 }
 
-Status read_environment(ServeConfig& config, const Lookup& lookup) {
-    return read_all(config, lookup);
+Status read_environment(ServeConfig& config, const Lookup& lookup, Origins* origins) {
+    return read_all(config, lookup, origins);
+}
+
+std::string variable_of(std::string_view field) {
+    std::string variable = "TENON_";
+    for (const char c : field) {
+        variable += c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+    return variable;
 }
 
 std::string read_variable(const char* name) {

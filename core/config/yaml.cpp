@@ -1,108 +1,23 @@
 #include "core/config/yaml.h"
 
 #include "core/config/field_text.h"
-#include "core/config/nearest.h"
+#include "core/config/yaml_document.h"
 
 #include <fmt/format.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/yaml.h>
 
-#include <algorithm>
 #include <set>
-#include <sstream>
 #include <type_traits>
 
 namespace tenon::config {
 
 namespace {
 
-std::string unknown_key(std::string_view key, const std::vector<std::string>& known) {
-    const std::string close = nearest(key, known);
-    return close.empty()
-               ? fmt::format("'{}' is not an option; known are: {}", key, fmt::join(known, ", "))
-               : fmt::format("'{}' is not an option; did you mean '{}'?", key, close);
-}
-
-// Counts what a document would cost before a tree is built of it.
-class Census : public YAML::EventHandler {
-public:
-    explicit Census(const YamlLimits& limits) : limits_(limits) {}
-    std::string refusal;
-
-    void OnDocumentStart(const YAML::Mark&) override {}
-    void OnDocumentEnd() override {}
-    void OnNull(const YAML::Mark&, YAML::anchor_t) override { count(); }
-    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {
-        count();
-        if (++aliases_ > limits_.aliases) refuse("aliases", limits_.aliases);
-    }
-    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                  const std::string&) override {
-        count();
-    }
-    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                         YAML::EmitterStyle::value) override {
-        open();
-    }
-    void OnSequenceEnd() override { --depth_; }
-    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
-                    YAML::EmitterStyle::value) override {
-        open();
-    }
-    void OnMapEnd() override { --depth_; }
-
-private:
-    void count() {
-        if (++nodes_ > limits_.nodes) refuse("nodes", limits_.nodes);
-    }
-    void open() {
-        count();
-        if (++depth_ > limits_.depth) refuse("levels of nesting", limits_.depth);
-    }
-    void refuse(const char* what, size_t limit) {
-        refusal = fmt::format("more than {} {}", limit, what);
-        throw YAML::Exception(YAML::Mark::null_mark(), refusal);
-    }
-    const YamlLimits& limits_;
-    size_t nodes_ = 0, depth_ = 0, aliases_ = 0;
-};
-
 // Walks one document and collects every mistake.
 class Reader {
 public:
-    Reader(std::string_view text, std::string file) : file_(std::move(file)) {
-        std::istringstream stream{std::string(text)};
-        for (std::string line; std::getline(stream, line);)
-            lines_.push_back(line);
-    }
-
-    void mistake(const YAML::Mark& mark, const std::string& sentence) {
-        // Marks count from zero; a null mark is negative.
-        const size_t line = mark.line < 0 ? 0 : static_cast<size_t>(mark.line);
-        const size_t column = mark.column < 0 ? 0 : static_cast<size_t>(mark.column);
-        std::string entry = fmt::format("{}:{}:{}: {}", file_, line + 1, column + 1, sentence);
-        if (line < lines_.size() && lines_[line].size() < 200) {
-            entry += fmt::format("\n    {}\n    {}^", lines_[line],
-                                 std::string(std::min(column, lines_[line].size()), ' '));
-        }
-        mistakes_.push_back(std::move(entry));
-    }
-
-    // The parser's words for an indenting tab name its consequence. True when a line down to `mark`
-    // has one.
-    bool mistake_of_tab(const YAML::Mark& mark) {
-        for (size_t line = 0; line < lines_.size(); ++line) {
-            if (mark.line >= 0 && line > static_cast<size_t>(mark.line)) return false;
-            const size_t tab = lines_[line].find_first_not_of(' ');
-            if (tab == std::string::npos || lines_[line][tab] != '\t') continue;
-            YAML::Mark at;
-            at.line = static_cast<int>(line);
-            at.column = static_cast<int>(tab);
-            mistake(at, "not YAML: a tab indents this line, spaces are wanted");
-            return true;
-        }
-        return false;
-    }
+    // `origins` gets the place of every field that the document sets.
+    Reader(YamlDocument& document, std::string file, Origins& origins)
+        : document_(document), file_(std::move(file)), origins_(origins) {}
 
     template <Section T>
     void read(const YAML::Node& root, T& section, const std::string& path) {
@@ -127,24 +42,30 @@ public:
                          [&](const char* name, auto& field, const Constraint& limit, const char*) {
                              if (key != name) return;
                              known = true;
-                             take(field, item.second, limit, path.empty() ? key : path + "." + key);
+                             const std::string full = path.empty() ? key : path + "." + key;
+                             note(full, item.first.Mark());
+                             take(field, item.second, limit, full);
                          });
             if (!known) mistake(item.first.Mark(), unknown_key(key, field_names<T>()));
         }
     }
 
-    Status finish() {
-        if (mistakes_.empty()) return {};
-        return Error{Code::kConfig, fmt::format("{}", fmt::join(mistakes_, "\n"))};
+private:
+    void mistake(const YAML::Mark& mark, const std::string& sentence) {
+        document_.mistake(mark, sentence);
+    }
+    void note(const std::string& key, const YAML::Mark& mark) {
+        origins_[key] = fmt::format("{}:{}", file_, mark.line + 1);
     }
 
-private:
     template <Section T>
     void take(T& section, const YAML::Node& node, const Constraint&, const std::string& key) {
         if (!node.IsScalar() || short_form<T>().empty()) return read(node, section, key);
         visit_fields(section, [&](const char* name, auto& field, const Constraint& limit,
                                   const char*) {
-            if (name == short_form<T>()) take(field, node, limit, key);
+            if (name != short_form<T>()) return;
+            take(field, node, limit, key);
+            note(key + "." + name, node.Mark());
         });
     }
 
@@ -216,41 +137,47 @@ private:
                             fmt::format("'{}' stands here a second time", option.first.Scalar()));
                 } else {
                     options[option.first.Scalar()] = option.second.Scalar();
+                    note(fmt::format("{}.{}.{}", key, backend.first.Scalar(),
+                                     option.first.Scalar()),
+                         option.first.Mark());
                 }
             }
         }
     }
 
+    YamlDocument& document_;
     std::string file_;
-    std::vector<std::string> lines_;
-    std::vector<std::string> mistakes_;
+    Origins& origins_;
 };
 
 template <Section T>
-Status read_into(std::string_view text, const std::string& file, T& config) {
-    const YamlLimits limits;
-    if (text.size() > limits.bytes) {
-        return Error{Code::kConfig, fmt::format("{}: {} bytes; a configuration has at most {}",
-                                                file, text.size(), limits.bytes)};
-    }
-    Reader reader(text, file);
+std::vector<Mistake> read_into(std::string_view text, const std::string& file, T& config,
+                               Origins* origins) {
+    YamlDocument document(text);
+    Origins found;
     T read = config;
-    Census census(limits);
-    try {
-        std::istringstream counted{std::string(text)};
-        YAML::Parser parser(counted);
-        parser.HandleNextDocument(census);
-        reader.read(YAML::Load(std::string(text)), read, "");
-    } catch (const YAML::Exception& e) {
-        if (!census.refusal.empty() || !reader.mistake_of_tab(e.mark)) {
-            reader.mistake(e.mark, census.refusal.empty() ? "not YAML: " + e.msg : census.refusal);
+    if (document.mistakes().empty()) {
+        try {
+            Reader(document, file, found).read(document.root(), read, "");
+        } catch (const YAML::Exception& e) {
+            document.mistake(e.mark, "not YAML: " + e.msg);
         }
-    } catch (const std::exception& e) {
-        reader.mistake(YAML::Mark::null_mark(), std::string("not YAML: ") + e.what());
     }
-    TENON_CHECK(reader.finish());
+    if (!document.mistakes().empty()) return document.mistakes();
     config = std::move(read);
+    if (origins != nullptr) {
+        for (auto& [field, place] : found)
+            (*origins)[field] = std::move(place);
+    }
     return {};
+}
+
+Status first_to_last(const std::vector<Mistake>& mistakes, const std::string& file) {
+    if (mistakes.empty()) return {};
+    std::string text;
+    for (const Mistake& mistake : mistakes)
+        text += (text.empty() ? "" : "\n") + mistake.to_text(file);
+    return Error{Code::kConfig, text};
 }
 
 // Sets the field that `key` names below `section`; false when it names none.
@@ -349,12 +276,30 @@ void print(const T& section, const std::string& indent, std::string& out) {
 
 }  // namespace
 
-Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config) {
-    return read_into(text, file, config);
+std::string Mistake::to_text(const std::string& file) const {
+    if (line == 0) return fmt::format("{}: {}", file, sentence);
+    return fmt::format("{}:{}:{}: {}{}{}", file, line, column, sentence, excerpt.empty() ? "" : "\n",
+                       excerpt);
 }
 
-Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config) {
-    return read_into(text, file, config);
+std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
+                                   EngineConfig& config, Origins* origins) {
+    return read_into(text, file, config, origins);
+}
+
+std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
+                                   ServeConfig& config, Origins* origins) {
+    return read_into(text, file, config, origins);
+}
+
+Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config,
+                 Origins* origins) {
+    return first_to_last(read_into(text, file, config, origins), file);
+}
+
+Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config,
+                 Origins* origins) {
+    return first_to_last(read_into(text, file, config, origins), file);
 }
 
 Status set_field(EngineConfig& config, std::string_view key, std::string_view value,

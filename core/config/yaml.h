@@ -5,8 +5,10 @@
 #include "core/config/fields.h"
 #include "core/config/serve_config.h"
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tenon::config {
 
@@ -18,12 +20,36 @@ struct YamlLimits {
     size_t aliases = 100;
 };
 
+// Where the value of a field came from: dotted name -> "file:line", "$VARIABLE" or "--flag". A field
+// that is not in it has its default.
+using Origins = std::map<std::string, std::string, std::less<>>;
+
+// One mistake of a file. Line and column count from 1, the column in bytes; 0: of the whole file.
+struct Mistake {
+    size_t line = 0, column = 0;
+    std::string sentence;
+    std::string excerpt;  // the source line and a caret below it, without a newline at the end
+
+    // "file:line:column: sentence" and the excerpt.
+    std::string to_text(const std::string& file) const;
+};
+
 // Fills the fields that `text` names; others keep their value. `file` is for messages. On error
 // `config` is untouched and the kConfig message lists every mistake, each as
 // "file:line:column: sentence", the source line and a caret. Unknown keys (with the nearest known
-// one), duplicate keys, wrong types and values out of range are mistakes, in nested maps as well.
-Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config);
-Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config);
+// one), duplicate keys, wrong types and values out of range are mistakes, in nested maps as well. What
+// is no YAML at all ends the reading: it is the last mistake. `origins` gets each field that the file
+// sets; null: nobody asks.
+Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config,
+                 Origins* origins = nullptr);
+Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config,
+                 Origins* origins = nullptr);
+
+// The same, where each mistake is wanted for itself; none: `config` was filled.
+std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
+                                   EngineConfig& config, Origins* origins = nullptr);
+std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
+                                   ServeConfig& config, Origins* origins = nullptr);
 
 // Sets one field from text, as a flag or an environment variable gives it: "key", "section.key" or
 // "backend.option" for a plugin's own. `origin` names where it came from, for messages.

@@ -32,6 +32,8 @@ struct GgufLimits {
     uint32_t alignment_max = 64u << 10;
     uint64_t metadata_bytes_max = 512ull << 20;  // magic to the end of the tensor index
     uint32_t parts_max = 256;  // files of a split model, which together keep pairs_max, tensors_max
+    // For listings: a tensor of a type that is not read gets a null format instead of a refusal.
+    bool takes_unknown_types = false;
 };
 
 // Numbers as stored in the file.
@@ -146,7 +148,10 @@ private:
 
 struct GgufTensor {
     std::string_view name;
-    const StoredFormat* format = nullptr;  // of the FormatTable that the parser was given
+    // Of the FormatTable that the parser was given; null, with no bytes, for a type that is not read
+    // (GgufLimits::takes_unknown_types).
+    const StoredFormat* format = nullptr;
+    uint32_t type = 0;  // as the file numbers it
     uint32_t dim_count = 0;
     uint64_t dims[4] = {1, 1, 1, 1};   // dims[0] = columns, contiguous; unused ones are 1
     uint64_t offset = 0;               // of the data, from the start of its file

@@ -250,7 +250,8 @@ private:
         const uint64_t type_at = reader_.offset();
         TENON_TRY(const uint32_t type, reader_.read<uint32_t>("the tensor type"));
         tensor.format = table_.find_gguf(type);
-        if (!tensor.format) return unreadable_type(type, type_at);
+        if (!tensor.format && !limits_.takes_unknown_types) return unreadable_type(type, type_at);
+        tensor.type = type;
         TENON_TRY(tensor.offset, reader_.read<uint64_t>("the data offset"));
         return {};
     }
@@ -275,6 +276,14 @@ private:
         const GgufTensor* cut = nullptr;
         for (size_t i = 0; i < file_.tensors_.size(); ++i) {
             GgufTensor& tensor = file_.tensors_[i];
+            if (!tensor.format) {  // how long it is nobody knows
+                const CheckedSize begin = data + tensor.offset;
+                if (!begin.ok() || begin.value() > bytes_.size())
+                    return invalid("tensor {} begins behind the end of the file (file offset {:#x})",
+                                   printable(tensor.name), index_offsets_[i]);
+                tensor.offset = begin.value();
+                continue;
+            }
             const tenon_format& format = tensor.format->format;
             if (tensor.dims[0] % format.block_elems != 0)
                 return invalid(

@@ -1,0 +1,39 @@
+// Lines from a terminal, edited and remembered: libedit.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace tenon::cli {
+
+// One at a time, on the main thread; standard input and output are a terminal. The terminal is its
+// own again between calls.
+class LineEditor {
+public:
+    // `history`: file of earlier lines, made with its folders when it is not there, readable by its
+    // owner alone; empty, or where it cannot be written: lines are remembered for this run only.
+    explicit LineEditor(const std::string& history);
+    ~LineEditor();
+    LineEditor(const LineEditor&) = delete;
+    LineEditor& operator=(const LineEditor&) = delete;
+
+    enum class End {
+        kLine,         // a line, without its newline
+        kInterrupted,  // a signal came that has a handler without SA_RESTART
+        kEof,          // Ctrl+D on an empty line, or the terminal has gone
+    };
+    // What was typed goes into `line`. `prompt` may be coloured by escape sequences; it
+    // ends with a character that prints, without which the last of them would be lost.
+    End read(const std::string& prompt, std::string& line);
+    // Remembers a line for the arrow keys and later runs; one equal to the last is not repeated.
+    void remember(const std::string& line);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// $XDG_STATE_HOME/tenon/history, or below ~/.local/state; empty when there is no home.
+std::string history_path();
+
+}  // namespace tenon::cli
