@@ -18,6 +18,7 @@ constexpr milliseconds kDrawEvery{100};
 constexpr milliseconds kLineEvery{5000};   // where there is no terminal
 constexpr milliseconds kRateWindow{5000};  // the rate is of so long
 constexpr size_t kBarMin = 8, kBarMax = 30, kNameMax = 40;
+constexpr size_t kTailWidth = 36;  // what stands behind the bar, so that it keeps its width
 
 size_t columns_of_terminal() {
     winsize size{};
@@ -56,7 +57,7 @@ std::string bar_text(std::string_view what, uint64_t done, uint64_t total, doubl
     if (total == 0) return fmt::format("{}  {}", name, tail).substr(0, columns - 1);
     const std::string head = fmt::format("{}  {:3} %", name, done * 100 / total);
     // One column stays free: a full line would wrap.
-    const size_t used = head.size() + tail.size() + 6;
+    const size_t used = head.size() + std::max(tail.size(), kTailWidth) + 6;
     std::string bar;
     if (used + kBarMin < columns) {
         const size_t width = std::min(kBarMax, columns - used);

@@ -19,7 +19,6 @@ struct FetchOptions {
     // Without a connection, an answer or another byte for so long, a request fails; also when less
     // than kBytesPerSecondMin come on average in that time.
     std::chrono::milliseconds timeout{30'000};
-    std::string ca_file;  // PEM; empty: the system's authorities
 };
 
 // The final answer of a request, without its body.

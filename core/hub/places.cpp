@@ -74,7 +74,6 @@ Places read_places(const std::function<std::string(const char*)>& lookup) {
         places.token_origin = path;
     }
     places.is_offline = is_true(first({"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}));
-    places.ca_file = get("SSL_CERT_FILE");
     places.aws.access_key = get("AWS_ACCESS_KEY_ID");
     places.aws.secret_key = get("AWS_SECRET_ACCESS_KEY");
     places.aws.session_token = get("AWS_SESSION_TOKEN");

@@ -23,14 +23,13 @@ struct Places {
     std::string token_origin;           // "HF_TOKEN", or the file it came from
     std::string home;                   // what "~/" means in a catalog
     bool is_offline = false;            // no network at all
-    std::string ca_file;                // PEM; empty: the system's authorities
     AwsKeys aws;
 };
 
 // catalogs: $TENON_CATALOG, beside the program (installed or in its build folder).
 // models: $XDG_CACHE_HOME/tenon/models or ~/.cache/tenon/models.
 // The hub's as its own Python package reads them: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME,
-// HF_ENDPOINT, HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE; SSL_CERT_FILE;
+// HF_ENDPOINT, HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE;
 // AWS_ACCESS_KEY_ID and its kin. `lookup` stands in for the environment in tests; "" means absent.
 Places read_places(const std::function<std::string(const char*)>& lookup = {});
 

@@ -358,9 +358,7 @@ private:
 
     Result<Fetcher*> open_fetcher() {
         if (fetcher_ == nullptr) {
-            FetchOptions options = options_.fetch;
-            if (options.ca_file.empty()) options.ca_file = places_.ca_file;
-            TENON_TRY(fetcher_, Fetcher::create(options, cancel_));
+            TENON_TRY(fetcher_, Fetcher::create(options_.fetch, cancel_));
         }
         return fetcher_.get();
     }

@@ -2,6 +2,7 @@
 
 #include "core/config/serve_config.h"
 #include "core/hub/json_tree.h"
+#include "core/hub/range_headers.h"
 #include "core/net/url.h"
 
 #include <fmt/format.h>

@@ -3,12 +3,12 @@
 #include "core/hub/file_digest.h"
 #include "core/hub/output_file.h"
 #include "core/hub/part_list.h"
+#include "core/hub/range_headers.h"
 #include "core/net/url.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <mutex>
 #include <system_error>
@@ -45,48 +45,6 @@ struct Outcome {
     }
     bool ok() const { return kind == Kind::kOk; }
 };
-
-struct ContentRange {
-    uint64_t begin = 0, end = 0, size = 0;  // [begin, end)
-};
-
-std::optional<uint64_t> number(std::string_view text) {
-    uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
-// "bytes 0-99/1000" (RFC 9110, 14.4), and "bytes */1000", which gives 0, 0, 1000.
-std::optional<ContentRange> content_range(const net::Headers& headers) {
-    const std::string* const header = headers.find("Content-Range");
-    if (header == nullptr || !header->starts_with("bytes ")) return std::nullopt;
-    const std::string_view text = std::string_view(*header).substr(6);
-    const size_t slash = text.find('/'), dash = text.find('-');
-    if (slash == std::string_view::npos) return std::nullopt;
-    const std::optional<uint64_t> size = number(text.substr(slash + 1));
-    if (!size) return std::nullopt;
-    if (text.substr(0, slash) == "*") return ContentRange{0, 0, *size};
-    if (dash > slash) return std::nullopt;
-    const auto first = number(text.substr(0, dash));
-    const auto last = number(text.substr(dash + 1, slash - dash - 1));
-    if (!first || !last || *first > *last || *last >= *size) return std::nullopt;
-    return ContentRange{*first, *last + 1, *size};
-}
-
-// An ETag that stands for the exact bytes; empty when there is none.
-std::string strong_etag(const net::Headers& headers) {
-    const std::string* const etag = headers.find("ETag");
-    return etag == nullptr || etag->starts_with("W/") || etag->size() > 256 ? "" : *etag;
-}
-
-std::string without_quotes(std::string_view etag) {
-    if (etag.starts_with("W/")) etag.remove_prefix(2);
-    if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
-        etag = etag.substr(1, etag.size() - 2);
-    }
-    return std::string(etag);
-}
 
 class Transfer {
 public:
@@ -162,7 +120,7 @@ private:
             has_ranges_ = true;
         } else if (answer.status == 200) {
             const std::string* const length = answer.headers.find("Content-Length");
-            if (length != nullptr) size = number(*length);
+            if (length != nullptr) size = whole_number(*length);
         } else {
             return judge(answer);
         }
@@ -600,13 +558,6 @@ Error explain_status(const FetchAnswer& answer, const std::string& what) {
     return {is_passing ? Code::kBusy : Code::kInvalid,
             fmt::format("{} answered {} ({}) when asked for {}", host, answer.status,
                         net::reason_of(answer.status), what)};
-}
-
-std::optional<milliseconds> retry_after(const net::Headers& headers) {
-    const std::string* const header = headers.find("Retry-After");
-    const std::optional<uint64_t> seconds = header != nullptr ? number(*header) : std::nullopt;
-    if (!seconds) return std::nullopt;
-    return milliseconds(std::min<uint64_t>(*seconds, 1'000'000) * 1000);
 }
 
 std::string format_bytes(uint64_t bytes) {

@@ -57,9 +57,6 @@ Result<Transferred> transfer(Fetcher& fetcher, const RemoteFile& remote, const s
 // The refusal of a server as a sentence: "HOST answered 404 (Not Found) to WHAT".
 Error explain_status(const FetchAnswer& answer, const std::string& what);
 
-// Seconds of a Retry-After header; nothing when there is none or it is a date.
-std::optional<std::chrono::milliseconds> retry_after(const net::Headers& headers);
-
 // "98.4 MB": decimal units, as disks and download pages count.
 std::string format_bytes(uint64_t bytes);
 

@@ -4,6 +4,7 @@ import http.server
 import json
 import random
 import re
+import ssl
 import threading
 import time
 import urllib.parse
@@ -73,6 +74,15 @@ class Hub:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return server
+
+    def use_tls(self, certificate, key):
+        """From now on both speak TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        for server in (self.hub, self.cdn):
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = self.url.replace("http:", "https:")
+        self.cdn_url = self.cdn_url.replace("http:", "https:")
 
     def close(self):
         for server in (self.hub, self.cdn):
