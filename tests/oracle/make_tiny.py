@@ -319,31 +319,38 @@ def write(path, name, spec, model, config, format_name):
     writer.add_add_bos_token(spec["add_bos"])
     writer.add_chat_template(CHATML)
 
-    state, dequantised = model.state_dict(), {}
+    state, stored = model.state_dict(), {}
     for ours, (theirs, heads) in names(spec, config).items():
         weight = state[theirs].numpy()
         if weight.ndim == 1:
             shift = norm_shift(spec) if theirs.endswith("norm.weight") else 0
-            stored = (weight + shift).astype(numpy.float32)
-            writer.add_tensor(ours, stored)
-            dequantised[theirs] = torch.from_numpy(stored - numpy.float32(shift))
-            continue
-        weight = pair_rows(weight, heads) if heads else weight
-        weight = numpy.ascontiguousarray(weight)
-        stored = gguf.quantize(weight, kind)
-        writer.add_tensor(ours, stored, raw_dtype=kind)
-        plain = gguf.dequantize(stored, kind).astype(numpy.float32)
-        plain = half_rows(plain, heads) if heads else plain
-        dequantised[theirs] = torch.from_numpy(numpy.ascontiguousarray(plain))
+            stored[ours] = (weight + shift).astype(numpy.float32), gguf.GGMLQuantizationType.F32
+        else:
+            weight = pair_rows(weight, heads) if heads else weight
+            stored[ours] = gguf.quantize(numpy.ascontiguousarray(weight), kind), kind
+        writer.add_tensor(ours, stored[ours][0], raw_dtype=stored[ours][1])
     for ours, values in factors.items():
         writer.add_tensor(ours, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    return dequantise(stored, spec, config)
+
+
+def dequantise(stored, spec, config):
+    """The state dict that stored tensors mean: GGUF name -> (data, type)."""
+    state = {}
+    for ours, (theirs, heads) in names(spec, config).items():
+        data, kind = stored[ours]
+        plain = gguf.dequantize(data, kind).astype(numpy.float32)
+        if plain.ndim == 1 and theirs.endswith("norm.weight"):
+            plain = plain - numpy.float32(norm_shift(spec))
+        plain = half_rows(plain, heads) if heads else plain
+        state[theirs] = torch.from_numpy(numpy.ascontiguousarray(plain))
     if config.tie_word_embeddings:
-        dequantised["lm_head.weight"] = dequantised["model.embed_tokens.weight"]
-    return dequantised
+        state["lm_head.weight"] = state["model.embed_tokens.weight"]
+    return state
 
 
 def mistake_error(model, ids, logits, shift):
@@ -385,57 +392,71 @@ def bf16_error(model, ids, logits):
     return (rounded - logits).abs().max().item()
 
 
-@torch.no_grad()
-def main():
-    out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(SEED)
-    torch.set_num_threads(1)
+def reference(out, stem, spec, model, config, ids, positions, short):
+    """Writes the logits of the model as it is and returns the row that tells of OUT/STEM.gguf."""
+    batch = torch.tensor([ids])
+    logits = model(batch).logits[0].float()
+    double = model.double()(batch).logits[0]
+    model.float()
+    row = {
+        "model": f"{stem}.gguf",
+        "logits": f"{stem}.bin",
+        "sha256": hashlib.sha256((out / f"{stem}.gguf").read_bytes()).hexdigest(),
+        "logits_rms": round(logits.square().mean().sqrt().item(), 5),
+        "bf16_activations_max_error": round(bf16_error(model, batch, logits), 6),
+        "small_mistake_max_error": round(mistake_error(model, batch, logits, norm_shift(spec)), 6),
+        "float32_max_error": float(f"{(logits.double() - double).abs().max().item():.2g}"),
+    }
+    (out / f"{stem}.bin").write_bytes(logits[positions].numpy().astype("<f4").tobytes())
+    if short and spec["config"]["rope_parameters"].get("rope_type") == "longrope":
+        # The positions that the other table of factors serves.
+        length = config.original_max_position_embeddings
+        row.update({"short_length": length, "short_logits": f"{stem}-short.bin"})
+        kept = [position for position in positions if position < length]
+        logits = model(batch[:, :length]).logits[0].float()
+        (out / f"{stem}-short.bin").write_bytes(logits[kept].numpy().astype("<f4").tobytes())
+    return row
+
+
+def sequence():
+    """The token ids of every reference, and the positions whose logits are kept."""
     ids = numpy.random.default_rng(SEED).integers(0, VOCAB, IDS).tolist()
     ids[0] = 0
-    positions = list(range(1, IDS, 2))
-    files = []
-    for name, spec in CHECKPOINTS.items():
-        model, config = build(name, spec)
-        for format_name in spec["formats"]:
-            stem = f"{name}-{format_name.lower()}"
-            dequantised = write(out / f"{stem}.gguf", name, spec, model, config, format_name)
-            original = {key: value.clone() for key, value in model.state_dict().items()}
-            model.load_state_dict(dequantised, strict=True)
-            batch = torch.tensor([ids])
-            logits = model(batch).logits[0].float()
-            double = model.double()(batch).logits[0]
-            model.float()
-            short = spec["config"]["rope_parameters"].get("rope_type") == "longrope"
-            row = {
-                "model": f"{stem}.gguf",
-                "logits": f"{stem}.bin",
-                "sha256": hashlib.sha256((out / f"{stem}.gguf").read_bytes()).hexdigest(),
-                "logits_rms": round(logits.square().mean().sqrt().item(), 5),
-                "bf16_activations_max_error": round(bf16_error(model, batch, logits), 6),
-                "small_mistake_max_error": round(mistake_error(model, batch, logits, norm_shift(spec)), 6),
-                "float32_max_error": float(f"{(logits.double() - double).abs().max().item():.2g}"),
-            }
-            (out / f"{stem}.bin").write_bytes(logits[positions].numpy().astype("<f4").tobytes())
-            if short and format_name == "F32":  # the positions that the other table of factors serves
-                length = config.original_max_position_embeddings
-                row.update({"short_length": length, "short_logits": f"{stem}-short.bin"})
-                kept = [position for position in positions if position < length]
-                logits = model(batch[:, :length]).logits[0].float()
-                (out / f"{stem}-short.bin").write_bytes(logits[kept].numpy().astype("<f4").tobytes())
-            model.load_state_dict(original, strict=True)
-            files.append(row)
-            print(row, (out / f"{stem}.gguf").stat().st_size)
+    return ids, list(range(1, IDS, 2))
+
+
+def write_index(out, command, files):
+    ids, positions = sequence()
     document = {
-        "made_by": "python tests/oracle/make_tiny.py tests/golden/tiny",
+        "made_by": command,
         "with": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": numpy.__version__},
         "vocab": VOCAB,
         "ids": ids,
         "positions": positions,
         "files": files,
     }
-    text = json.dumps(document, indent=1)
-    (out / "tiny.json").write_text(text + "\n")
+    (out / "tiny.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
-main()
+@torch.no_grad()
+def main():
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    torch.set_num_threads(1)
+    ids, positions = sequence()
+    files = []
+    for name, spec in CHECKPOINTS.items():
+        model, config = build(name, spec)
+        original = {key: value.clone() for key, value in model.state_dict().items()}
+        for format_name in spec["formats"]:
+            stem = f"{name}-{format_name.lower()}"
+            model.load_state_dict(write(out / f"{stem}.gguf", name, spec, model, config, format_name), strict=True)
+            files.append(reference(out, stem, spec, model, config, ids, positions, short=format_name == "F32"))
+            model.load_state_dict(original, strict=True)
+            print(files[-1], (out / f"{stem}.gguf").stat().st_size)
+    write_index(out, "python tests/oracle/make_tiny.py tests/golden/tiny", files)
+
+
+if __name__ == "__main__":
+    main()
