@@ -47,7 +47,8 @@ fi
 ninja -C build/release program
 
 step 3 "model"
-model=$(/usr/bin/python3 configs/models/pull.py smollm2-135m-instruct)
+model=smollm2-135m-instruct
+build/release/bin/tenon pull "$model"
 
 step 4 "answer"
 prompt='What is a mortise and tenon joint? Answer in one sentence.'

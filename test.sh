@@ -57,7 +57,7 @@ build_and_test() {
 
 # Every reader of bytes from outside, and who owns which block.
 asan_stage() {
-    build_and_test asan core/base core/formats core/tokenizer core/chat_template core/config core/host core/kv core/net core/sched fuzz
+    build_and_test asan core/base core/formats core/tokenizer core/chat_template core/config core/host core/hub core/kv core/net core/sched fuzz
 }
 
 null_stage() {

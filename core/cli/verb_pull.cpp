@@ -36,7 +36,7 @@ int run(int argc, char** argv) {
         "pull", fmt::format("Fetches a model and prints its path. A pull that was cut off goes on where it ended.\n"
                             "Without a QUANT the first of these that the repository has is taken:\n{}.\n"
                             "HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to\n"
-                            "huggingface_hub, and the cache is shared with it.",
+                            "huggingface_hub, and the cache is shared with it. 'tenon run MODEL' on a terminal fetches what is missing.",
                             fmt::join(hub::default_order(), " ")));
     arguments.positional("MODEL", model, "name of the catalog, org/repo[:QUANT], https://... or s3://bucket/key");
     arguments.option("--revision", options.revision, "branch, tag or commit of a repository", "REV");

