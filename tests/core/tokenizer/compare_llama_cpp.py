@@ -216,6 +216,24 @@ def facts(command):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.splitlines()
 
 
+def source_of(peers):
+    source = next(peers.glob("src/llama_cpp_python-*/vendor/llama.cpp"), None)
+    if source is None:
+        sys.exit(f"{peers} has no src/llama_cpp_python-*/vendor/llama.cpp; it must hold a built llama.cpp")
+    return source
+
+
+def build_peer(peers, folder):
+    """Compiles llama_batch.c; returns the program."""
+    source = source_of(peers)
+    libraries = peers.resolve() / "build" / "bin"
+    program = os.path.join(folder, "llama_batch")
+    subprocess.run(["cc", "-O1", "-std=c11", f"-I{source}/include", f"-I{source}/ggml/include",
+                    HERE / "llama_batch.c", "-o", program, f"-L{libraries}", "-lllama", "-lggml", "-lggml-base",
+                    f"-Wl,-rpath,{libraries}", f"-Wl,-rpath-link,{libraries}"], check=True)
+    return program
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tenon", required=True, type=pathlib.Path)
@@ -232,10 +250,7 @@ def main():
     program = args.tenon.parent / "tokenize_batch"
     if not program.is_file():
         sys.exit(f"{program} is not there; build the target tokenize_batch")
-    source = next(args.peers.glob("src/llama_cpp_python-*/vendor/llama.cpp"), None)
-    if source is None:
-        sys.exit(f"{args.peers} has no src/llama_cpp_python-*/vendor/llama.cpp; it must hold a built llama.cpp")
-    libraries = args.peers.resolve() / "build" / "bin"
+    source = source_of(args.peers)
     texts = strings(args.count, random.Random(args.seed))
     flags = [random.Random(args.seed + 1 + i).randrange(4) for i in range(len(texts))]
     requests = coded(texts, flags)
@@ -245,10 +260,7 @@ def main():
     failed = False
     later_reasons = {}
     with tempfile.TemporaryDirectory() as folder:
-        peer = os.path.join(folder, "llama_batch")
-        subprocess.run(["cc", "-O1", "-std=c11", f"-I{source}/include", f"-I{source}/ggml/include",
-                        HERE / "llama_batch.c", "-o", peer, f"-L{libraries}", "-lllama", "-lggml", "-lggml-base",
-                        f"-Wl,-rpath,{libraries}", f"-Wl,-rpath-link,{libraries}"], check=True)
+        peer = build_peer(args.peers, folder)
         kinds = list(KINDS)
         if args.smollm:
             kinds.insert(1, ("smollm (SmolLM2)", pathlib.Path(args.smollm), {}))

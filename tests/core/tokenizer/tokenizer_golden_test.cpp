@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
+#include <set>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -91,10 +93,42 @@ TEST(TokenizerGolden, SmolLm2GivesTheIdsOfLlamaCpp) {
     EXPECT_FALSE(tokenizer->is_eog(1));
 }
 
+// Vocabularies of every kind that tests/golden/tokenizer/make_small.py trained, ids from llama.cpp.
+TEST(TokenizerGolden, SmallVocabulariesOfEveryKindGiveTheIdsOfLlamaCpp) {
+    const std::string folder = TENON_SOURCE_DIR "/tests/golden/tokenizer/";
+    std::istringstream lines(read(folder + "small.tsv"));
+    std::string kind, flags, text, ids, open_kind;
+    std::optional<Tokenizer> tokenizer;
+    std::set<std::string> kinds;
+    while (std::getline(lines, kind, '\t') && std::getline(lines, flags, '\t') &&
+           std::getline(lines, text, '\t') && std::getline(lines, ids)) {
+        if (kind != open_kind) {
+            const size_t colon = kind.find(':');
+            const auto loaded = formats::load_gguf(folder + kind.substr(0, colon) + ".gguf");
+            ASSERT_TRUE(loaded) << loaded.error().message;
+            auto vocabulary = formats::parse_vocabulary(loaded->gguf);
+            ASSERT_TRUE(vocabulary) << vocabulary.error().message;
+            if (colon != std::string::npos) vocabulary->pre = std::string_view(kind).substr(colon + 1);
+            auto made = Tokenizer::create(*vocabulary);
+            ASSERT_TRUE(made) << made.error().message;
+            tokenizer.emplace(std::move(made).value());
+            open_kind = kind;
+            kinds.insert(kind);
+        }
+        const auto seen = tokenizer->encode(
+            unspell(text), {.add_special = (flags[0] & 1) != 0, .parse_special = (flags[0] & 2) != 0});
+        ASSERT_TRUE(seen) << seen.error().message;
+        EXPECT_EQ(*seen, parse_ids(ids)) << kind << " flags " << flags << ": " << text;
+        EXPECT_EQ(streamed(*tokenizer, *seen), *tokenizer->decode(*seen, {.continues = true}));
+    }
+    EXPECT_EQ(kinds.size(), 16u);
+}
+
 TEST(TokenizerGolden, PublishedVocabulariesGiveTheIdsOfTheirModels) {
     const char* folder = std::getenv("TENON_TEST_VOCABS");
     if (folder == nullptr) GTEST_SKIP() << "TENON_TEST_VOCABS names no folder with ggml-vocab-*.gguf";
-    for (const char* name : {"gpt-2", "llama-bpe"}) {
+    for (const std::string name : {"gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder", "starcoder",
+                                   "refact", "command-r", "mpt", "falcon", "llama-spm", "phi-3", "bert-bge"}) {
         const std::string path = std::string(folder).append("/ggml-vocab-").append(name).append(".gguf");
         const auto tokenizer = load(path);
         ASSERT_TRUE(tokenizer) << tokenizer.error().message;
@@ -111,7 +145,8 @@ TEST(TokenizerGolden, PublishedVocabulariesGiveTheIdsOfTheirModels) {
             const auto ids = tokenizer->encode(text, {.add_special = false});
             ASSERT_TRUE(ids) << ids.error().message;
             EXPECT_EQ(*ids, parse_ids(line)) << name << ": " << text;
-            EXPECT_EQ(*tokenizer->decode(*ids), text);
+            if (name == "bert-bge") continue; // case and accents are gone
+            EXPECT_EQ(*tokenizer->decode(*ids), text) << name;
         }
         EXPECT_GE(count, 40) << path;
     }
