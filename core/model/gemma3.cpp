@@ -48,9 +48,7 @@ Result<std::unique_ptr<Model>> load_gemma3(const formats::GgufFile& file) {
     }
     TENON_TRY(design.attention_scale,
               metadata.positive_or("attention.scale", design.attention_scale));
-    if (metadata.has("final_logit_softcapping")) {
-        TENON_TRY(design.logit_softcap, metadata.positive("final_logit_softcapping"));
-    }
+    TENON_TRY(design.logit_softcap, metadata.positive_or_none("final_logit_softcapping", 0));
     TENON_CHECK(take_windows(metadata, design));
     return make_transformer(metadata, std::move(design));
 }

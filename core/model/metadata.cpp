@@ -38,6 +38,11 @@ Result<float> Metadata::positive_or(std::string_view name, float fallback) const
     return positive(name);
 }
 
+Result<float> Metadata::positive_or_none(std::string_view name, float fallback) const {
+    TENON_TRY(const float value, file_.get_f32_or(key(name), 0));
+    return value == 0 ? Result<float>(fallback) : positive(name);
+}
+
 Result<float> Metadata::positive(std::string_view name) const {
     TENON_TRY(const float value, file_.get_f32(key(name)));
     if (!(std::isfinite(value) && value > 0)) {

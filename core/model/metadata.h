@@ -30,6 +30,8 @@ public:
     // A finite number above zero that must be there, or `fallback` when the key is absent.
     Result<float> positive(std::string_view name) const;
     Result<float> positive_or(std::string_view name, float fallback) const;
+    // The same, where a stored 0 means `fallback` too.
+    Result<float> positive_or_none(std::string_view name, float fallback) const;
     // A string, or "" when the key is absent.
     Result<std::string> text_or_empty(std::string_view name) const;
     // One truth for each of `n` layers: stored so, or as a period whose last layer is false; an

@@ -140,8 +140,8 @@ Result<Rope> read_rope(const Metadata& metadata, uint32_t dim_k, uint32_t contex
     }
     float linear = 1;
     if (scaling == "linear" || scaling.empty()) {
-        TENON_TRY(linear, metadata.positive_or("rope.scale_linear", 1.0f));  // the key's old name
-        TENON_TRY(linear, metadata.positive_or("rope.scaling.factor", linear));
+        TENON_TRY(linear, metadata.positive_or_none("rope.scale_linear", 1));  // its old name
+        TENON_TRY(linear, metadata.positive_or_none("rope.scaling.factor", linear));
     } else if (scaling != "none") {
         return Error{Code::kUnsupported,
                      fmt::format("{} is '{}'; known are none, linear, yarn and longrope",

@@ -53,7 +53,7 @@ TEST(Metadata, LayersComeFromAPeriodOrOneByOne) {
 
 TEST(Metadata, CountsOfNoneAndNumbersThatMustBeThere) {
     const formats::BuiltGguf built =
-        GgufBuilder().number("m.zero", 0u).number("m.many", 9u).number("m.nan", NAN).build();
+        GgufBuilder().number("m.zero", 0u).number("m.many", 9u).number("m.nan", NAN).number("m.f0", 0.0f).build();
     const formats::GgufFile file =
         formats::parse_gguf(std::as_bytes(std::span(built.bytes))).value();
     const Metadata metadata(file, "m");
@@ -62,6 +62,10 @@ TEST(Metadata, CountsOfNoneAndNumbersThatMustBeThere) {
     EXPECT_EQ(metadata.count_or_none("many", 8).error().message, "m.many is 9; expected 0 to 8");
     EXPECT_EQ(metadata.positive_or("absent", 2).value(), 2.0f);
     EXPECT_FALSE(metadata.positive("absent").ok());
+    EXPECT_EQ(metadata.positive_or_none("absent", 2).value(), 2.0f);
+    EXPECT_EQ(metadata.positive_or_none("f0", 2).value(), 2.0f);
+    EXPECT_FALSE(metadata.positive_or_none("nan", 2).ok());
+    EXPECT_FALSE(metadata.positive_or("f0", 2).ok());
     EXPECT_EQ(metadata.positive_or("nan", 2).error().message,
               "m.nan is nan; expected a finite number above 0");
 }

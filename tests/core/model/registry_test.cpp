@@ -2,13 +2,17 @@
 #include "core/model/registry.h"
 
 #include "core/formats/gguf.h"
+#include "core/ops/verify.h"
 #include "tests/core/formats/gguf_builder.h"
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <random>
 #include <variant>
 
 namespace tenon::model {
@@ -188,6 +192,66 @@ TEST(Registry, ToldWrongWhatIsWrong) {
         EXPECT_NE(seen.find(mistake.message), std::string::npos)
             << "seen: " << seen << "\nwanted: " << mistake.message;
     }
+}
+
+// A reader may have let types pass that nobody can decode.
+TEST(Registry, RefusesATensorOfUnknownType) {
+    formats::GgufBuilder to;
+    to.text("general.architecture", "llama");
+    for (const auto& [name, value] : sketch("llama").keys)
+        to.number("llama." + name, std::get<uint32_t>(value));
+    to.tensor_at("token_embd.weight", 99, {32, 7}, 0);
+    const std::string bytes = to.bytes();
+    formats::GgufLimits limits;
+    limits.takes_unknown_types = true;
+    const formats::GgufFile file = formats::parse_gguf(formats::view(bytes), limits).value();
+    EXPECT_EQ(load_model(file).error().message,
+              "tensor token_embd.weight is of a type that is not known");
+}
+
+// Numbers of a valid file replaced by others: a model whose program is sound, or a sentence.
+TEST(Registry, MutantsEndInAModelOrASentence) {
+    std::mt19937_64 random(7);
+    const uint32_t interesting[] = {0, 1, 2, 3, 7, 16, 31, 33, 1u << 16, 1u << 24, 1u << 31, ~0u};
+    int loaded = 0, refused = 0;
+    for (const char* architecture : {"gemma3", "llama", "phi3", "qwen2", "qwen3"}) {
+        Sketch whole = sketch(architecture);
+        whole.keys["attention.sliding_window"] = 9u;
+        whole.keys["rope.scaling.original_context_length"] = 64u;
+        whole.keys["rope.scaling.factor"] = 8.0f;
+        whole.keys["rope.freq_base"] = 10000.0f;
+        if (whole.architecture != "phi3") whole.keys["rope.scaling.type"] = "yarn";
+        ASSERT_EQ(error_of(whole), "");
+        for (int i = 0; i < 400; ++i) {
+            Sketch mutant = whole;
+            for (uint64_t changes = 1 + random() % 2; changes > 0; --changes) {
+                auto key = std::next(mutant.keys.begin(),
+                                     static_cast<ptrdiff_t>(random() % mutant.keys.size()));
+                const uint32_t number = interesting[random() % std::size(interesting)];
+                if (random() % 4 == 0) {
+                    mutant.keys.erase(key);
+                } else if (std::holds_alternative<float>(key->second)) {
+                    key->second = std::bit_cast<float>(static_cast<uint32_t>(random()));
+                } else {
+                    key->second = number;
+                }
+            }
+            const std::string bytes = mutant.bytes();
+            const formats::GgufFile file = formats::parse_gguf(formats::view(bytes)).value();
+            const auto model = load_model(file);
+            if (!model.ok()) {
+                ++refused;
+                EXPECT_FALSE(model.error().message.empty());
+                continue;
+            }
+            ++loaded;
+            const ops::Program program = (*model)->build_step({8, 2, 2, 4, StepShape::End::kLogits});
+            const Status sound = ops::verify_program(program.view());
+            EXPECT_TRUE(sound.ok()) << sound.error().message;
+        }
+    }
+    EXPECT_GT(loaded, 100);
+    EXPECT_GT(refused, 300);
 }
 
 TEST(Registry, FusedTensorsAreViewsOfTheirRows) {
