@@ -234,6 +234,16 @@ Result<Removal> plan_removal(const std::string& text, const Places& places) {
             is_meant = final_path(model.files.front()) == url_path;
         }
         if (!is_meant) continue;
+        // A name of the catalog for a file of the hub's cache: its model there is meant.
+        const auto holder = std::find_if(models.begin(), models.end(), [&](const ShelfModel& other) {
+            return model.kind == ShelfModel::Kind::kCatalog && other.kind == ShelfModel::Kind::kHub &&
+                   other.files.front() == model.files.front();
+        });
+        if (holder != models.end()) {
+            removal.models.push_back(*holder);
+            removal.bytes += holder->bytes;
+            continue;
+        }
         // A file that the catalog only points at is the user's.
         const fs::path below = fs::path(model.files.front()).lexically_relative(places.models);
         const bool is_ours = model.kind == ShelfModel::Kind::kHub ||

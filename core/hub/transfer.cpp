@@ -173,6 +173,10 @@ private:
         }
         result_.resumed = parts_->done();
         saved_ = parts_->done();
+        if (result_.resumed > 0) {
+            note(fmt::format("{}: going on after {} of {}", remote_.what, format_bytes(result_.resumed),
+                             format_bytes(size_)));
+        }
     }
 
     void save_parts() {
@@ -264,7 +268,7 @@ private:
                 const uint64_t now = missing(index).begin;
                 failures = now > before ? 1 : failures + 1;
                 before = now;
-                if (has_failed() || !pause_after(outcome, failures)) break;
+                if (has_failed() || !pause_after(outcome, failures, false)) break;
             }
             const std::lock_guard lock(mutex_);
             parts_->give_back(index);
@@ -490,16 +494,22 @@ private:
                 fmt::format("the server sent more of {} than it announced", remote_.what)};
     }
 
-    // Waits before the next attempt; false when there is to be none.
-    bool pause_after(Outcome& outcome, uint32_t failures) {
+    // Waits before the next attempt; false when there is to be none. What is said goes out at once,
+    // or, from another thread, by the one that watches.
+    bool pause_after(Outcome& outcome, uint32_t failures, bool is_watching) {
         if (outcome.kind != Outcome::Kind::kRetry) return false;
         if (failures > options_.retries) return false;
         milliseconds time = options_.retry_delay * (1u << std::min(failures - 1, 6u));
         if (outcome.after.count() > 0) time = outcome.after;
         if (time >= milliseconds(1000)) {
-            const std::lock_guard lock(mutex_);
-            note_ = fmt::format("{}; trying again in {} s", outcome.error.message,
-                                (time.count() + 500) / 1000);
+            std::string said = fmt::format("{}; trying again in {} s", outcome.error.message,
+                                           (time.count() + 500) / 1000);
+            if (is_watching) {
+                note(said);
+            } else {
+                const std::lock_guard lock(mutex_);
+                note_ = std::move(said);
+            }
         }
         if (fetcher_.wait(time)) return true;
         outcome = Outcome::fatal({Code::kCancelled, "interrupted"});
@@ -514,9 +524,7 @@ private:
             Outcome outcome = attempt();
             if (outcome.ok()) return outcome;
             if (is_first_contact && outcome.is_absent && failures > 0) return outcome;
-            if (!pause_after(outcome, ++failures)) return outcome;
-            if (!note_.empty()) note(note_);
-            note_.clear();
+            if (!pause_after(outcome, ++failures, true)) return outcome;
         }
     }
 

@@ -123,6 +123,8 @@ class CatalogTest(pulling.PullTest):
         done = self.pull("m")
         self.assertEqual(done["name"], "m")
         self.assertEqual(done["path"], str(self.repo / "snapshots" / COMMIT / "sub" / "x.gguf"))
+        self.assertEqual(self.good("rm", "m", "--yes").split()[0], "org/repo:sub/x")
+        self.assertFalse(self.repo.exists())
         self.entry("n", content(1000, 7), {"hub": "org/repo", "file": "sub/x.gguf"})
         self.assertIn("the catalog wants 1000 and", self.fails("n"))
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """`tenon pull org/repo` against a scripted hub on loopback: where files lie, refusals, trouble on the way."""
 import hashlib
+import json
 import os
 import pathlib
 import resource
@@ -250,7 +251,9 @@ class TroubleTest(pulling.PullTest):
         self.assertEqual(code, -signal.SIGKILL)
         self.assertEqual(self.finals(), [])
         self.hub.rules.clear()
-        done = self.pull("org/repo")
+        answer = self.call("pull", "--json", "org/repo")
+        self.assertRegex(answer.err, r"m.gguf: going on after \d[\d.]* [kM]B of 8.4 MB")
+        done = json.loads(answer.out)
         self.assert_whole(done["path"], data)
         self.assertLess(done["fetched_bytes"], len(data) * 0.9)
         self.assertEqual(len(os.listdir(self.repo / "blobs")), 1)
