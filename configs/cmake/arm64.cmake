@@ -22,6 +22,13 @@ set(ENV{PKG_CONFIG_LIBDIR}
     ${tenon_sysroot}/usr/lib/aarch64-linux-gnu/pkgconfig:${tenon_sysroot}/usr/share/pkgconfig)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${tenon_sysroot})
 
+# What our libraries need in their turn, when a program is linked and, by an rpath that they inherit,
+# when it starts.
+set(tenon_libraries ${tenon_sysroot}/usr/lib/aarch64-linux-gnu ${tenon_sysroot}/lib/aarch64-linux-gnu)
+list(JOIN tenon_libraries : tenon_library_path)
+set(CMAKE_BUILD_RPATH ${tenon_libraries})
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,--disable-new-dtags,-rpath-link,${tenon_library_path}")
+
 # -L: where the aarch64 dynamic linker and C library are; ours are found through the build rpath.
 # TENON_QEMU_CPU=neoverse-n1 (at configure time) tests the dispatch on a processor without SVE.
 set(tenon_qemu_cpu max)
