@@ -45,10 +45,9 @@ Status BlockLayout::add_fields(const tenon_bit_field* fields, uint32_t n, uint32
 
 void BlockLayout::add_packed(const tenon_format& format) {
     const auto push = [&](uint64_t byte, uint32_t place, uint32_t bits, uint64_t shift) {
-        codes_.digits_.push_back({static_cast<uint32_t>(format.codes_offset + byte),
-                                  static_cast<uint8_t>(place),
-                                  static_cast<uint8_t>((1u << bits) - 1),
-                                  static_cast<uint8_t>(shift), 0});
+        codes_.digits_.push_back(
+            {static_cast<uint32_t>(format.codes_offset + byte), static_cast<uint8_t>(place),
+             static_cast<uint8_t>((1u << bits) - 1), static_cast<uint8_t>(shift), 0});
     };
     const uint32_t half = format.block_elems / 2;
     for (uint32_t i = 0; i < format.block_elems; ++i) {
@@ -69,14 +68,12 @@ void BlockLayout::add_packed(const tenon_format& format) {
 
 Status BlockLayout::find_values(CodeArray& array) const {
     const auto same_digits = [&](uint32_t i) {
-        return std::equal(array.digits_.begin() + array.starts_[i],
-                          array.digits_.begin() + array.starts_[i + 1],
-                          array.digits_.begin() + array.starts_[i - 1],
-                          array.digits_.begin() + array.starts_[i],
-                          [](const CodeArray::Digit& a, const CodeArray::Digit& b) {
-                              return a.place == b.place && a.mask == b.mask &&
-                                     (a.weight != 0) == (b.weight != 0);
-                          });
+        return std::equal(
+            array.digits_.begin() + array.starts_[i], array.digits_.begin() + array.starts_[i + 1],
+            array.digits_.begin() + array.starts_[i - 1], array.digits_.begin() + array.starts_[i],
+            [](const CodeArray::Digit& a, const CodeArray::Digit& b) {
+                return a.place == b.place && a.mask == b.mask && (a.weight != 0) == (b.weight != 0);
+            });
     };
     for (uint32_t i = 0; i < array.count(); ++i) {
         if (i > 0 && same_digits(i)) continue;
@@ -114,10 +111,9 @@ Status BlockLayout::claim(const CodeArray& array, std::vector<uint8_t>& bits,
         uint8_t& trit = trits[digit.byte];
         bool is_free;
         if (digit.weight != 0) {
-            const auto place =
-                static_cast<uint8_t>(1 << (std::find(std::begin(kTritWeights),
-                                                     std::end(kTritWeights), digit.weight) -
-                                           std::begin(kTritWeights)));
+            const auto place = static_cast<uint8_t>(
+                1 << (std::find(std::begin(kTritWeights), std::end(kTritWeights), digit.weight) -
+                      std::begin(kTritWeights)));
             is_free = bit == 0 && (trit & place) == 0;
             if (trit == 0) trit_bytes_.push_back(digit.byte);
             trit |= place;
@@ -151,8 +147,8 @@ Result<BlockLayout> BlockLayout::create(const tenon_format& format) {
         else
             layout.scales_.starts_ = {0};
         if (format.n_min_fields != 0)
-            TENON_CHECK(layout.add_fields(format.min_fields, format.n_min_fields, groups,
-                                          layout.mins_));
+            TENON_CHECK(
+                layout.add_fields(format.min_fields, format.n_min_fields, groups, layout.mins_));
         else
             layout.mins_.starts_ = {0};
         std::vector<uint8_t> bits(format.block_bytes), trits(format.block_bytes);
@@ -167,9 +163,8 @@ Result<BlockLayout> BlockLayout::create(const tenon_format& format) {
         };
         const bool scales_free =
             floats(format.scale_offset, format.scale_type, format.n_scale_fields != 0);
-        const bool mins_free =
-            format.min_type == 0 ||
-            floats(format.min_offset, format.min_type, format.n_min_fields != 0);
+        const bool mins_free = format.min_type == 0 ||
+                               floats(format.min_offset, format.min_type, format.n_min_fields != 0);
         if (!scales_free || !mins_free)
             return Error{Code::kUnsupported, "two numbers of a block share a bit"};
         TENON_CHECK(layout.claim(layout.codes_, bits, trits));

@@ -76,11 +76,12 @@ size_t Factor::choices(float stored, float wanted, FactorChoice (&out)[3]) const
         return at != values.end() && *at == code ? &*at : nullptr;
     };
     const float ratio = stored != 0 ? sign * wanted / stored : 0;
-    const auto near = static_cast<int32_t>(std::lround(std::clamp(
-        ratio, static_cast<float>(lowest), static_cast<float>(highest))));
+    const auto near = static_cast<int32_t>(
+        std::lround(std::clamp(ratio, static_cast<float>(lowest), static_cast<float>(highest))));
     size_t n = 0;
     for (const int32_t number : {near, near - 1, near + 1})
-        if (const uint32_t* code = code_of(number); code != nullptr && number >= lowest && number <= highest)
+        if (const uint32_t* code = code_of(number);
+            code != nullptr && number >= lowest && number <= highest)
             out[n++] = {stored, *code, decoded(stored, *code)};
     // Digits that leave holes between their codes: the nearest one there is.
     if (n == 0) {
@@ -113,8 +114,7 @@ Result<Encoder> Encoder::create(const tenon_format& format) {
     encoder.rule_ = find_rounding_rule(id);
     const bool bytes = format.packing == TENON_PACK_BYTES;
     const int32_t half = 1 << (format.bits - 1);
-    const RoundingRule whole{id, Rounding::kSearch, bytes ? -half : 0,
-                             bytes ? half - 1 : 0xffff};
+    const RoundingRule whole{id, Rounding::kSearch, bytes ? -half : 0, bytes ? half - 1 : 0xffff};
     const RoundingRule& rule = encoder.rule_ != nullptr ? *encoder.rule_ : whole;
     encoder.levels_.emplace_back(format, encoder.layout_.codes().values(), rule.code_first,
                                  rule.code_last);
@@ -158,19 +158,18 @@ Status Encoder::encode_row(const float* x, uint64_t cols, std::byte* row, float*
     return {};
 }
 
-Status Encoder::encode_floats(const float* x, uint64_t cols, std::byte* row,
-                              float* decoded) const {
+Status Encoder::encode_floats(const float* x, uint64_t cols, std::byte* row, float* decoded) const {
     for (uint64_t i = 0; i < cols; ++i) {
         store_float(format_->scale_type, row, i, x[i]);
-        decoded[i] = reference::load_float(format_->scale_type,
-                                           reinterpret_cast<const unsigned char*>(row),
-                                           static_cast<int64_t>(i));
+        decoded[i] =
+            reference::load_float(format_->scale_type, reinterpret_cast<const unsigned char*>(row),
+                                  static_cast<int64_t>(i));
         if (!std::isfinite(decoded[i]))
-            return Error{Code::kInvalid, fmt::format("column {} holds {}; the largest number of {} "
-                                                     "is {}",
-                                                     i, x[i],
-                                                     std::string_view(format_->id.p, format_->id.n),
-                                                     largest_of(format_->scale_type))};
+            return Error{Code::kInvalid,
+                         fmt::format("column {} holds {}; the largest number of {} "
+                                     "is {}",
+                                     i, x[i], std::string_view(format_->id.p, format_->id.n),
+                                     largest_of(format_->scale_type))};
     }
     return {};
 }
@@ -180,8 +179,7 @@ void Encoder::store_block(std::byte* block, const BlockFactors& factors,
     std::memset(block, 0, format_->block_bytes);
     layout_.store(layout_.codes(), codes, block);
     if (scale_.is_coded()) layout_.store(layout_.scales(), factors.scale_codes.data(), block);
-    if (has_min_ && min_.is_coded())
-        layout_.store(layout_.mins(), factors.min_codes.data(), block);
+    if (has_min_ && min_.is_coded()) layout_.store(layout_.mins(), factors.min_codes.data(), block);
     layout_.finish(block);
     for (uint32_t g = 0; g < (scale_.is_coded() ? 1 : groups_); ++g)
         store_scale(scale_.dtype, block + scale_.offset, g, factors.stored_scales[g]);
@@ -221,7 +219,7 @@ void Encoder::round_block(const float* x, Workspace& space) const {
             continue;
         }
         // Codes come from the scale before it was rounded, as published.
-        const float inverse = scale != 0 ? 1 / scale : 0;
+        const float inverse = scale != 0 && std::isfinite(1 / scale) ? 1 / scale : 0;
         for (uint32_t i = 0; i < n; ++i) {
             const float turned = (x[i] - min) * inverse;
             float unit = rule_->rounding == Rounding::kPeak ? std::round(turned)
@@ -265,7 +263,8 @@ void Encoder::search_block(const float* x, Workspace& space) const {
         space.fits[g] = has_min_
                             ? fit_scale_and_min(levels_.front(), x + g * n, weights, n, bounds_)
                             : fit_scale(levels_.front(), x + g * n, weights, n, bounds_);
-        if (std::fabs(space.fits[g].scale) > std::fabs(scale_peak)) scale_peak = space.fits[g].scale;
+        if (std::fabs(space.fits[g].scale) > std::fabs(scale_peak))
+            scale_peak = space.fits[g].scale;
         if (std::fabs(space.fits[g].min) > std::fabs(min_peak)) min_peak = space.fits[g].min;
     }
     BlockFactors& factors = space.factors;

@@ -50,8 +50,8 @@ GroupFit fit_scale(const Levels& levels, const float* x, const float* weights, u
     const auto around = [&](float element, float level, float gap) {
         if (level == 0) return;
         for (int step = 0; step < kStepsOneSided; ++step) {
-            const float shift = kReach * gap *
-                                (2.0f * static_cast<float>(step) / (kStepsOneSided - 1) - 1.0f);
+            const float shift =
+                kReach * gap * (2.0f * static_cast<float>(step) / (kStepsOneSided - 1) - 1.0f);
             const float reached = level + (level < 0 ? -shift : shift);
             if (reached * level > 0) attempt(element / reached);
         }

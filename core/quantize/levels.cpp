@@ -47,8 +47,8 @@ Levels::Levels(const tenon_format& format, std::span<const uint32_t> codes, int3
     for (size_t l = 0; l + 1 < units_.size(); ++l) {
         const float limit = units_[l] + (units_[l + 1] - units_[l]) / 2;
         // On the limit itself the lower level is taken; left of zero that is to be the upper one.
-        limits_.push_back(
-            limit < 0 ? std::nextafter(limit, -std::numeric_limits<float>::infinity()) : limit);
+        limits_.push_back(limit < 0 ? std::nextafter(limit, -std::numeric_limits<float>::infinity())
+                                    : limit);
     }
     cell_start_ = limits_.front();
     const float span = limits_.back() - cell_start_;

@@ -53,7 +53,7 @@ private:
 
     std::vector<float> units_;
     std::vector<uint32_t> codes_;
-    std::vector<float> limits_;   // limits_[l] parts level l from l + 1: above it the value is l + 1
+    std::vector<float> limits_;  // limits_[l] parts level l from l + 1: above it the value is l + 1
     std::vector<uint32_t> cells_;  // of the span of limits_: the lowest level a cell may have
     float cell_start_ = 0, cells_per_unit_ = 0;
     bool is_even_ = false;  // whole numbers one apart

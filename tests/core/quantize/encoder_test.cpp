@@ -60,11 +60,11 @@ TEST(Encoder, EveryStoredFormatStaysUnderItsError) {
         double nmse;
     };
     constexpr Bound kBounds[] = {
-        {"f32", 0}, {"f16", 4.7e-08}, {"bf16", 3e-06}, {"q4_0", 0.012},
-        {"q4_1", 0.0089}, {"q5_0", 0.0031}, {"q5_1", 0.0021}, {"q8_0", 4.8e-05},
-        {"q2_k", 0.093}, {"q3_k", 0.035}, {"q4_k", 0.0074}, {"q5_k", 0.0018},
+        {"f32", 0},        {"f16", 4.7e-08},  {"bf16", 3e-06},    {"q4_0", 0.012},
+        {"q4_1", 0.0089},  {"q5_0", 0.0031},  {"q5_1", 0.0021},   {"q8_0", 4.8e-05},
+        {"q2_k", 0.093},   {"q3_k", 0.035},   {"q4_k", 0.0074},   {"q5_k", 0.0018},
         {"q6_k", 0.00048}, {"q8_k", 0.00013}, {"iq4_nl", 0.0089}, {"iq4_xs", 0.0091},
-        {"tq1_0", 0.8}, {"tq2_0", 0.8}, {"mxfp4", 0.018},
+        {"tq1_0", 0.8},    {"tq2_0", 0.8},    {"mxfp4", 0.018},
     };
     const std::vector<float> x = weights_like(7, 256 * 64);
     ASSERT_EQ(std::size(kBounds), formats::stored_formats().size());
@@ -104,6 +104,7 @@ TEST(Encoder, OddRowsOfEveryFormat) {
         EXPECT_LT(encode(stored.format, spike).nmse, 0.05);  // mxfp4: 2.5 is 2 or 3
         std::vector<float> tiny = weights_like(3, 512, 1e-30f);
         encode(stored.format, tiny);
+        encode(stored.format, std::vector<float>(512, 1e-42f));  // one over it is infinite
         if (stored.format.cls != TENON_FORMAT_FLOAT) {
             const std::vector<float> huge = weights_like(3, 512, 1e35f);
             encode(stored.format, huge);

@@ -45,8 +45,9 @@ inline std::unique_ptr<MadeUpFormat> random_format(uint64_t seed) {
     const uint32_t groups = 1u << below(4);
     f.block_elems = f.group * groups;
     f.packing = 1 + below(4);
-    f.bits = f.packing == TENON_PACK_BYTES ? 8 : f.packing == TENON_PACK_NIBBLE_HALVES ? 4
-                                                                                       : 1 + below(8);
+    f.bits = f.packing == TENON_PACK_BYTES           ? 8
+             : f.packing == TENON_PACK_NIBBLE_HALVES ? 4
+                                                     : 1 + below(8);
     f.cls = f.packing != TENON_PACK_BYTES && below(3) == 0 ? TENON_FORMAT_LUT_GROUP
                                                            : TENON_FORMAT_AFFINE_GROUP;
     constexpr uint32_t kTypes[] = {TENON_F32, TENON_F16, TENON_BF16, TENON_E8M0};
