@@ -3,12 +3,25 @@
 #include "core/cli/model_file.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
+#include "core/formats/gguf.h"
+#include "core/formats/gguf_vocabulary.h"
 
 #include <fmt/format.h>
 
 namespace tenon::cli {
 
 namespace {
+
+// The tokenizer alone: a model that this program cannot run, or a file without weights, has one, too.
+Result<tokenizer::Tokenizer> open_tokenizer(const std::string& path) {
+    TENON_TRY(const formats::LoadedGguf source,
+              formats::load_gguf(path, {.takes_unknown_types = true}));
+    Result<tokenizer::Vocabulary> vocabulary = formats::parse_vocabulary(source.gguf);
+    if (!vocabulary.ok()) return std::move(vocabulary).error().within(path);
+    Result<tokenizer::Tokenizer> made = tokenizer::Tokenizer::create(*vocabulary);
+    if (!made.ok()) return std::move(made).error().within(path);
+    return made;
+}
 
 int run(int argc, char** argv) {
     std::string model, text, file;
@@ -28,22 +41,22 @@ int run(int argc, char** argv) {
     }
     const Result<std::string> path = find_model_file(model);
     if (!path.ok()) return report("tokenize", path.error());
-    const Result<engine::LoadedModel> loaded = engine::LoadedModel::open(*path);
-    if (!loaded.ok()) return report("tokenize", loaded.error());
-    const Result<std::vector<int32_t>> ids = loaded->tokenizer.encode(
-        text, {.add_special = !no_special, .parse_special = parse_special});
+    const Result<tokenizer::Tokenizer> tokenizer = open_tokenizer(*path);
+    if (!tokenizer.ok()) return report("tokenize", tokenizer.error());
+    const Result<std::vector<int32_t>> ids =
+        tokenizer->encode(text, {.add_special = !no_special, .parse_special = parse_special});
     if (!ids.ok()) return report("tokenize", ids.error());
     if (!json) {
         for (const int32_t id : *ids) {
             fmt::print("{:6}  {}\n", id,
-                       JsonWriter().value(loaded->tokenizer.token_bytes(id)).text());
+                       JsonWriter().value(tokenizer->token_bytes(id)).text());
         }
         return kExitOk;
     }
     JsonWriter out;
     out.begin_object().array("ids", *ids).key("pieces").begin_array();
     for (const int32_t id : *ids)
-        out.value(loaded->tokenizer.token_bytes(id));
+        out.value(tokenizer->token_bytes(id));
     out.end_array().end_object();
     fmt::print("{}\n", out.text());
     return kExitOk;
