@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """Models in several files, and models in a format that only a manifest knows."""
+import os
+import random
 import subprocess
 import sys
+import time
 
 import product
 import split_gguf
@@ -55,6 +58,20 @@ class SplitTest(product.ProductTest):
         path = self.folder / self.parts[2]
         path.write_bytes(path.read_bytes()[:-100])
         self.refuses(self.parts[0], "00003-of-00003.gguf: truncated: .*needs")
+
+    def test_a_part_cut_short_while_it_is_used(self):
+        """Whatever the moment: a whole answer or one sentence, and never a signal."""
+        last = self.folder / self.parts[2]
+        whole = last.read_bytes()
+        chance = random.Random(20261121)
+        for _ in range(12):
+            last.write_bytes(whole)
+            process = self.start("run", self.parts[0], "hi", "-n", "20", "--temp", "0")
+            time.sleep(chance.uniform(0, 0.03))
+            os.truncate(last, chance.choice((0, 4096, 40000)))
+            _, err = process.communicate(timeout=60)
+            self.assertIn(process.returncode, (0, 1), err)
+            self.assertEqual(err.count(b"\n"), process.returncode, err)
 
     def test_a_part_under_another_name(self):
         (self.folder / self.parts[0]).rename(self.folder / "first.gguf")
