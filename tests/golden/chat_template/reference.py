@@ -1,5 +1,6 @@
 """jinja2 set up the way transformers renders chat templates: the oracle of core/chat_template."""
 import datetime
+import functools
 import json
 
 import jinja2
@@ -43,10 +44,15 @@ def environment():
 ENVIRONMENT = environment()
 
 
+@functools.lru_cache(maxsize=128)
+def compiled(source):
+    return ENVIRONMENT.from_string(source)
+
+
 def render(source, context):
     """{"text": ...}, or {"error": ...} where jinja2 refuses."""
     try:
-        return {"text": ENVIRONMENT.from_string(source).render(tools=context.get("tools"), documents=None,
+        return {"text": compiled(source).render(tools=context.get("tools"), documents=None,
                                                                **{k: v for k, v in context.items() if k != "tools"})}
     except Exception as e:  # whatever jinja2 or a builtin raises is a refusal
         return {"error": f"{type(e).__name__}: {e}"[:200]}
