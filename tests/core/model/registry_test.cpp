@@ -222,7 +222,7 @@ TEST(Registry, MutantsEndInAModelOrASentence) {
         whole.keys["rope.freq_base"] = 10000.0f;
         if (whole.architecture != "phi3") whole.keys["rope.scaling.type"] = "yarn";
         ASSERT_EQ(error_of(whole), "");
-        for (int i = 0; i < 400; ++i) {
+        for (int i = 0; i < 120; ++i) {
             Sketch mutant = whole;
             for (uint64_t changes = 1 + random() % 2; changes > 0; --changes) {
                 auto key = std::next(mutant.keys.begin(),
@@ -250,8 +250,8 @@ TEST(Registry, MutantsEndInAModelOrASentence) {
             EXPECT_TRUE(sound.ok()) << sound.error().message;
         }
     }
-    EXPECT_GT(loaded, 100);
-    EXPECT_GT(refused, 300);
+    EXPECT_GT(loaded, 30);
+    EXPECT_GT(refused, 100);
 }
 
 TEST(Registry, FusedTensorsAreViewsOfTheirRows) {
