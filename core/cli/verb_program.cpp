@@ -2,6 +2,7 @@
 #include "core/cli/model_file.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
+#include "core/engine/device.h"
 #include "core/formats/gguf.h"
 #include "core/model/registry.h"
 #include "core/ops/print.h"
@@ -41,7 +42,10 @@ int run(int argc, char** argv) {
     }
     const Result<std::string> path = find_model_file(name);
     if (!path.ok()) return report("program", path.error());
-    const Result<formats::LoadedGguf> source = formats::load_gguf(*path);
+    Result<formats::FormatTable> table = engine::find_formats({});
+    if (!table.ok()) return report("program", table.error());
+    const Result<formats::LoadedGguf> source =
+        formats::load_gguf(*path, {}, std::move(table).value());
     if (!source.ok()) return report("program", source.error());
     Result<std::unique_ptr<model::Model>> loaded = model::load_model(source->gguf);
     if (!loaded.ok()) return report("program", std::move(loaded).error().within(*path));
