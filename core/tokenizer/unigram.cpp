@@ -17,8 +17,9 @@ namespace {
 // How much worse than the worst token a character is that no token covers. SentencePiece's figure.
 constexpr float kUnknownPenalty = 10.0f;
 
-// Normalised text is at most this many bytes; bounds the memory of one call.
-constexpr size_t kNormalisedBytesMax = 256u << 20;
+// Normalised text is at most this many bytes. A place of the window takes 16 more, and a vocabulary can be
+// made whose window never ends.
+constexpr size_t kNormalisedBytesMax = 64u << 20;
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
