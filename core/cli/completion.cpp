@@ -256,7 +256,10 @@ std::string fish_completion(const std::vector<OptionTable>& tables) {
                            quoted(table.brief));
     }
     for (const OptionTable& table : tables) {
-        const std::string head = fmt::format("complete -c tenon -n '__tenon_at {}'", table.verb);
+        std::string condition = "__tenon_at " + table.verb;
+        for (const SubVerb& below : table.sub_verbs)
+            condition += fmt::format("; and not __tenon_at {} {}", table.verb, below.name);
+        const std::string head = fmt::format("complete -c tenon -n '{}'", condition);
         for (const SubVerb& below : table.sub_verbs)
             out += fmt::format("{} -a {} -d {}\n", head, below.name, quoted(below.summary));
         for (const OptionRow& row : table.rows) {
@@ -267,7 +270,9 @@ std::string fish_completion(const std::vector<OptionTable>& tables) {
                             : name.size() == 2     ? " -s " + name.substr(1)
                                                    : " -o " + name.substr(1);
                 }
-                if (!row.value.empty()) line += " -r";
+                const Completes takes = completes(row);
+                const bool is_path = takes == Completes::kFiles || takes == Completes::kModels;
+                if (!row.value.empty()) line += is_path ? " -r" : " -x";
                 line += " -d " + quoted(row.text);
             }
             const Completes what = completes(row);
@@ -275,8 +280,10 @@ std::string fish_completion(const std::vector<OptionTable>& tables) {
                 line += fmt::format(" -a {}", quoted(fmt::format("{}", fmt::join(row.choices, " "))));
             } else if (what == Completes::kFolders) {
                 line += " -a '(__fish_complete_directories)'";
-            } else if (what != Completes::kNothing) {
-                line += " -F";
+            } else if (what == Completes::kModels) {
+                line += " -a '(__fish_complete_suffix .gguf)'";
+            } else if (what == Completes::kFiles) {
+                line += " -a '(__fish_complete_path (commandline -ct))'";
             } else if (row.is_positional) {
                 continue;
             }

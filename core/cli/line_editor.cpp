@@ -25,12 +25,17 @@ constexpr int kHistoryLines = 1000;
 constexpr char kInvisible = '\1';  // stands around escape sequences of a prompt
 
 // One UTF-8 character from standard input, whatever the locale: what is no UTF-8 becomes U+FFFD.
-// -1 with EINTR when a signal came, 0 at the end.
-int read_character(EditLine*, wchar_t* character) {
-    const auto next = [](unsigned char& byte) -> int {
+// -1 with EINTR when a signal came, 0 at the end. A window of another size is noticed meanwhile.
+int read_character(EditLine* editor, wchar_t* character) {
+    constexpr int kLookMs = 250;
+    const auto next = [editor](unsigned char& byte) -> int {
         pollfd input{STDIN_FILENO, POLLIN, 0};
-        if (poll(&input, 1, -1) < 0) return -1;
-        return static_cast<int>(::read(STDIN_FILENO, &byte, 1));
+        while (true) {
+            const int ready = poll(&input, 1, kLookMs);
+            if (ready < 0) return -1;
+            if (ready > 0) return static_cast<int>(::read(STDIN_FILENO, &byte, 1));
+            el_resize(editor);
+        }
     };
     unsigned char byte = 0;
     if (const int got = next(byte); got != 1) return got;

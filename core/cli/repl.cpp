@@ -26,7 +26,7 @@ volatile std::sig_atomic_t g_ends = 0;        // SIGTERM, SIGHUP
 extern "C" void count_signal(int signal) {
     if (signal == SIGINT) {
         g_interrupts = g_interrupts + 1;
-    } else if (signal != SIGWINCH) {
+    } else {
         g_ends = g_ends + 1;
     }
 }
@@ -46,7 +46,7 @@ public:
     }
 
 private:
-    static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
+    static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction before_[std::size(kSignals)] = {};
 };
 
@@ -99,7 +99,7 @@ private:
     }
 
     void interrupted() {
-        if (g_interrupts == 0) return;  // another signal: the window changed, or it is the end
+        if (g_interrupts == 0) return;  // it is the end
         g_interrupts = 0;
         input_.reset();
         if (++interrupts_ >= 2) is_over_ = true;

@@ -116,6 +116,8 @@ class TerminalTest(product.ProductTest):
         self.terminal.type("wrold", enter=False)
         self.terminal.keys("C-a")
         self.terminal.type("h\u00e9llo ", enter=False)
+        self.terminal.tmux("resize-window", "-x", "90", "-y", "30")
+        time.sleep(0.5)
         self.terminal.keys("C-e", "BSpace", "Enter")
         self.answered(2)
         self.terminal.type('"""first')
