@@ -239,11 +239,6 @@ void Encoder::weigh(const float* x, Workspace& space) const {
     for (uint32_t start = 0; start < format_->block_elems; start += format_->group) {
         const float* in = x + start;
         float* out = space.weights.data() + start;
-        if (!has_min_) {
-            for (uint32_t i = 0; i < format_->group; ++i)
-                out[i] = in[i] * in[i];
-            continue;
-        }
         double squares = 0;
         for (uint32_t i = 0; i < format_->group; ++i)
             squares += static_cast<double>(in[i]) * in[i];

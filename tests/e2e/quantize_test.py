@@ -9,6 +9,7 @@ import unittest
 
 import gguf_edit
 import product
+import split_gguf
 
 FILE_TYPES = ("f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q2_k_s", "q3_k_s", "q3_k_m",
               "q3_k_l", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", "iq4_nl", "iq4_xs", "tq1_0", "tq2_0",
@@ -115,6 +116,15 @@ class QuantizeTest(product.ProductTest):
         self.assertEqual(report["bytes"], len(one))
         self.assertFalse(report["written"])
         self.assertEqual(self.leftovers(), [])
+
+    def test_a_split_model_becomes_one_file(self):
+        self.quantize("--format", "q8_0")
+        parts = split_gguf.split(self.folder / "model.gguf", self.folder / "cut", 3)
+        for part in (parts[0].name, parts[2].name):
+            self.good("quantize", part, "whole.gguf", "--force", "--format", "q8_0")
+            self.assertEqual((self.folder / "whole.gguf").read_bytes(), (self.folder / "out.gguf").read_bytes())
+        self.assertIn("is the model that is read",
+                      self.refused("quantize", parts[0].name, parts[1].name, "--force", "--format", "q8_0"))
 
     def test_lossy_sources_need_a_word(self):
         self.quantize("--format", "q4_1")
