@@ -37,7 +37,8 @@ Result<int> open_locked(const std::string& path, const std::string& part) {
         const int fd =
             open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kMode);
         if (fd < 0) return error_of(part, "cannot be created", errno);
-        struct stat opened {}, named {};
+        struct stat opened {};
+        struct stat named {};
         if (fstat(fd, &opened) != 0 || !S_ISREG(opened.st_mode)) {
             close(fd);
             return Error{Code::kInvalid, fmt::format("{} is not a regular file", part)};
@@ -136,7 +137,8 @@ Status NewFile::commit() {
     if (ftruncate(fd_, static_cast<off_t>(size_)) != 0) return failed("cannot be cut to its size");
     if (fsync(fd_) != 0) return failed("cannot be made durable");
     if (replace_) {
-        if (rename(part_.c_str(), path_.c_str()) != 0) return failed("cannot be renamed into place");
+        if (rename(part_.c_str(), path_.c_str()) != 0)
+            return failed("cannot be renamed into place");
     } else {
         // A link does not overwrite what appeared meanwhile.
         if (link(part_.c_str(), path_.c_str()) == 0) {

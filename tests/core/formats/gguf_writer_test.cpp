@@ -54,8 +54,7 @@ TEST_F(GgufWriterTest, CopiesOfRandomFilesAreTheFiles) {
             ASSERT_TRUE(writer->write(tensor.bytes.subspan(half)).ok());
         }
         ASSERT_TRUE(writer->commit().ok());
-        const uint64_t padded =
-            align_up(built.bytes.size(), file->alignment()).value();
+        const uint64_t padded = align_up(built.bytes.size(), file->alignment()).value();
         EXPECT_EQ(std::filesystem::file_size(path()), padded);
         EXPECT_EQ(header.file_bytes().value(), padded);
 
