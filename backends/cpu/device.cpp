@@ -125,8 +125,6 @@ sdk::Status Impl::device_stat(Device& device, tenon_device_info& info) {
     return {};
 }
 
-const void* Impl::device_ext(Device&, const char*) noexcept { return nullptr; }
-
 Device::~Device() {
     {
         const std::lock_guard<std::mutex> lock(mutex);

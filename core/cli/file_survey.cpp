@@ -9,10 +9,13 @@
 #include "core/model/registry.h"
 #include "core/tokenizer/tokenizer.h"
 
+#include <tenon/ext_weight_kernels.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 namespace tenon::cli {
 
@@ -110,21 +113,23 @@ private:
 
     // Each weight measured by itself.
     void weigh(const host::Device& device) {
-        std::map<std::pair<std::string, std::string>, WeightGroup> groups;
+        std::map<std::tuple<std::string, std::string, std::string>, WeightGroup> groups;
         for (const model::WeightSpec& spec : survey_.model->weights()) {
             const std::string format =
                 spec.stored != nullptr ? std::string(spec.stored->format->name) : "f32 (computed)";
-            WeightGroup& group = groups[{use_text(spec.uses), format}];
+            const tenon_weight weight = engine::weight_of(spec, true);
+            const Result<Measured> measured = measure(device, weight);
+            const std::string kernel = measured.ok() ? measured->kernel : "";
+            WeightGroup& group = groups[{use_text(spec.uses), format, kernel}];
             group.format = format;
             group.use = use_text(spec.uses);
+            group.kernel = kernel;
             ++group.weights;
-            const tenon_weight weight = engine::weight_of(spec, true);
             group.stored += weight.plane_bytes[0];
-            const Result<uint64_t> held = measure(device, weight);
-            if (held.ok()) {
-                group.held += *held;
+            if (measured.ok()) {
+                group.held += measured->bytes;
             } else if (group.refusal.empty()) {
-                group.refusal = held.error().message;
+                group.refusal = measured.error().message;
                 problem(group.refusal);
             }
         }
@@ -132,12 +137,37 @@ private:
             survey_.weights.push_back(std::move(group));
     }
 
-    static Result<uint64_t> measure(const host::Device& device, const tenon_weight& weight) {
+    struct Measured {
+        uint64_t bytes = 0;
+        std::string kernel;
+    };
+
+    Result<Measured> measure(const host::Device& device, const tenon_weight& weight) const {
         TENON_TRY(const host::WeightSet set, device.weights(1, weight.plane_bytes[0]));
         TENON_TRY(const uint32_t entry, set.put(weight));
-        (void)entry;
         TENON_TRY(const tenon_weights_info info, set.finish());
-        return info.device_bytes;
+        return Measured{info.device_bytes, kernel_of(device, set, entry, weight.uses)};
+    }
+
+    // One name for each use, where the backend gives them.
+    std::string kernel_of(const host::Device& device, const host::WeightSet& set, uint32_t entry,
+                          uint32_t uses) const {
+        const auto* names = static_cast<const tenon_weight_kernels*>(
+            device.find_extension(TENON_EXT_WEIGHT_KERNELS));
+        if (names == nullptr || names->size < sizeof *names) return "";
+        const uint32_t compute =
+            config_.compute == "precise" ? TENON_COMPUTE_PRECISE : TENON_COMPUTE_FAST;
+        std::string all;
+        for (const uint32_t use : {TENON_USE_MATMUL, TENON_USE_ROWS, TENON_USE_ELEMENTWISE}) {
+            char text[128] = {};
+            if ((uses & use) == 0 ||
+                names->name(set.handle(), entry, use, compute, text, sizeof text) != TENON_OK) {
+                continue;
+            }
+            text[sizeof text - 1] = '\0';
+            all += (all.empty() ? "" : "; ") + std::string(text);
+        }
+        return all;
     }
 
     // For one sequence, as `run` holds it, unless the configuration says more.

@@ -26,6 +26,7 @@ struct FormatShare {
 // Weights of one format and one use, as the device takes them.
 struct WeightGroup {
     std::string format, use;  // "q4_1", "matmul"
+    std::string kernel;       // what reads them, in the backend's words; empty: it does not say
     uint32_t weights = 0;
     uint64_t stored = 0, held = 0;  // bytes in the file and, measured, on the device
     std::string refusal;            // of the device; empty: it takes them

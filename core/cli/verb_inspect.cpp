@@ -105,7 +105,8 @@ void print_json(const std::string& path, const FileSurvey& survey, bool tensors)
         for (const WeightGroup& group : survey.weights) {
             out.begin_object().field("use", group.use).field("format", group.format);
             out.field("weights", group.weights).field("stored_bytes", group.stored);
-            out.field("held_bytes", group.held).field("refusal", group.refusal).end_object();
+            out.field("held_bytes", group.held).field("kernel", group.kernel);
+            out.field("refusal", group.refusal).end_object();
         }
         out.end_array();
         out.field("nodes", survey.nodes).array("not_native", survey.placement);
@@ -132,10 +133,10 @@ void print_model(const FileSurvey& survey) {
 void print_device(const FileSurvey& survey) {
     if (survey.device.empty()) return;
     fmt::print("\non {} ({}, backend {})\n", survey.device, survey.detail, survey.backend);
-    Table table({"WEIGHTS", "USE", "FORMAT", "IN THE FILE", "ON THE DEVICE"});
+    Table table({"WEIGHTS", "USE", "FORMAT", "IN THE FILE", "ON THE DEVICE", "KERNEL"});
     for (const WeightGroup& group : survey.weights) {
         table.row({std::to_string(group.weights), group.use, group.format, size_text(group.stored),
-                   group.refusal.empty() ? size_text(group.held) : "refused"});
+                   group.refusal.empty() ? size_text(group.held) : "refused", group.kernel});
     }
     fmt::print("{}", table.text());
     fmt::print("{} nodes a step, {} run as the model wrote them\n", survey.nodes,

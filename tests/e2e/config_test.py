@@ -116,7 +116,15 @@ class InspectTest(product.ProductTest):
         # What the plan says is what a run then holds.
         held = self.json("run", "model.gguf", "a", "-n", "1")["memory"]
         self.assertEqual((terms["weights"], terms["kv_pool"]), (held["weights"], held["kv_pool"]))
-        self.assertEqual(sum(group["weights"] for group in seen["weights"]) > 0, True)
+        kernels = {group["use"]: group["kernel"] for group in seen["weights"]}
+        self.assertRegex(kernels["matmul"], r"^f32, float activations, \w+$")
+        scalar = self.json("inspect", "model.gguf", "--set", "cpu.force_isa=scalar")
+        self.assertIn("f32, float activations, scalar", {group["kernel"] for group in scalar["weights"]})
+        shutil.copy(product.TINY / "llama3-tied-q4_0.gguf", self.folder / "q4.gguf")
+        for compute, activations in (("fast", "q4_0, 8-bit"), ("precise", "q4_0, float")):
+            seen = self.json("inspect", "q4.gguf", "--compute", compute)
+            self.assertTrue(any(group["format"] == "q4_0" and group["kernel"].startswith(activations)
+                                for group in seen["weights"]), seen["weights"])
         text = self.good("inspect", "model.gguf")
         for word in ("architecture  llama", "kv_pool", "general.architecture", "cpu"):
             self.assertIn(word, text)
