@@ -1,5 +1,5 @@
-// Exact 16-element products of codes on NEON, by what the level offers: SMULL and its friends, SDOT,
-// or USDOT and for pairs of tokens USMMLA; included by matmul-inl.h alone.
+// Exact 16-element products of codes on NEON, by what the level offers: SMULL and its friends,
+// SDOT, or USDOT and for pairs of tokens USMMLA; included by matmul-inl.h alone.
 //
 // Four lanes of a row are one register. Codes multiply as stored where a level takes unsigned bytes
 // times signed ones. Below it both must be signed: 4-bit codes are below 16 anyway, 8-bit ones lose
@@ -41,8 +41,8 @@ TENON_INLINE Codes load_codes(const uint8_t* w, uint32_t q, uint32_t j) {
 }
 
 // Sixteen columns of some tokens: codes, and what their products start from, which is 0 where the
-// weights have lost their zero point already. With i8mm the codes of two tokens lie as the matrices of
-// their first eight columns and of their last eight.
+// weights have lost their zero point already. With i8mm the codes of two tokens lie as the matrices
+// of their first eight columns and of their last eight.
 template <uint32_t Tokens>
 struct HalfActivations {
     int8x16_t codes[Tokens];
@@ -128,8 +128,8 @@ TENON_INLINE Products multiply_more(Products sum, Codes w, int32x4_t columns) {
             vmlal_high_s8(sum.high, w, codes)};
 }
 
-// A product of 4 bits and 8 is at most 15 * 128, so four stay within 16 bits. Of 8-bit codes two do:
-// activations are never below -127 unless the row holds a NaN.
+// A product of 4 bits and 8 is at most 15 * 128, so four stay within 16 bits. Of 8-bit codes two
+// do: activations are never below -127 unless the row holds a NaN.
 template <class Format>
 TENON_INLINE int32x4_t dot_token(const Codes (&w)[4], int8x16_t codes, int32_t start) {
     const int32x4_t columns = vreinterpretq_s32_s8(codes);
