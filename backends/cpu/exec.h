@@ -17,6 +17,7 @@ constexpr uint32_t kOutputsMax = 2;
 // computes the norms that it reads instead of meeting the others once more.
 constexpr int64_t kSmallRows = kernels::kTileTokens;
 constexpr uint32_t kPanelTokens = 64; // tokens of one unit of a large matmul
+constexpr uint32_t kGluBlocks = 2;    // blocks of 32 outputs of a gated unit done at once
 
 struct Value {
     uint32_t kind = 0;
@@ -120,7 +121,7 @@ struct Exec final : public Job {
     Mapping threads;           // thread_stride bytes for each thread
     uint64_t thread_stride = 0;
     uint64_t row_scratch_at = 0;    // one row of floats, or all heads of a token
-    uint64_t glu_scratch_at = 0;    // gate and up of a panel: 2 x kPanelTokens x 32 floats
+    uint64_t glu_scratch_at = 0;    // gate and up of a panel: kGluBlocks blocks of 32 outputs
     uint64_t sample_scratch_at = 0; // ids and weights of one row
 
     // Of the running step.

@@ -125,7 +125,7 @@ sdk::Status plan_memory(Exec& exec) {
     exec.row_scratch_at = bytes;
     bytes += round_up(row * sizeof(float), kLine);
     exec.glu_scratch_at = bytes;
-    bytes += uint64_t{2} * kPanelTokens * 2 * kernels::kGroupRows * sizeof(float);
+    bytes += uint64_t{2} * kPanelTokens * kGluBlocks * kernels::kBlockCols * sizeof(float);
     exec.sample_scratch_at = bytes;
     bytes += round_up(sample_scratch_bytes(vocabulary), kLine);
     // Neighbouring threads start on pages of their own.

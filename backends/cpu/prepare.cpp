@@ -121,7 +121,8 @@ sdk::Status Compiler::take_matmul(Node& node, uint32_t port, uint32_t which) {
         return {};
     }
     node.fast = fast;
-    node.multiply[which] = fast ? kernel.fast : kernel.precise;
+    const bool rounds = exec_.fast && kernel.rounded != nullptr && !feeds_attention_[node.out[0]];
+    node.multiply[which] = fast ? kernel.fast : rounds ? kernel.rounded : kernel.precise;
     return {};
 }
 

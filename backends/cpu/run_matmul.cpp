@@ -70,15 +70,18 @@ void multiply(const Exec& exec, const Phase& phase, uint32_t thread, uint32_t be
 // Blocks [begin, end) of 32 outputs: gate and up into scratch, then their product.
 void multiply_glu(const Exec& exec, const Node& node, uint32_t thread, uint32_t begin, uint32_t end,
                   uint32_t token_begin, uint32_t token_end) {
-    constexpr uint32_t kWide = 2 * kernels::kGroupRows;
+    const uint32_t tokens = token_end - token_begin;
+    // Two blocks at once keep a kernel's register tile full.
+    const uint32_t step = tokens > kernels::kTileTokens ? kGluBlocks : 1;
+    const uint32_t wide = step * kernels::kBlockCols;
     const uint32_t rows = node.weights[0]->rows;
     float* gate = reinterpret_cast<float*>(exec.thread_memory(thread) + exec.glu_scratch_at);
-    float* up = gate + kPanelTokens * kWide;
+    float* up = gate + kPanelTokens * wide;
     float* y = exec.values[node.out[0]].as_float ? exec.floats(node.out[0], thread) : nullptr;
-    const uint32_t tokens = token_end - token_begin;
-    for (uint32_t block = begin; block < end; ++block) {
-        const uint32_t row = block * kWide;
-        const uint32_t count = std::min(kWide, rows - row);
+    for (uint32_t block = begin; block < end; block += step) {
+        const uint32_t row = block * kernels::kBlockCols;
+        const uint32_t blocks = std::min(step, end - block);
+        const uint32_t count = std::min(blocks * kernels::kBlockCols, rows - row);
         for (uint32_t which = 0; which < 2; ++which) {
             const WeightEntry& w = *node.weights[which];
             kernels::MatmulArgs a{};
@@ -96,7 +99,7 @@ void multiply_glu(const Exec& exec, const Node& node, uint32_t thread, uint32_t 
             }
             a.x_stride = w.cols;
             a.y = which == 0 ? gate : up;
-            a.y_stride = kWide;
+            a.y_stride = wide;
             a.alpha = 1.0f;
             a.group_end = kernels::group_count(count);
             a.token_end = tokens;
@@ -106,24 +109,24 @@ void multiply_glu(const Exec& exec, const Node& node, uint32_t thread, uint32_t 
         e.x = gate;
         e.other = up;
         e.out = gate;
-        e.count = uint64_t{tokens} * kWide;
+        e.count = uint64_t{tokens} * wide;
         e.activation =
             static_cast<kernels::Activation>(node.attr<tenon_attr_matmul_glu>().activation);
         exec.device->kernels.elementwise->glu(e);
         if (y != nullptr)
             for (uint32_t t = 0; t < tokens; ++t)
-                std::memcpy(y + uint64_t{token_begin + t} * rows + row, gate + t * kWide,
+                std::memcpy(y + uint64_t{token_begin + t} * rows + row, gate + t * wide,
                             count * sizeof(float));
         if (exec.values[node.out[0]].as_codes) {
             kernels::QuantiseArgs q{};
             q.x = gate;
-            q.x_stride = kWide;
+            q.x_stride = wide;
             q.out = exec.codes(node.out[0], thread);
             q.row_blocks = rows / kernels::kBlockCols;
             q.token_begin = token_begin;
             q.token_end = token_end;
             q.block_begin = block;
-            q.block_end = block + 1;
+            q.block_end = block + blocks;
             exec.device->kernels.quantise(q);
         }
     }

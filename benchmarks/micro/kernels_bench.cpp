@@ -36,9 +36,12 @@ double best_time(double budget, Call call) {
 void bench_matmul(PackedFormat format, Isa isa, uint32_t rows, uint32_t cols, uint32_t tokens,
                   bool fast, double budget) {
     const MatmulEntry* entry = find_matmul(format, isa);
-    const MatmulFn fn = fast ? entry->fast : entry->precise;
+    const MatmulFn fn = !fast                    ? entry->precise
+                        : entry->fast != nullptr ? entry->fast
+                                                 : entry->rounded;
     if (fn == nullptr) return;
-    const size_t bytes = group_bytes(format, cols) * group_count(rows);
+    const PackedLayout layout = plain_layout(format);
+    const size_t bytes = group_bytes(layout, cols) * group_count(rows);
     void* weights = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (weights == MAP_FAILED) return;
     madvise(weights, bytes, MADV_HUGEPAGE);
@@ -50,6 +53,7 @@ void bench_matmul(PackedFormat format, Isa isa, uint32_t rows, uint32_t cols, ui
         {x.data(), cols, activations.data(), cols / 32, 0, tokens, 0, cols / 32});
     MatmulArgs a{};
     a.weights = weights;
+    a.layout = layout;
     a.rows = rows;
     a.cols = cols;
     a.activations = activations.data();
@@ -109,7 +113,8 @@ int main(int argc, char** argv) {
         if (isa > best_isa()) continue;
         const double seconds = isa == Isa::kScalar ? budget / 5 : budget;
         for (PackedFormat format :
-             {PackedFormat::kQ4_0, PackedFormat::kQ4_1, PackedFormat::kQ8_0, PackedFormat::kF16})
+             {PackedFormat::kQ4_0, PackedFormat::kQ4_1, PackedFormat::kQ8_0, PackedFormat::kQ8_1,
+              PackedFormat::kF16, PackedFormat::kBf16})
             for (bool fast : {true, false}) {
                 bench_matmul(format, isa, 49152, 576, 1, fast, seconds * 4);
                 for (uint32_t tokens : {1u, 4u, 8u, 64u})

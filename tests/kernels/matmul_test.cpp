@@ -84,6 +84,10 @@ struct Problem {
     void expect_agreement(MatmulFn fn, bool fast, const std::string& name) const {
         std::vector<float> y(size_t{tokens} * rows, -77.0f);
         fn(args(y.data()));
+        expect_near(y, fast, name);
+    }
+
+    void expect_near(const std::vector<float>& y, bool fast, const std::string& name) const {
         for (uint32_t t = 0; t < tokens; ++t)
             for (uint32_t r = 0; r < rows; ++r) {
                 double magnitude = 0;
@@ -137,6 +141,44 @@ TEST_P(MatmulContract, AgreesWithDoubleForRandomDescriptions) {
 }
 
 class FloatMatmulContract : public MatmulContract {};
+
+// To the nearest, ties to even.
+float bfloat_of(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    std::memcpy(&value, &bits, 4);
+    return value;
+}
+
+void expect_rounded(const MatmulEntry& impl, uint32_t cols, uint32_t tokens) {
+    const TestFormat stored = formats_of(impl.format).front();
+    Problem p(stored.format, 85, cols, tokens, cols);
+    std::vector<float> y(size_t{tokens} * 85);
+    impl.rounded(p.args(y.data()));
+    std::vector<float> last(85);
+    MatmulArgs a = p.args(last.data());
+    a.x += size_t{tokens - 1} * cols;
+    a.token_end = 1;
+    impl.rounded(a);
+    EXPECT_EQ(std::memcmp(last.data(), &y[size_t{tokens - 1} * 85], 85 * 4), 0) << cols;
+    for (float& value : p.x) value = bfloat_of(value);
+    p.expect_near(y, false, stored.name + " rounded");
+}
+
+TEST(Matmul, RoundedIsThePreciseProductOfRoundedRows) {
+    bool any = false;
+    for (const MatmulEntry& impl : entries()) {
+        if (impl.rounded == nullptr || impl.isa > best_isa()) continue;
+        any = true;
+        for (uint32_t cols : {1u, 7u, 33u, 513u, 1030u})
+            for (uint32_t tokens : {1u, 5u, 13u, 70u}) {
+                expect_rounded(impl, cols, tokens);
+                if (HasFatalFailure()) return;
+            }
+    }
+    if (!any) GTEST_SKIP() << "this processor multiplies no pairs of bfloat16";
+}
 
 TEST_P(FloatMatmulContract, TakesAnyNumberOfColumns) {
     const MatmulEntry& impl = GetParam();
@@ -238,7 +280,8 @@ TEST(MatmulList, ForcedLevelIsTheLevelThatRuns) {
 }
 
 std::string entry_name(const ::testing::TestParamInfo<MatmulEntry>& info) {
-    return std::string(format_name(info.param.format)) + "_" + isa_name(info.param.isa);
+    return std::string(format_name(info.param.format)) + "_" + isa_name(info.param.isa) +
+           (info.param.rounded != nullptr ? "_rounded" : "");
 }
 std::vector<MatmulEntry> float_entries() {
     std::vector<MatmulEntry> floats = entries();

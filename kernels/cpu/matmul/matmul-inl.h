@@ -6,9 +6,14 @@
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
-constexpr uint32_t kPanelCols = 512;   // columns decoded at once by the precise path
-constexpr uint32_t kPanelTokens = 64;  // tokens that share one pass over the weights
-constexpr uint32_t kPreciseTokens = 4; // columns of a precise register tile
+constexpr uint32_t kPanelCols = 128;  // columns decoded at once by the precise path
+constexpr uint32_t kPanelTokens = 64; // tokens that share one pass over the weights
+// A precise register tile: row groups by tokens. A lone token takes more groups, since each of its
+// sums waits for the one before.
+constexpr uint32_t kTileGroups = TENON_ISA_LEVEL == 2 ? 4 : 1;
+constexpr uint32_t kTileSlots = TENON_ISA_LEVEL == 0 ? 2 : 6;
+constexpr uint32_t kLoneTokenGroups = TENON_ISA_LEVEL == 0 ? 1 : 4;
+constexpr uint32_t kStreamBytes = 2048; // how far ahead of its use a stream of columns is fetched
 
 struct Q4 {
     static constexpr uint32_t kCodeBytes = 256;
@@ -339,65 +344,116 @@ TENON_INLINE void decode_panel(const PackedLayout& layout, const uint8_t* w, uin
         decode_blocks<Format>(w, first, cols, ahead, out);
 }
 
-template <uint32_t Tokens>
-TENON_INLINE void precise_tile(const float* w, uint32_t cols, const float* const* x, F* total) {
-    F chain[4][Tokens];
+// Adds the products of `cols` columns of Groups row groups, `stride` bytes apart, to
+// total[group * kPanelTokens + token], in order. Streamed: w is the packed tensor itself.
+template <class Columns, bool Streamed, uint32_t Groups, uint32_t Tokens>
+void precise_tile(const uint8_t* w, size_t stride, uint32_t cols, const float* x, uint64_t x_stride,
+                  F* total) {
+    F sum[Groups][Tokens];
 #pragma GCC unroll 4
-    for (uint32_t c = 0; c < 4; ++c)
+    for (uint32_t g = 0; g < Groups; ++g)
+#pragma GCC unroll 6
+        for (uint32_t t = 0; t < Tokens; ++t) sum[g][t] = zero();
+#pragma GCC unroll 2
+    for (uint32_t k = 0; k < cols; ++k) {
+        F column[Groups];
 #pragma GCC unroll 4
-        for (uint32_t t = 0; t < Tokens; ++t) chain[c][t] = zero();
-    uint32_t k = 0;
-    for (; k + 4 <= cols; k += 4) {
-#pragma GCC unroll 4
-        for (uint32_t c = 0; c < 4; ++c) {
-            const F column = load(w + (k + c) * kLanes);
-#pragma GCC unroll 4
-            for (uint32_t t = 0; t < Tokens; ++t)
-                chain[c][t] = fma_lanes(column, set(x[t][k + c]), chain[c][t]);
+        for (uint32_t g = 0; g < Groups; ++g) {
+            const uint8_t* at = w + g * stride + size_t{k} * Columns::kColBytes;
+            if (Streamed) prefetch(at + kStreamBytes);
+            column[g] = Columns::load_col(at);
         }
-    }
-    for (uint32_t c = 0; k + c < cols; ++c) {
-        const F column = load(w + (k + c) * kLanes);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (uint32_t t = 0; t < Tokens; ++t) {
-            const F value = set(x[t][k + c]);
-            if (c == 0) chain[0][t] = fma_lanes(column, value, chain[0][t]);
-            if (c == 1) chain[1][t] = fma_lanes(column, value, chain[1][t]);
-            if (c == 2) chain[2][t] = fma_lanes(column, value, chain[2][t]);
+            const F value = set(x[t * x_stride + k]);
+#pragma GCC unroll 4
+            for (uint32_t g = 0; g < Groups; ++g)
+                sum[g][t] = fma_lanes(column[g], value, sum[g][t]);
         }
     }
 #pragma GCC unroll 4
-    for (uint32_t t = 0; t < Tokens; ++t)
-        total[t] = add(total[t], add(add(chain[0][t], chain[1][t]), add(chain[2][t], chain[3][t])));
+    for (uint32_t g = 0; g < Groups; ++g)
+#pragma GCC unroll 6
+        for (uint32_t t = 0; t < Tokens; ++t)
+            total[g * kPanelTokens + t] = add(total[g * kPanelTokens + t], sum[g][t]);
+}
+
+// At most kTileSlots tokens.
+template <class Columns, bool Streamed, uint32_t Groups>
+TENON_INLINE void precise_slots(uint32_t count, const uint8_t* w, size_t stride, uint32_t cols,
+                                const float* x, uint64_t x_stride, F* total) {
+#define TENON_TILE(n) precise_tile<Columns, Streamed, Groups, n>(w, stride, cols, x, x_stride, total)
+    if (count == 1) return TENON_TILE(1);
+    if constexpr (Groups <= kTileGroups) {
+        if constexpr (kTileSlots == 6) {
+            switch (count) {
+            case 2: return TENON_TILE(2);
+            case 3: return TENON_TILE(3);
+            case 4: return TENON_TILE(4);
+            case 5: return TENON_TILE(5);
+            default: return TENON_TILE(6);
+            }
+        }
+        return TENON_TILE(2);
+    }
+#undef TENON_TILE
+}
+
+// Tokens [token, token + tokens) of one panel against Groups row groups from w. What is not float
+// is decoded first; floats of 16 bits too where several tiles read them.
+template <class Format, uint32_t Groups>
+TENON_INLINE void precise_groups(const MatmulArgs& a, const uint8_t* w, size_t group_stride,
+                                 uint32_t group, uint32_t token, uint32_t tokens) {
+    constexpr uint32_t kDecodedStride = kPanelCols * kLanes;
+    alignas(64) float decoded[Groups * kDecodedStride];
+    F total[Groups * kPanelTokens];
+    for (uint32_t g = 0; g < Groups; ++g)
+        for (uint32_t t = 0; t < tokens; ++t) total[g * kPanelTokens + t] = zero();
+    for (uint32_t first = 0; first < a.cols; first += kPanelCols) {
+        const uint32_t rest = a.cols - first;
+        const uint32_t cols = rest < kPanelCols ? rest : kPanelCols;
+        const float* x = a.x + token * a.x_stride + first;
+        if constexpr (requires { Format::kColBytes; }) {
+            if (tokens <= kTileSlots) {
+                precise_slots<Format, true, Groups>(tokens, w + size_t{first} * Format::kColBytes,
+                                              group_stride, cols, x, a.x_stride, total);
+                continue;
+            }
+        }
+        for (uint32_t g = 0; g < Groups; ++g)
+            decode_panel<Format>(a.layout, w + g * group_stride, first, cols,
+                                 Groups * group_stride, decoded + g * kDecodedStride);
+        for (uint32_t t = 0; t < tokens; t += kTileSlots) {
+            const uint32_t count = tokens - t < kTileSlots ? tokens - t : kTileSlots;
+            precise_slots<FormatF32, false, Groups>(
+                count, reinterpret_cast<const uint8_t*>(decoded), kDecodedStride * sizeof(float),
+                cols, x + t * a.x_stride, a.x_stride, total + t);
+        }
+    }
+    for (uint32_t g = 0; g < Groups; ++g)
+        for (uint32_t t = 0; t < tokens; ++t)
+            finish(a, group + g, token + t, total[g * kPanelTokens + t]);
 }
 
 template <class Format>
 void matmul_precise(const MatmulArgs& a) {
-    const size_t group_stride = packed_group_bytes<Format>(a);
-    alignas(64) float decoded[kPanelCols * kLanes];
-    F total[kPanelTokens];
+    const size_t stride = packed_group_bytes<Format>(a);
     for (uint32_t panel = a.token_begin; panel < a.token_end; panel += kPanelTokens) {
         const uint32_t left = a.token_end - panel;
         const uint32_t tokens = left < kPanelTokens ? left : kPanelTokens;
-        for (uint32_t group = a.group_begin; group < a.group_end; ++group) {
-            const uint8_t* w = static_cast<const uint8_t*>(a.weights) + group * group_stride;
-            for (uint32_t t = 0; t < tokens; ++t) total[t] = zero();
-            for (uint32_t first = 0; first < a.cols; first += kPanelCols) {
-                const uint32_t rest = a.cols - first;
-                const uint32_t cols = rest < kPanelCols ? rest : kPanelCols;
-                decode_panel<Format>(a.layout, w, first, cols, group_stride, decoded);
-                for (uint32_t t = 0; t < tokens; t += kPreciseTokens) {
-                    const float* x[kPreciseTokens];
-                    const uint32_t count = tokens - t < kPreciseTokens ? tokens - t : kPreciseTokens;
-                    for (uint32_t i = 0; i < kPreciseTokens; ++i)
-                        x[i] = a.x + (panel + t + (i < count ? i : 0)) * a.x_stride + first;
-                    if (count == 1) precise_tile<1>(decoded, cols, x, total + t);
-                    if (count == 2) precise_tile<2>(decoded, cols, x, total + t);
-                    if (count == 3) precise_tile<3>(decoded, cols, x, total + t);
-                    if (count == 4) precise_tile<4>(decoded, cols, x, total + t);
+        for (uint32_t group = a.group_begin; group < a.group_end;) {
+            const uint8_t* w = static_cast<const uint8_t*>(a.weights) + group * stride;
+            const uint32_t rest = a.group_end - group;
+            const uint32_t most = tokens == 1 ? kLoneTokenGroups : kTileGroups;
+            if constexpr (kLoneTokenGroups == 4) {
+                if (rest >= 4 && most == 4) {
+                    precise_groups<Format, 4>(a, w, stride, group, panel, tokens);
+                    group += 4;
+                    continue;
                 }
             }
-            for (uint32_t t = 0; t < tokens; ++t) finish(a, group, panel + t, total[t]);
+            precise_groups<Format, 1>(a, w, stride, group, panel, tokens);
+            group += 1;
         }
     }
 }

@@ -27,12 +27,16 @@ TENON_DECLARE_MATMUL(isa_dotprod)
 TENON_DECLARE_MATMUL(isa_neon)
 TENON_DECLARE_MATMUL(isa_scalar)
 
+namespace isa_avx512bf16 {
+void matmul_rounded(const MatmulArgs&);
+} // namespace isa_avx512bf16
+
 namespace {
 
 #define TENON_BOTH(format, isa, ns, type)                                                          \
-    {PackedFormat::format, Isa::isa, true, ns::matmul_fast<ns::type>, ns::matmul_precise<ns::type>}
+    {PackedFormat::format, Isa::isa, true, ns::matmul_fast<ns::type>, ns::matmul_precise<ns::type>, nullptr}
 #define TENON_PRECISE(format, isa, ns, type)                                                       \
-    {PackedFormat::format, Isa::isa, true, nullptr, ns::matmul_precise<ns::type>}
+    {PackedFormat::format, Isa::isa, true, nullptr, ns::matmul_precise<ns::type>, nullptr}
 #define TENON_MATMUL_QUANTISED(isa, ns)                                                            \
     TENON_BOTH(kQ4_0, isa, ns, FormatQ4_0), TENON_BOTH(kQ4_1, isa, ns, FormatQ4_1),                \
         TENON_BOTH(kQ8_0, isa, ns, FormatQ8_0), TENON_BOTH(kQ8_1, isa, ns, FormatQ8_1),            \
@@ -44,6 +48,9 @@ namespace {
 
 constexpr MatmulEntry kEntries[] = {
 #if defined(__x86_64__)
+    // kExtended entries: for processors with AVX512_BF16.
+    {PackedFormat::kBf16, Isa::kAvx512, true, nullptr,
+     isa_avx512::matmul_precise<isa_avx512::FormatBf16>, isa_avx512bf16::matmul_rounded},
     TENON_MATMUL_QUANTISED(kAvx512, isa_avx512),
     TENON_MATMUL_FLOAT(kAvx512, isa_avx512),
     TENON_MATMUL_QUANTISED(kAvx2, isa_avx2),
@@ -58,16 +65,28 @@ constexpr MatmulEntry kEntries[] = {
     TENON_MATMUL_FLOAT(kScalar, isa_scalar),
 };
 
+#if defined(__x86_64__)
+constexpr uint32_t kExtended = 1;
+bool has_extensions() { return __builtin_cpu_supports("avx512bf16"); }
+#else
+constexpr uint32_t kExtended = 0;
+bool has_extensions() { return true; }
+#endif
+
 } // namespace
 
 const MatmulEntry* matmul_entries(uint32_t* count) noexcept {
-    *count = sizeof kEntries / sizeof kEntries[0];
-    return kEntries;
+    const uint32_t skipped = has_extensions() ? 0 : kExtended;
+    *count = static_cast<uint32_t>(sizeof kEntries / sizeof kEntries[0]) - skipped;
+    return kEntries + skipped;
 }
 
 const MatmulEntry* find_matmul(PackedFormat format, Isa isa) noexcept {
     const MatmulEntry* last = nullptr;
-    for (const MatmulEntry& entry : kEntries) {
+    uint32_t count = 0;
+    const MatmulEntry* entries = matmul_entries(&count);
+    for (uint32_t i = 0; i < count; ++i) {
+        const MatmulEntry& entry = entries[i];
         if (entry.format != format) continue;
         if (entry.isa <= isa) return &entry;
         last = &entry;

@@ -3,9 +3,10 @@
 // fast: x in 8 bits (quantise.h). Per half block (16 columns) the product of codes is an exact
 // integer; halves are added in order with one fused multiply-add each, then the block's min (where
 // halves have mins of their own, the first half's, then the second's).
-// precise: x in float, weights decoded to float. Panels of 512 columns; in a panel column k joins
-// chain k % 4, then total += (chain 0 + chain 1) + (chain 2 + chain 3).
-// Both orders are fixed per (row, token): a result is bit-equal for any number of tokens, rows or
+// precise: x in float, weights decoded to float. Panels of 128 columns; a panel's columns are added in
+// order from zero, one fused multiply-add each, then the panel to the total.
+// rounded: x rounded to bfloat16, products of bfloat16 pairs; panels and their order as in precise.
+// All orders are fixed per (row, token): a result is bit-equal for any number of tokens, rows or
 // threads. Never allocates, throws or spawns threads; the backend splits groups and tokens.
 #pragma once
 
@@ -39,11 +40,13 @@ struct MatmulEntry {
     PackedFormat format;
     Isa isa;
     bool deterministic;
-    MatmulFn fast; // null for float formats: precise serves both promises
+    MatmulFn fast; // null for float formats
     MatmulFn precise;
+    MatmulFn rounded; // or null: reads x as precise does; what fast has where `fast` is null
 };
 
-// Every implementation, fastest first, the scalar one of each format last; `count` is set.
+// Every implementation that this processor has the extensions for, fastest first, the scalar one of
+// each format last; `count` is set.
 const MatmulEntry* matmul_entries(uint32_t* count) noexcept;
 
 // First entry of `format` that runs at level `isa`; never null.
