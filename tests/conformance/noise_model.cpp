@@ -17,8 +17,9 @@ constexpr size_t kBlock = 32;
 std::vector<double> activation_variance(const std::vector<float>& x, size_t cols, bool int8) {
     std::vector<double> variance(x.size());
     for (size_t i = 0; i < x.size(); ++i) {
-        const double rounded = x[i] * 0x1p-9;
-        variance[i] = rounded * rounded / 3;
+        // bf16: half a unit in the last of its 8 bits, at most.
+        const double half = x[i] == 0 ? 0 : std::ldexp(1.0, std::ilogb(x[i]) - 8);
+        variance[i] = half * half / 3;
     }
     if (!int8) return variance;
     for (size_t row = 0; row < x.size(); row += cols) {
@@ -124,8 +125,7 @@ std::vector<double> matmul_variance(const TrialWeight& weight, const std::vector
         expected_squares += allowed * allowed;
     }
     // Where few numbers hold most of the variance, the sum spreads as that of few numbers does.
-    const double effective =
-        expected_squares > 0 ? expected * expected / expected_squares : 1.0;
+    const double effective = expected_squares > 0 ? expected * expected / expected_squares : 1.0;
     const double limit = 2 + 50.0 / effective;
     if (squares <= limit * expected) return ::testing::AssertionSuccess();
     return ::testing::AssertionFailure()

@@ -52,8 +52,11 @@ private:
     uint64_t state_;
 };
 
+// The least multiple of the format's block that holds `cols` columns.
+int64_t whole_blocks(const tenon_format& format, int64_t cols);
+
 // rows * cols elements stored as `format`, so that x w^T of normal x has about variance 1. Every
-// code and sign occurs. FLOAT and AFFINE_GROUP only.
+// code and sign occurs. `cols` is a multiple of block_elems.
 std::vector<std::byte> random_weight(Random& random, const tenon_format& format, int64_t rows,
                                      int64_t cols);
 
