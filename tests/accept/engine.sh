@@ -104,7 +104,9 @@ drain() { surface drain "$(model_of_catalog)"; }
 sanitizer() {
     local preset=$1 build=build/accept/$1 room report count=0 cache=()
     if command -v ccache >/dev/null; then cache=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-    cmake --preset "$preset" -B "$build" -DTENON_TESTS=ON -DTENON_BACKENDS=null "${cache[@]}" >&2 || return 1
+    # Compiled as fast as a sanitizer may be: what warns is the business of the other builds.
+    cmake --preset "$preset" -B "$build" -DTENON_TESTS=ON -DTENON_BACKENDS=null -DTENON_WERROR=OFF \
+        -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -DNDEBUG" "${cache[@]}" >&2 || return 1
     ninja -C "$build" tests/core/{net,server,engine}/all plugin_fcfs plugin_prefix >&2 || return 1
     cp -R build/release/lib/tenon/plugins/cpu "$build/lib/tenon/plugins/" || return 1
     for room in net server engine; do
