@@ -99,6 +99,14 @@ speed() {
 # 4
 made_up() { figures $python tests/accept/custom_format.py --tenon "$tenon"; }
 
+# 5d: quantize beside llama-quantize, on a text long enough that perplexity is no noise.
+quantize() {
+    [[ -n $peers ]] || { unrun "needs --peers DIR"; return; }
+    $python tests/accept/formats_quantize.py --tenon "$tenon" --peers "$peers" --model "$(model_of_catalog)" \
+        --chars 36456 | tee /dev/stderr | tail -n 1
+    return "${PIPESTATUS[0]}"
+}
+
 # 5: end-to-end tests by name, each without a test left out.
 end_to_end() {
     local name log=$folder/end_to_end.txt count=0 ran
@@ -151,4 +159,5 @@ check 4 "made-up formats by manifest alone" made_up
 check 5a "conversation, completion and progress in tmux" end_to_end terminal_test
 check 5b "help and three wrong calls of every verb" end_to_end golden_test help_test
 check 5c "pulled files, split files, wrong configurations" end_to_end pull_test models_test formats_test bad_yaml_test
+check 5d "quantize beside llama-quantize" quantize
 end_topic
