@@ -26,7 +26,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from server import Server  # noqa: E402
 
 KEY, LIMITED = "sk-suite-0123456789", "sk-limited-0123456789"
-HELLO = [{"role": "user", "content": "Say hello to a friend."}]
+# Its greedy answer is short, and the same whatever the rounding.
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 WAIT_S = 10
 
 
@@ -77,7 +78,7 @@ class OpenAi(SuiteTest):
         self.addCleanup(self.client.close)
 
     def chat(self, **more):
-        options = {"model": Target.model, "messages": HELLO, "max_tokens": 24, "temperature": 0, **more}
+        options = {"model": Target.model, "messages": QUESTION, "max_tokens": 24, "temperature": 0, **more}
         return self.client.chat.completions.create(**options)
 
     def test_models(self):
@@ -97,8 +98,8 @@ class OpenAi(SuiteTest):
         self.assertEqual(answer.model, Target.model)
 
     def test_chat_of_many_turns_and_parts(self):
-        messages = [{"role": "system", "content": "You are brief."}, *HELLO,
-                    {"role": "assistant", "content": "Hello, friend."},
+        messages = [{"role": "system", "content": "You are brief."}, *QUESTION,
+                    {"role": "assistant", "content": "It is Paris."},
                     {"role": "user", "content": [{"type": "text", "text": "And "},
                                                  {"type": "text", "text": "goodbye?"}]}]
         self.assertTrue(self.chat(messages=messages).choices[0].message.content)
@@ -123,7 +124,7 @@ class OpenAi(SuiteTest):
 
     def test_stream_helper(self):
         # It does not pass a temperature on its own; the final text is built from the events.
-        with self.client.chat.completions.stream(model=Target.model, messages=HELLO, temperature=0,
+        with self.client.chat.completions.stream(model=Target.model, messages=QUESTION, temperature=0,
                                                  max_tokens=None, seed=1) as stream:
             for _ in stream:
                 pass
@@ -268,7 +269,7 @@ class Anthropic(SuiteTest):
         self.client = Target.anthropic()
         self.addCleanup(self.client.close)
         # This client has no parameter for a temperature.
-        self.options = {"model": Target.model, "messages": HELLO, "max_tokens": 24,
+        self.options = {"model": Target.model, "messages": QUESTION, "max_tokens": 24,
                         "extra_body": {"temperature": 0}}
 
     def test_messages(self):
@@ -296,7 +297,7 @@ class Anthropic(SuiteTest):
         self.assertEqual(cut.content[0].text, free[:free.index(word)])
 
     def test_count_tokens(self):
-        count = self.client.messages.count_tokens(model=Target.model, messages=HELLO).input_tokens
+        count = self.client.messages.count_tokens(model=Target.model, messages=QUESTION).input_tokens
         usage = self.client.messages.create(**self.options).usage
         self.assertEqual(count, usage.input_tokens + usage.cache_read_input_tokens)
 
