@@ -15,8 +15,9 @@ namespace {
 
 constexpr size_t kAddressesMax = 16'384;
 constexpr auto kMemoryInterval = std::chrono::milliseconds(250);
-// Departures from which a drain rate is believed.
-constexpr size_t kDeparturesMin = 8, kDeparturesKept = 64;
+// Departures from which a drain rate is believed. Batches leave together: the window holds several,
+// so that the rate right behind one is not that of one alone.
+constexpr size_t kDeparturesMin = 8, kDeparturesKept = 256;
 // Of the longest wait: an estimate is off by some, and who waits in vain is refused late.
 constexpr double kWaitShare = 0.75;
 constexpr int kRetryMin = 1, kRetryMax = 60;

@@ -90,7 +90,7 @@ PYTHON
 cancels() { load cancels "$tiny" --deterministic; }
 slow_connections() { load slow "$(model_of_catalog)"; }
 # Short answers: a full batch of the model's ends well inside the deadline.
-overload() { load overload "$(model_of_catalog)" --tokens 32; }
+overload() { load overload "$(model_of_catalog)" --tokens 16; }
 
 # 5
 kills() { $python tests/accept/serve_kills.py --tenon "$tenon" --model "$(model_of_catalog)"; }
