@@ -5,6 +5,7 @@
 #                              and these sources is not run again, unless FRESH is yes
 # criterion ID TITLE COMMAND   runs it, its output in build/accept/TOPIC/ID.log. The last line printed
 #                              on stdout is the figure. Exit code 0 = met, 77 = not run, else missed
+# check ID TITLE COMMAND       criterion, where --only (in `only`) asks for it, on a release build
 # end_topic                    the closing line; exit code 0 only when every criterion is met
 
 begin_topic() {
@@ -56,4 +57,20 @@ end_topic() {
 unrun() {
     echo "$1"
     return 77
+}
+
+built=no
+build_release() {
+    local log=$folder/build.log
+    if ! { cmake --preset release -DTENON_TESTS=ON -DTENON_WERROR=ON && ninja -C build/release; } >"$log" 2>&1; then
+        echo "$topic: the release build failed; see ${log#"$root"/}" >&2
+        exit 1
+    fi
+    built=yes
+}
+wanted() { [[ -z $only || ,$only, == *,$1,* || ,$only, == *,${1%%[a-z]},* ]]; }
+check() {
+    wanted "$1" || return 0
+    if [[ $built == no ]]; then build_release; fi
+    criterion "$@"
 }

@@ -130,24 +130,6 @@ radix_fuzz() {
         sed -n '/operations:/p'
 }
 
-# The release build with its tests, before the first criterion that measures it.
-built=no
-build_release() {
-    local log=$folder/build.log
-    if ! { cmake --preset release -DTENON_TESTS=ON -DTENON_WERROR=ON && ninja -C build/release; } >"$log" 2>&1; then
-        echo "engine: the release build failed; see ${log#"$root"/}" >&2
-        exit 1
-    fi
-    built=yes
-}
-
-wanted() { [[ -z $only || ,$only, == *,$1,* || ,$only, == *,${1%%[a-z]},* ]]; }
-check() {
-    wanted "$1" || return 0
-    if [[ $built == no ]]; then build_release; fi
-    criterion "$@"
-}
-
 begin_topic "$fresh"
 rm -f "$rates"
 check 1a "ready in 1 s" ready

@@ -123,24 +123,6 @@ end_to_end() {
     [[ $count -gt 0 ]]
 }
 
-# The release build with its tests, before the first criterion that measures it.
-built=no
-build_release() {
-    local log=$folder/build.log
-    if ! { cmake --preset release -DTENON_TESTS=ON -DTENON_WERROR=ON && ninja -C build/release; } >"$log" 2>&1; then
-        echo "formats: the release build failed; see ${log#"$root"/}" >&2
-        exit 1
-    fi
-    built=yes
-}
-
-wanted() { [[ -z $only || ,$only, == *,$1,* || ,$only, == *,${1%%[a-z]},* ]]; }
-check() {
-    wanted "$1" || return 0
-    if [[ $built == no ]]; then build_release; fi
-    criterion "$@"
-}
-
 begin_topic "$fresh"
 check 1a "a file of SmolLM2 in every format" formats files
 check 1b "reference decoder against gguf, bit for bit" formats decode
