@@ -1,0 +1,251 @@
+// The Vulkan backend: the types behind the handles of the ABI and the functions behind its table.
+//
+// Work (copies, KV moves, steps) is put into the ring of its queue; the device's worker thread submits
+// it to the one VkQueue in an order that respects all waits, its reaper thread sees it finish
+// (queue.h). Timelines are objects of the host. One mutex per device guards queues and timelines and
+// is never held while the driver is called.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <tenon/plugin.hpp>
+
+#include "backends/vulkan/features.h"
+#include "backends/vulkan/memory.h"
+#include "backends/vulkan/pack.h"
+
+namespace tenon::vulkan {
+
+namespace sdk = tenon::sdk;
+
+struct Exec;          // exec.h
+struct PipelineStore; // pipeline.h: all pipelines of a device
+class Instance;       // instance.h
+class Worker;         // queue.h
+struct Queue;
+
+// Everything made from a device is freed before it.
+struct Device {
+    std::shared_ptr<Instance> instance;
+    VkPhysicalDevice physical = VK_NULL_HANDLE;
+    VkDevice handle = VK_NULL_HANDLE;
+    Features features; // after masks
+    Arena arena;
+    std::string cache_dir; // folder of pipeline caches, or empty: none
+    std::unique_ptr<PipelineStore> pipelines;
+
+    std::mutex mutex;                // guards queues, timelines and what the worker says it guards
+    std::condition_variable changed; // a timeline moved, work came or ended
+    std::vector<Queue*> queues;      // open ones; not owned
+    std::unique_ptr<Worker> worker;
+
+    Device();
+    ~Device();
+
+    // [any thread] Submits these buffers in order, and behind them a barrier that makes all their writes
+    // visible to everything later, the host included. *value is what done() then grows to. Reads of
+    // memory that the host wrote before this call need no barrier.
+    sdk::Status submit(const VkCommandBuffer* commands, uint32_t n, uint64_t* value) noexcept;
+    // [any thread] Blocks until the device has finished a value of submit, or is lost.
+    sdk::Status wait(uint64_t value) noexcept;
+    // [any thread] Records with `record(commands, argument)`, submits and waits.
+    sdk::Status run_aside(void (*record)(VkCommandBuffer, void*), void* argument) noexcept;
+    // Zeroes memory that nothing uses yet.
+    sdk::Status zero(const Memory& memory) noexcept;
+
+    // Set for good by the first VK_ERROR_DEVICE_LOST, which every later piece of work ends with.
+    std::atomic<bool> lost{false};
+
+    VkQueue vk_queue = VK_NULL_HANDLE;
+    std::mutex submit_mutex; // guards vk_queue and submitted
+    uint64_t submitted = 0;
+    VkSemaphore passed = VK_NULL_HANDLE; // timeline semaphore: the last finished submit
+    VkCommandPool barrier_pool = VK_NULL_HANDLE;
+    VkCommandBuffer barrier = VK_NULL_HANDLE;
+};
+
+struct Buffer {
+    Device* device = nullptr;
+    Memory memory;      // at least bytes, zero behind them
+    uint64_t bytes = 0; // as asked for; the last word may be bound whole
+};
+
+struct Timeline {
+    struct Notice {
+        uint64_t value;
+        uint64_t cookie;
+    };
+
+    Device* device = nullptr;
+    uint64_t value = 0;
+    uint64_t pending = 0; // will be reached by work that is on the VkQueue
+    sdk::Status failure;  // first failure, for good
+    std::vector<Notice> notices;
+
+    // With the device's mutex held. A value below the present one changes nothing.
+    void raise(uint64_t to) noexcept;
+    void fail(const sdk::Status& status) noexcept;
+
+private:
+    void tell() noexcept;
+};
+
+// Rows [first_row, first_row + rows) of a packed weight; no plane of a slice is longer than
+// Features::storage_range.
+struct WeightSlice {
+    uint32_t first_row = 0, rows = 0;
+    Memory memory;                     // all planes; empty in a measured set
+    uint64_t plane_at[kPlanes] = {};   // bytes into memory.buffer() of lo, hi, scale; multiples of 256
+    uint64_t plane_bytes[kPlanes] = {}; // 0: no such plane
+};
+
+struct WeightEntry {
+    PackedLayout layout;
+    uint32_t rows = 0, cols = 0;
+    uint32_t uses = 0;
+    std::vector<WeightSlice> slices; // MATMUL, ROWS; in order, without gaps
+    Memory plain;                    // ELEMENTWISE: rows * cols floats
+};
+
+class Uploader; // weights.cpp: staging memory and the threads that pack into it
+
+struct Weights {
+    Device* device = nullptr;
+    uint32_t n_entries_max = 0;
+    uint64_t stored_bytes = 0;
+    uint64_t device_bytes = 0; // held, or measured as if
+    bool finished = false;
+    bool measured = false; // some weight came without its bytes
+    std::vector<WeightEntry> entries;
+    std::unique_ptr<Uploader> uploader; // from the first put with bytes to finish
+    Weights();
+    ~Weights();
+};
+
+// KV blocks: for each layer an array of n_blocks blocks of layer_block_bytes. A block of a layer is
+// keys [head][place][dim_k], then values [head][place][dim_v], and with TENON_I8 behind them a float
+// scale for each key [head][place], then for each value. All zero at first.
+struct KvPool {
+    Device* device = nullptr;
+    tenon_kv_desc desc{};
+    uint64_t layer_block_bytes = 0; // a multiple of 4
+    std::vector<Memory> layers;     // each at most Features::storage_range
+};
+
+constexpr uint32_t kPointsMax = 16;   // waits or signals of one piece of work
+constexpr uint32_t kPendingMax = 64;  // pieces of work that may wait in one queue
+constexpr uint32_t kSlotsMax = 64;    // bound buffers of a step
+constexpr uint32_t kSymbolsMax = 16;  // symbols of a step
+
+// One queued piece of work. Fixed storage, so that submit allocates nothing.
+struct Work {
+    enum class Kind { kCopy, kMove, kStep };
+    Kind kind = Kind::kCopy;
+    uint32_t n_waits = 0;
+    uint32_t n_signals = 0;
+    tenon_point waits[kPointsMax];
+    tenon_point signals[kPointsMax];
+    std::vector<tenon_copy> copies;
+    std::vector<tenon_kv_move> moves;
+    Exec* exec = nullptr;
+    tenon_bind bind{};
+    tenon_buffer* buffers[kSlotsMax];
+    uint64_t offsets[kSlotsMax];
+    int64_t symbols[kSymbolsMax];
+    Queue* queue = nullptr;
+    sdk::Status status; // first failure of what was submitted of it
+};
+
+// A ring of work: first comes what is on the VkQueue, then what is not yet.
+struct Queue {
+    Device* device = nullptr;
+    std::unique_ptr<Work[]> ring;
+    uint32_t first = 0;
+    uint32_t count = 0;
+    uint32_t started = 0; // of count
+    ~Queue(); // waits until the ring is empty
+
+    // With the device's mutex held: a place for new work with sync filled in; push() makes it count.
+    // DEVICE_LOST when the device is.
+    sdk::Status reserve(const tenon_sync& sync, Work** work);
+    void push() noexcept;
+};
+
+// What the worker asks of a prepared program, defined beside struct Exec (exec.h). The functions of one
+// Exec are called without the device's mutex by at most two threads at once: begin_step and
+// step_segment by the worker, finish_step by the reaper. A step that begun is always finished, also
+// when the device is lost, and steps of one Exec finish in the order in which they began.
+struct StepRun;
+struct StepSegment {
+    static constexpr uint32_t kCommandsMax = 4;
+    VkCommandBuffer commands[kCommandsMax]; // executable; submitted in this order, in one go
+    uint32_t n_commands = 0;
+    uint32_t nodes = 0; // finished when the segment is
+};
+// BUSY without a run when no more steps of this program may be in flight: asked again later. The bind's
+// arrays stay until finish_step.
+sdk::Status begin_step(Exec& exec, const tenon_bind& bind, StepRun** run,
+                       uint32_t* n_segments) noexcept;
+// Segments come in order and may be left out from any on: then the step was cancelled or failed.
+StepSegment step_segment(StepRun& run, uint32_t segment) noexcept;
+// `complete`: all segments have run on the device; else only some or none, and what they wrote into
+// host memory may be anything.
+sdk::Status finish_step(StepRun& run, bool complete) noexcept;
+
+// The functions behind the table: the contract is in tenon/sdk/backend.hpp.
+struct Impl {
+    using Device = vulkan::Device;
+    using Buffer = vulkan::Buffer;
+    using Queue = vulkan::Queue;
+    using Timeline = vulkan::Timeline;
+    using Weights = vulkan::Weights;
+    using KvPool = vulkan::KvPool;
+    using Exec = vulkan::Exec;
+
+    static sdk::Status enumerate(sdk::DeviceList& list);
+    static sdk::Status device_open(const uint8_t* uuid, sdk::Span<const tenon_option> options,
+                                   std::unique_ptr<Device>& device);
+    static sdk::Status device_stat(Device& device, tenon_device_info& info);
+    static const void* device_ext(Device& device, const char* id) noexcept;
+    static sdk::Status buffer_alloc(Device& device, const tenon_buffer_desc& desc,
+                                    std::unique_ptr<Buffer>& buffer);
+    static sdk::Status queue_open(Device& device, uint32_t kind, std::unique_ptr<Queue>& queue);
+    static sdk::Status timeline_create(Device& device, uint64_t value,
+                                       std::unique_ptr<Timeline>& timeline);
+    static sdk::Status timeline_query(Timeline& timeline, uint64_t& value);
+    static sdk::Status timeline_wait(Timeline& timeline, uint64_t value, uint64_t timeout_ns);
+    static sdk::Status timeline_notify(Timeline& timeline, uint64_t value, uint64_t cookie);
+    static sdk::Status timeline_signal(Timeline& timeline, uint64_t value, int32_t status);
+    static sdk::Status copy(Queue& queue, sdk::Span<const tenon_copy> copies,
+                            const tenon_sync& sync);
+    static sdk::Status weights_begin(Device& device, uint32_t n_entries, uint64_t bytes,
+                                     std::unique_ptr<Weights>& weights);
+    static sdk::Status weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry);
+    static sdk::Status weights_finish(Weights& weights, tenon_weights_info& info);
+    static sdk::Status weights_save(Weights& weights, void* blob, uint64_t& bytes);
+    static sdk::Status weights_restore(Weights& weights, const void* blob, uint64_t bytes);
+    static sdk::Status kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info);
+    static sdk::Status kv_create(Device& device, const tenon_kv_desc& desc,
+                                 std::unique_ptr<KvPool>& pool);
+    static sdk::Status kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
+                               const tenon_sync& sync);
+    static sdk::Status query(Device& device, const tenon_program& program, uint32_t compute,
+                             sdk::Strided<tenon_verdict> verdicts);
+    static sdk::Status prepare(Device& device, const tenon_program& program,
+                               const tenon_prepare& how, std::unique_ptr<Exec>& exec,
+                               tenon_exec_info& info);
+    static sdk::Status exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times,
+                                    uint32_t& count);
+    static sdk::Status submit(Queue& queue, Exec& exec, const tenon_bind& bind,
+                              const tenon_sync& sync);
+};
+
+using Handles = sdk::Backend<Impl>;
+
+} // namespace tenon::vulkan
