@@ -162,8 +162,9 @@ class Tidy:
             subject = path[len("tests/"):-len("_test.cpp")]
             if not subject.startswith(MIRRORED):
                 continue
-            # A kernel family is a folder of instances with one test: tests/kernels/norm_test.cpp.
+            # A family of kernels or shaders is a folder with one test: tests/kernels/norm_test.cpp.
             families = {"/".join(p.split("/")[:3]) for p in there if p.startswith("kernels/")}
+            families |= {"/".join(p.split("/")[:2]) for p in there if p.startswith("shaders/")}
             family = subject.replace("kernels/", "kernels/cpu/", 1)
             if family not in families and not any(mirror in there for mirror in mirrors(subject)):
                 self.fail("orphan", path, 1, f"it mirrors neither {subject}.cpp nor {subject}.h")
@@ -321,10 +322,12 @@ def may_include(room, path, target):
 def mirrors(subject):
     """Files that subject_test.cpp may test: its own name, or that name less a trailing aspect."""
     folder, _, stem = subject.rpartition("/")
+    # What families of shaders share is tested beside them.
+    folder = "shaders/include" if folder == "shaders" else folder
     words = stem.split("_")
     for count in range(len(words), 0, -1):
         base = "_".join(words[:count])
-        for suffix in (".cpp", ".h", "-inl.h", ".py", ".yaml"):
+        for suffix in (".cpp", ".h", "-inl.h", ".glsl", ".py", ".yaml"):
             yield f"{folder}/{base}{suffix}"
     room = "/".join(folder.split("/")[:2])
     rest = folder[len(room):]
