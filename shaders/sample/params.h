@@ -26,8 +26,10 @@ using uint = uint32_t;
 #define SAMPLE_TOKEN 9        // int[rows], written
 #define SAMPLE_LOGPROB 10     // float[rows], written
 
-// Specialization constants.
+// Specialization constants. An invocation's loops run at most 15 times over its share of a row; see
+// shaders/README.md for what limits that.
 #define SAMPLE_SPEC_LANES 0  // invocations of a workgroup; a power of two, 1 .. 1024
+#define SAMPLE_LANES 256     // the value to choose where a device allows it
 
 // Flags.
 #define SAMPLE_HAS_LOGPROB 1u
