@@ -4,7 +4,7 @@
 // `rows` of the step's entry is T. Dispatch (x, 1, 1):
 //   variant plain   x = ceil(T / LOCAL): one invocation norms a row. No shared memory, no barrier.
 //   variant lanes   x = T: the LOCAL invocations of a workgroup norm one row. Shared memory of
-//                   4 * LOCAL bytes, one barrier. LOCAL 8 on a CPU device, 32 to 128 on a GPU.
+//                   512 bytes, one barrier. LOCAL 8 on a CPU device, 32 to 128 on a GPU.
 // Each sums in its own order: a program uses one of the two, with one LOCAL, for all its buckets.
 #ifndef TENON_SHADERS_NORM_PARAMS_H
 #define TENON_SHADERS_NORM_PARAMS_H
@@ -41,6 +41,7 @@ static_assert(sizeof(NormParams) == 24, "NormParams");
 #define TENON_NORM_SUM_AT 5      // float[T][cols], written
 #define TENON_NORM_BINDINGS 6
 
-#define TENON_NORM_SPEC_LOCAL 0 // invocations of a workgroup
+#define TENON_NORM_SPEC_LOCAL 0  // invocations of a workgroup
+#define TENON_NORM_LOCAL_MAX 128 // of variant lanes
 
 #endif

@@ -492,8 +492,8 @@ Status Dispatch::run(std::array<uint32_t, 3> groups, uint32_t rows, uint32_t tim
 
     Run run(m);
     uint32_t bound = 1u << STEP_BINDING;
-    const std::array<uint32_t, 12> step{0,         0,    0, 0, groups[0], groups[1],
-                                        groups[2], rows, 0, 0, 0,         0};
+    const std::array<uint32_t, 12> step{0,         0,    0, other_rows_, groups[0], groups[1],
+                                        groups[2], rows, 0, 0,           0,         0};
     TENON_CHECK(run.make_buffer(STEP_BINDING, reinterpret_cast<const std::byte*>(step.data()),
                                 sizeof step));
     for (const auto& [binding, data] : bound_) {
