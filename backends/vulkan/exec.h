@@ -1,0 +1,176 @@
+// A prepared program: dispatches over planned memory, and their recordings.
+//
+// Compiling turns nodes into dispatches whose bindings name values. A recording binds them to the
+// buffers of one step and bucket; it is submitted again as long as the bound buffers stay. What varies
+// from step to step are words of the step buffer alone (shaders/include/step.h), which the worker
+// writes into host memory and the recording's first segment copies to the device.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backends/vulkan/pipeline.h"
+#include "backends/vulkan/vulkan_backend.h"
+
+namespace tenon::vulkan {
+
+constexpr uint32_t kInputsMax = 10;
+constexpr uint32_t kOutputsMax = 2;
+constexpr uint32_t kStepsInFlight = 2;      // of one program
+constexpr uint32_t kRecordingsMax = 4;      // of one bucket, each with other bound buffers
+constexpr uint32_t kSegmentDispatches = 48; // between two looks at the cancel word
+constexpr uint64_t kPlaceAlign = 256;       // offsets of bindings; no device wants more
+
+struct Value {
+    uint32_t kind = 0;
+    uint32_t dtype = 0;
+    uint32_t slot = TENON_NONE;
+    uint32_t weight = TENON_NONE;
+    uint32_t rank = 0;
+    tenon_dim dims[TENON_MAX_RANK] = {};
+    uint64_t cols = 0;             // elements behind one index of the first dimension
+    int64_t rows_max = 0;          // over all buckets
+    uint32_t first_node = UINT32_MAX; // that touches it
+    uint32_t last_node = 0;
+    uint64_t at = 0;               // TEMP: bytes into the scratch memory
+
+    bool used() const noexcept { return first_node != UINT32_MAX; }
+    // Bytes at its largest.
+    uint64_t bytes_max() const noexcept {
+        return static_cast<uint64_t>(rows_max) * cols * sdk::dtype_bytes(dtype);
+    }
+};
+
+struct Node {
+    uint32_t op = 0;
+    const void* attrs = nullptr;
+    uint32_t in[kInputsMax];
+    uint32_t out[kOutputsMax];
+    uint32_t scratch = TENON_NONE; // a value of this node alone
+    const WeightEntry* weights[2] = {nullptr, nullptr}; // matmul, embed; glu: gate, up
+
+    template <class T>
+    const T& attr() const noexcept {
+        return *static_cast<const T*>(attrs);
+    }
+};
+
+// Where the bytes of a binding lie.
+struct Place {
+    enum class Kind : uint8_t { kScratch, kSlot, kMemory };
+    Kind kind = Kind::kMemory;
+    uint32_t slot = 0;              // kSlot
+    VkBuffer buffer = VK_NULL_HANDLE; // kMemory
+    uint64_t offset = 0;            // kScratch, kMemory, and kSlot beside the bound offset
+    uint64_t bytes = 0;             // at the largest; what a slot's buffer has less is cut off
+};
+
+struct Binding {
+    uint32_t index = 0; // binding number of set 0
+    Place place;
+    bool writes = false;
+};
+
+// ceil(extent / per) with the extent of a dimension, times `times`.
+struct Groups {
+    tenon_dim extent = {TENON_NONE, 0, 1};
+    uint32_t per = 1;
+    uint32_t times = 1;
+};
+
+uint64_t groups_of(const Groups& groups, const int64_t* symbols) noexcept;
+
+// Without a pipeline it only has an entry in the step buffer, whose `rows` other dispatches read.
+struct Dispatch {
+    const Pipeline* pipeline = nullptr;
+    uint32_t node = 0;
+    tenon_dim rows = {TENON_NONE, 0, 0}; // without rows nothing is dispatched
+    Groups groups[3];
+    std::vector<Binding> bindings; // without the step buffer
+    uint8_t push[kPushBytesMax] = {};
+    uint32_t push_bytes = 0;
+    bool reports = false; // may write the error words
+};
+
+// One command buffer of a recording: the nodes first_node .. end_node - 1.
+struct Segment {
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    uint32_t first_node = 0, end_node = 0;
+};
+
+// A bound buffer as commands name it. The id tells buffers apart that came to the same memory.
+struct BoundSlot {
+    uint64_t id = 0;
+    VkBuffer buffer = VK_NULL_HANDLE;
+    uint64_t offset = 0; // in buffer
+    uint64_t bytes = 0;  // from there to the end of the bound one
+    bool operator==(const BoundSlot& other) const noexcept {
+        return id == other.id && buffer == other.buffer && offset == other.offset &&
+               bytes == other.bytes;
+    }
+};
+BoundSlot bound_slot(const tenon_bind& bind, uint32_t slot) noexcept;
+
+// The commands of one bucket with these buffers.
+struct Recording {
+    std::vector<BoundSlot> bound; // of each slot
+    VkDescriptorPool sets = VK_NULL_HANDLE;
+    std::vector<Segment> segments;
+    uint64_t last_use = 0;
+    std::atomic<uint32_t> in_flight{0}; // steps that run it
+};
+
+// Room for one step in flight. Made by begin_step, given back by finish_step.
+struct StepRun {
+    Exec* exec = nullptr;
+    std::atomic<bool> taken{false};
+    uint32_t* words = nullptr;                // the step buffer's image in host memory
+    VkCommandBuffer before = VK_NULL_HANDLE;  // host image to step buffer
+    VkCommandBuffer behind = VK_NULL_HANDLE;  // error words to host memory
+    Recording* recording = nullptr;
+    uint32_t bucket = 0;
+};
+
+struct Exec {
+    Device* device = nullptr;
+    Weights* weights = nullptr;
+    KvPool* kv = nullptr;
+    bool profile = false;
+    bool measured = false; // serves exec_info alone
+    bool deterministic = true;
+    uint32_t n_slots = 0;
+    uint32_t n_symbols = 0;
+    uint32_t n_buckets = 0;
+    std::vector<int64_t> bucket_symbols; // n_buckets rows of n_symbols upper bounds
+    std::vector<Value> values;
+    std::vector<Node> nodes;
+    std::vector<std::vector<Dispatch>> dispatches; // of each bucket
+    std::vector<std::vector<std::unique_ptr<Recording>>> recordings; // of each bucket
+    uint64_t scratch_bytes = 0; // all that is held for temporaries
+    uint64_t temp_bytes = 0;    // values within it
+    uint32_t step_words = 0;   // words of the step buffer in front of the error words
+    uint64_t image_bytes = 0;  // of one image of the step buffer
+
+    Memory scratch; // temporaries
+    Memory step;    // step buffer on the device, and kPlaceAlign bytes that nobody writes
+    Memory host;    // images of the step buffer, kStepsInFlight of them
+    VkCommandPool pool = VK_NULL_HANDLE;
+    VkQueryPool queries = VK_NULL_HANDLE; // PROFILE: two timestamps of each node
+    StepRun runs[kStepsInFlight];
+    uint64_t uses = 0;
+    std::vector<uint64_t> node_ns; // PROFILE: of the last finished step
+    std::vector<uint64_t> ticks;   // PROFILE: what the queries give
+
+    ~Exec();
+    const Value& value(uint32_t id) const noexcept { return values[id]; }
+};
+
+// Whether one node runs here; also what prepare relies on.
+sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept;
+
+// Places all temporaries, given the nodes that touch them; sets temp_bytes, takes nothing.
+void plan_memory(Exec& exec);
+
+} // namespace tenon::vulkan
