@@ -72,8 +72,8 @@ struct PackedPlanes {
 // pack() is const and safe from several threads. The format must outlive it.
 class Packer {
 public:
-    // False when memory is out or the row's size overflows; then nothing else may be called.
-    bool init(const tenon_format& format, uint32_t cols) noexcept;
+    // False when memory is out; then nothing else may be called. `cols` is a multiple of block_elems.
+    [[nodiscard]] bool init(const tenon_format& format, uint32_t cols) noexcept;
     ~Packer();
     Packer() = default;
     Packer(const Packer&) = delete;
@@ -81,13 +81,17 @@ public:
 
     const PackedLayout& layout() const noexcept { return layout_; }
     // Rows [0, rows) at `stored` (any alignment) into `planes`; every byte of those rows is written.
-    void pack(const void* stored, uint32_t rows, const PackedPlanes& planes) const noexcept;
+    // False when memory for the codes of one row is out.
+    [[nodiscard]] bool pack(const void* stored, uint32_t rows,
+                            const PackedPlanes& planes) const noexcept;
 
 private:
     struct Tables;
+    void pack_floats(const uint8_t* stored, uint8_t* lo) const noexcept;
+    void pack_scales(const uint8_t* stored, uint8_t* out) const noexcept;
     PackedLayout layout_;
     uint32_t cols_ = 0;
-    Tables* tables_ = nullptr; // owned; null where none are needed
+    Tables* tables_ = nullptr; // owned
 };
 
 // Row `row` of planes that start at row 0, decoded as decode.glsl does it, to `cols` floats.

@@ -1,0 +1,403 @@
+#include "backends/vulkan/pack.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include <tenon/reference/dequant.h>
+
+namespace tenon::vulkan {
+namespace {
+
+constexpr int32_t kSignedZero = 128; // signed bytes and wide codebooks are stored with this added
+constexpr uint32_t kLutCodes = 16;
+
+uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
+    return (value + unit - 1) / unit * unit;
+}
+
+uint64_t padded_cols(uint32_t cols) noexcept { return round_up(cols, kBlockCols); }
+
+// How many doublings make every level an int8; false when none does.
+bool integer_levels(const tenon_format& format, int32_t* doublings) noexcept {
+    constexpr int32_t kDoublingsMax = 16;
+    const uint32_t n = 1u << format.bits;
+    for (int32_t tried = 0; tried <= 2 * kDoublingsMax; ++tried) {
+        const int32_t power = tried <= kDoublingsMax ? tried : kDoublingsMax - tried;
+        const bool fits = std::all_of(format.lut, format.lut + n, [&](float level) {
+            const float scaled = std::ldexp(level, power);
+            return std::fabs(scaled) <= 127 && scaled == std::nearbyint(scaled);
+        });
+        if (fits) {
+            *doublings = power;
+            return true;
+        }
+    }
+    return false;
+}
+
+// The planes of a code of 1 to 8 bits.
+void split_bits(uint32_t bits, PackedLayout* layout) noexcept {
+    layout->lo_bits = bits <= 3 ? 2 : bits <= 6 ? 4 : 8;
+    layout->hi_bits = bits > layout->lo_bits ? bits - layout->lo_bits : 0;
+}
+
+// Digits of `count` neighbouring codes in as many neighbouring bytes.
+struct Run {
+    uint32_t first, count, byte;
+    uint16_t power; // radix 3: 3^digit mod 256; radix 2: 0
+    uint8_t shift, mask, place;
+};
+
+void add_field(const tenon_bit_field& field, std::vector<Run>* runs) {
+    uint32_t done = 0, byte = field.offset;
+    for (; done < field.count; byte += field.lanes) {
+        uint16_t power = 1;
+        for (uint32_t digit = 0;
+             digit < reference::digits_per_byte(field) && done < field.count; ++digit) {
+            Run run{};
+            run.first = field.first + done;
+            run.count = std::min(field.lanes, field.count - done);
+            run.byte = byte;
+            run.power = field.radix == 3 ? power : 0;
+            run.shift = static_cast<uint8_t>(field.shift + digit * field.bits);
+            run.mask = static_cast<uint8_t>((1u << field.bits) - 1);
+            run.place = static_cast<uint8_t>(field.place);
+            runs->push_back(run);
+            done += run.count;
+            power = static_cast<uint16_t>(power * 3 & 255);
+        }
+    }
+}
+
+tenon_bit_field field_of(uint32_t first, uint32_t count, uint32_t offset, uint32_t lanes,
+                         uint32_t bits, uint32_t shift = 0, uint32_t place = 0) {
+    return {first, count, offset, lanes, 2, bits, shift, place};
+}
+
+std::vector<Run> make_runs(const tenon_format& f) {
+    std::vector<Run> runs;
+    if (f.packing == TENON_PACK_FIELDS) {
+        for (uint32_t i = 0; i < f.n_code_fields; ++i) add_field(f.code_fields[i], &runs);
+    } else if (f.packing == TENON_PACK_BYTES) {
+        add_field(field_of(0, f.block_elems, f.codes_offset, f.block_elems, 8), &runs);
+    } else if (f.packing == TENON_PACK_NIBBLE_HALVES) {
+        add_field(field_of(0, f.block_elems, f.codes_offset, f.block_elems / 2, 4), &runs);
+    } else {
+        for (uint32_t i = 0; i < f.block_elems; ++i) {
+            const uint32_t bit = i * f.bits;
+            const uint32_t in_byte = bit % 8;
+            const uint32_t here = std::min(f.bits, 8 - in_byte);
+            const uint32_t byte = f.codes_offset + bit / 8;
+            add_field(field_of(i, 1, byte, 1, here, in_byte), &runs);
+            if (here < f.bits)
+                add_field(field_of(i, 1, byte + 1, 1, f.bits - here, 0, here), &runs);
+        }
+    }
+    return runs;
+}
+
+void add_run(const Run& run, const uint8_t* __restrict bytes, uint8_t* __restrict codes) noexcept {
+    if (run.power != 0) {
+        for (uint32_t i = 0; i < run.count; ++i)
+            codes[i] |= static_cast<uint8_t>(((bytes[i] * run.power & 255) * 3 >> 8) << run.place);
+        return;
+    }
+    for (uint32_t i = 0; i < run.count; ++i)
+        codes[i] |= static_cast<uint8_t>((bytes[i] >> run.shift & run.mask) << run.place);
+}
+
+// `bits` bits from `shift` on of each of `count` codes, first code lowest; count is a multiple of 32.
+void put_bits(const uint8_t* __restrict codes, uint64_t count, uint32_t shift, uint32_t bits,
+              uint8_t* __restrict out) noexcept {
+    switch (bits) {
+        case 1:
+            for (uint64_t i = 0; i < count / 8; ++i) {
+                uint32_t byte = 0;
+                for (uint32_t k = 0; k < 8; ++k)
+                    byte |= (codes[8 * i + k] >> shift & 1u) << k;
+                out[i] = static_cast<uint8_t>(byte);
+            }
+            return;
+        case 2:
+            for (uint64_t i = 0; i < count / 4; ++i) {
+                uint32_t byte = 0;
+                for (uint32_t k = 0; k < 4; ++k)
+                    byte |= (codes[4 * i + k] >> shift & 3u) << 2 * k;
+                out[i] = static_cast<uint8_t>(byte);
+            }
+            return;
+        case 4:
+            for (uint64_t i = 0; i < count / 2; ++i)
+                out[i] = static_cast<uint8_t>((codes[2 * i] >> shift & 15) |
+                                              (codes[2 * i + 1] >> shift & 15) << 4);
+            return;
+        default: std::memcpy(out, codes, count); return;
+    }
+}
+
+uint32_t get_bits(const uint8_t* plane, uint64_t index, uint32_t bits) noexcept {
+    const uint64_t at = index * bits;
+    return plane[at / 8] >> at % 8 & ((1u << bits) - 1);
+}
+
+// Entry `index` of a row of plane scale.
+void load_entry(const PackedLayout& layout, const uint8_t* row, uint64_t index, float* scale,
+                float* min) noexcept {
+    const uint32_t per_entry = layout.has_min ? 2 : 1;
+    *min = 0;
+    for (uint32_t part = 0; part < per_entry; ++part) {
+        float* value = part == 0 ? scale : min;
+        if (layout.scale_f16) {
+            uint16_t bits;
+            std::memcpy(&bits, row + (index * per_entry + part) * sizeof bits, sizeof bits);
+            *value = reference::float_from_f16(bits);
+        } else {
+            std::memcpy(value, row + (index * per_entry + part) * sizeof(float), sizeof(float));
+        }
+    }
+}
+
+} // namespace
+
+// What packing codes needs to know about a format.
+struct Packer::Tables {
+    const tenon_format* format = nullptr;
+    uint64_t stored_row = 0;
+    PlaneBytes planes;
+    std::vector<Run> runs;
+    bool remap = false;      // code -> new_code
+    uint8_t new_code[256] = {};
+    float unit = 1;          // what a scale is multiplied with
+};
+
+bool operator==(const PackedLayout& a, const PackedLayout& b) noexcept {
+    return a.cls == b.cls && a.lo_bits == b.lo_bits && a.hi_bits == b.hi_bits &&
+           a.group == b.group && a.scale_f16 == b.scale_f16 && a.has_min == b.has_min &&
+           a.has_lut == b.has_lut && a.zero == b.zero &&
+           std::memcmp(a.lut, b.lut, sizeof a.lut) == 0;
+}
+
+PackedLayout choose_layout(const tenon_format& format) noexcept {
+    PackedLayout layout;
+    if (format.cls == TENON_FORMAT_FLOAT) {
+        layout.cls = format.scale_type == TENON_F16    ? PackedClass::kFloat16
+                     : format.scale_type == TENON_BF16 ? PackedClass::kBfloat16
+                                                       : PackedClass::kFloat32;
+        return layout;
+    }
+    if (format.group % 16 != 0) return layout;
+    PackedLayout codes;
+    codes.cls = PackedClass::kCodes;
+    codes.group = format.group % 32 == 0 ? 32 : 16;
+    codes.has_min = format.min_type != 0;
+    codes.scale_f16 = format.scale_type == TENON_F16 && format.n_scale_fields == 0 &&
+                      (format.min_type == 0 ||
+                       (format.min_type == TENON_F16 && format.n_min_fields == 0));
+    if (format.cls == TENON_FORMAT_LUT_GROUP) {
+        int32_t doublings = 0;
+        if (!integer_levels(format, &doublings)) return layout;
+        // Halving a binary16 could lose its last bits.
+        codes.scale_f16 = codes.scale_f16 && doublings == 0;
+        if ((1u << format.bits) > kLutCodes) {
+            codes.lo_bits = 8;
+            codes.zero = kSignedZero;
+            return codes;
+        }
+        split_bits(format.bits, &codes);
+        codes.has_lut = true;
+        for (uint32_t i = 0; i < (1u << format.bits); ++i)
+            codes.lut[i] = static_cast<int8_t>(std::ldexp(format.lut[i], doublings));
+        return codes;
+    }
+    codes.zero = format.zero_point;
+    if (format.packing == TENON_PACK_BYTES) {
+        codes.lo_bits = 8;
+        codes.zero += kSignedZero;
+    } else {
+        split_bits(format.bits, &codes);
+    }
+    return codes;
+}
+
+PlaneBytes row_bytes(const PackedLayout& layout, uint32_t cols) noexcept {
+    const uint64_t padded = padded_cols(cols);
+    PlaneBytes bytes;
+    if (layout.cls != PackedClass::kCodes) {
+        bytes.lo = padded * (layout.cls == PackedClass::kFloat32 ? 4 : 2);
+        return bytes;
+    }
+    bytes.lo = round_up(padded * layout.lo_bits / 8, 16);
+    bytes.hi = round_up(padded * layout.hi_bits / 8, 16);
+    const uint64_t entry = (layout.has_min ? 2 : 1) * (layout.scale_f16 ? 2 : 4);
+    bytes.scale = round_up(padded / layout.group * entry, 16);
+    return bytes;
+}
+
+uint64_t stored_row_bytes(const tenon_format& format, uint32_t cols) noexcept {
+    return uint64_t{cols} / format.block_elems * format.block_bytes;
+}
+
+Packer::~Packer() { delete tables_; }
+
+bool Packer::init(const tenon_format& format, uint32_t cols) noexcept {
+    layout_ = choose_layout(format);
+    cols_ = cols;
+    delete tables_;
+    tables_ = new (std::nothrow) Tables;
+    if (tables_ == nullptr) return false;
+    Tables& t = *tables_;
+    t.format = &format;
+    t.stored_row = stored_row_bytes(format, cols);
+    t.planes = row_bytes(layout_, cols);
+    if (layout_.cls != PackedClass::kCodes) return true;
+    try {
+        t.runs = make_runs(format);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    if (format.cls == TENON_FORMAT_LUT_GROUP) {
+        int32_t doublings = 0;
+        integer_levels(format, &doublings);
+        t.unit = std::ldexp(1.0f, -doublings);
+        t.remap = !layout_.has_lut;
+        for (uint32_t i = 0; t.remap && i < (1u << format.bits); ++i)
+            t.new_code[i] = static_cast<uint8_t>(
+                static_cast<int32_t>(std::ldexp(format.lut[i], doublings)) + kSignedZero);
+    } else if (format.packing == TENON_PACK_BYTES) {
+        t.remap = true;
+        for (uint32_t i = 0; i < 256; ++i) t.new_code[i] = static_cast<uint8_t>(i ^ 0x80u);
+    }
+    return true;
+}
+
+void Packer::pack_floats(const uint8_t* stored, uint8_t* lo) const noexcept {
+    const Tables& t = *tables_;
+    uint64_t used = t.stored_row;
+    if (layout_.cls == PackedClass::kFloat32 && t.format->cls != TENON_FORMAT_FLOAT) {
+        reference::dequant_row(*t.format, stored, cols_, reinterpret_cast<float*>(lo));
+        used = uint64_t{cols_} * sizeof(float);
+    } else {
+        std::memcpy(lo, stored, used);
+    }
+    std::memset(lo + used, 0, t.planes.lo - used);
+}
+
+void Packer::pack_scales(const uint8_t* stored, uint8_t* out) const noexcept {
+    const tenon_format& f = *tables_->format;
+    const bool subtracted = (f.flags & TENON_FORMAT_MIN_SUBTRACTED) != 0;
+    const uint32_t repeats = f.group / layout_.group;
+    uint8_t* const end = out + tables_->planes.scale;
+    const uint8_t* block = stored;
+    for (uint32_t done = 0; done < cols_; done += f.block_elems, block += f.block_bytes) {
+        for (uint32_t g = 0; g < f.block_elems / f.group; ++g) {
+            uint8_t entry[8];
+            size_t bytes = 0;
+            const auto put = [&](const void* from, size_t n) {
+                std::memcpy(entry + bytes, from, n);
+                bytes += n;
+            };
+            if (layout_.scale_f16) {
+                put(block + f.scale_offset + 2 * g, 2);
+                if (layout_.has_min) {
+                    uint16_t min;
+                    std::memcpy(&min, block + f.min_offset + 2 * g, sizeof min);
+                    min = static_cast<uint16_t>(subtracted ? min ^ 0x8000u : min);
+                    put(&min, 2);
+                }
+            } else {
+                // 2^-127 and 2^128 of E8M0 times the unit, before either leaves the floats.
+                const float scale = reference::scaled(f, block, g, tables_->unit);
+                put(&scale, 4);
+                if (layout_.has_min) {
+                    const float min = reference::load_min(f, block, g);
+                    put(&min, 4);
+                }
+            }
+            for (uint32_t i = 0; i < repeats; ++i, out += bytes) std::memcpy(out, entry, bytes);
+        }
+    }
+    std::memset(out, 0, static_cast<size_t>(end - out));
+}
+
+bool Packer::pack(const void* stored, uint32_t rows, const PackedPlanes& planes) const noexcept {
+    const Tables& t = *tables_;
+    const auto* row = static_cast<const uint8_t*>(stored);
+    if (layout_.cls != PackedClass::kCodes) {
+        for (uint32_t r = 0; r < rows; ++r) pack_floats(row + r * t.stored_row, planes.lo + r * t.planes.lo);
+        return true;
+    }
+    const uint64_t padded = padded_cols(cols_);
+    auto* codes = static_cast<uint8_t*>(::operator new(padded, std::nothrow));
+    if (codes == nullptr) return false;
+    for (uint32_t r = 0; r < rows; ++r, row += t.stored_row) {
+        std::memset(codes, 0, padded);
+        const uint8_t* block = row;
+        for (uint32_t done = 0; done < cols_; done += t.format->block_elems, block += t.format->block_bytes)
+            for (const Run& run : t.runs) add_run(run, block + run.byte, codes + done + run.first);
+        if (t.remap)
+            for (uint32_t i = 0; i < cols_; ++i) codes[i] = t.new_code[codes[i]];
+        uint8_t* lo = planes.lo + r * t.planes.lo;
+        const uint64_t lo_used = padded * layout_.lo_bits / 8;
+        put_bits(codes, padded, 0, layout_.lo_bits, lo);
+        std::memset(lo + lo_used, 0, t.planes.lo - lo_used);
+        if (layout_.hi_bits != 0) {
+            uint8_t* hi = planes.hi + r * t.planes.hi;
+            const uint64_t hi_used = padded * layout_.hi_bits / 8;
+            put_bits(codes, padded, layout_.lo_bits, layout_.hi_bits, hi);
+            std::memset(hi + hi_used, 0, t.planes.hi - hi_used);
+        }
+        pack_scales(row, planes.scale + r * t.planes.scale);
+    }
+    ::operator delete(codes);
+    return true;
+}
+
+void unpack_row(const PackedLayout& layout, const uint8_t* lo, const uint8_t* hi,
+                const uint8_t* scale, uint32_t cols, uint64_t row, float* out) noexcept {
+    const PlaneBytes bytes = row_bytes(layout, cols);
+    lo += row * bytes.lo;
+    if (layout.cls != PackedClass::kCodes) {
+        const uint32_t dtype = layout.cls == PackedClass::kFloat32   ? TENON_F32
+                               : layout.cls == PackedClass::kFloat16 ? TENON_F16
+                                                                     : TENON_BF16;
+        for (uint32_t i = 0; i < cols; ++i) out[i] = reference::load_float(dtype, lo, i);
+        return;
+    }
+    for (uint32_t i = 0; i < cols; ++i) {
+        uint32_t code = get_bits(lo, i, layout.lo_bits);
+        if (layout.hi_bits != 0)
+            code |= get_bits(hi + row * bytes.hi, i, layout.hi_bits) << layout.lo_bits;
+        float factor, min;
+        load_entry(layout, scale + row * bytes.scale, i / layout.group, &factor, &min);
+        const float unit = layout.has_lut
+                               ? static_cast<float>(layout.lut[code])
+                               : static_cast<float>(static_cast<int32_t>(code) - layout.zero);
+        const float value = factor * unit;
+        out[i] = layout.has_min ? value + min : value;
+    }
+}
+
+DecodeConstants decode_constants(const PackedLayout& layout) noexcept {
+    DecodeConstants constants{};
+    const auto set = [&](uint32_t id, uint32_t value) {
+        constants.word[id - TENON_DECODE_SPEC_FIRST] = value;
+    };
+    set(TENON_SPEC_CLS, static_cast<uint32_t>(layout.cls));
+    set(TENON_SPEC_LO_BITS, layout.lo_bits);
+    set(TENON_SPEC_HI_BITS, layout.hi_bits);
+    set(TENON_SPEC_GROUP, layout.group);
+    set(TENON_SPEC_SCALE_F16, layout.scale_f16 ? 1 : 0);
+    set(TENON_SPEC_HAS_MIN, layout.has_min ? 1 : 0);
+    set(TENON_SPEC_ZERO, static_cast<uint32_t>(layout.zero));
+    set(TENON_SPEC_HAS_LUT, layout.has_lut ? 1 : 0);
+    for (uint32_t i = 0; i < kLutCodes; ++i) {
+        const uint32_t level = static_cast<uint8_t>(layout.lut[i]);
+        constants.word[TENON_SPEC_LUT_0 - TENON_DECODE_SPEC_FIRST + i / 4] |= level << i % 4 * 8;
+    }
+    return constants;
+}
+
+} // namespace tenon::vulkan

@@ -1,0 +1,113 @@
+// MATMUL and MATMUL_GLU, a register tile of ROWS weight rows x TOKENS tokens in each invocation: no
+// shared memory, no barrier, no subgroup operation. Every product is added in the order of the
+// columns, 32 of them to a partial sum, so an output has the same bits whatever the tile is.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "matmul/params.h"
+
+layout(local_size_x_id = TENON_MATMUL_SPEC_LOCAL) in;
+layout(constant_id = TENON_MATMUL_SPEC_ROWS) const uint ROWS = 4;
+layout(constant_id = TENON_MATMUL_SPEC_TOKENS) const uint TOKENS = 1;
+layout(constant_id = TENON_MATMUL_SPEC_OP) const uint OP = TENON_MATMUL_OP_PLAIN;
+layout(constant_id = TENON_MATMUL_SPEC_ACTIVATION) const uint ACTIVATION = 0;
+layout(constant_id = TENON_MATMUL_SPEC_RAGGED) const uint RAGGED = 0;
+const uint LANES = OP == TENON_MATMUL_OP_GLU ? ROWS * 2 : ROWS; // gate rows, then up rows
+
+layout(push_constant) uniform Push { MatmulParams params; };
+#include "include/step.glsl"
+#include "include/math.glsl"
+
+layout(std430, set = 0, binding = TENON_MATMUL_X) readonly buffer XWide { vec4 x_wide[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_X) readonly buffer XNarrow { float x_narrow[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_Y) buffer Y { float y[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_BIAS_AT) readonly buffer Bias { float bias[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_RESIDUAL_AT) readonly buffer Residual { float residual[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_LO) readonly buffer Lo { uvec4 lo[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_LO) readonly buffer LoWords { uint lo_words[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_HI) readonly buffer Hi { uint hi[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_SCALE) readonly buffer Scale { uint scale[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_UP_LO) readonly buffer UpLo { uvec4 up_lo[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_UP_LO) readonly buffer UpLoWords { uint up_lo_words[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_UP_HI) readonly buffer UpHi { uint up_hi[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_UP_SCALE) readonly buffer UpScale { uint up_scale[]; };
+
+uvec4 packed_lo(uint set, uint index) { return set == 0u ? lo[index] : up_lo[index]; }
+uint packed_lo_word(uint set, uint index) { return set == 0u ? lo_words[index] : up_lo_words[index]; }
+uint packed_hi(uint set, uint index) { return set == 0u ? hi[index] : up_hi[index]; }
+uint packed_scale(uint set, uint index) { return set == 0u ? scale[index] : up_scale[index]; }
+#include "include/decode.glsl"
+
+// Columns column .. column + 3 of a token; zeros behind the last.
+vec4 load_x(uint token, uint column) {
+    if (RAGGED == 0) return x_wide[(token * params.x_stride + column) >> 2];
+    vec4 value = vec4(0);
+    [[unroll]] for (uint k = 0; k < 4; ++k)
+        if (column + k < params.cols) value[k] = x_narrow[token * params.x_stride + column + k];
+    return value;
+}
+
+void main() {
+    const uint row0 = gl_GlobalInvocationID.x * ROWS;
+    const uint token0 = gl_GlobalInvocationID.y * TOKENS;
+    const uint tokens = rows();
+    if (row0 >= params.rows || token0 >= tokens) return;
+
+    precise float sum[LANES * TOKENS];
+    [[unroll]] for (uint i = 0; i < LANES * TOKENS; ++i) sum[i] = 0.0;
+
+    const uint blocks = (params.cols + TENON_BLOCK_COLS - 1) / TENON_BLOCK_COLS;
+    for (uint block = 0; block < blocks; ++block) {
+        PackedBlock w[LANES];
+        // Rows and tokens beyond the last are read as the last and not written.
+        [[unroll]] for (uint j = 0; j < LANES; ++j)
+            w[j] = load_block(j / ROWS, min(row0 + j % ROWS, params.rows - 1), block);
+        precise float part[LANES * TOKENS];
+        [[unroll]] for (uint i = 0; i < LANES * TOKENS; ++i) part[i] = 0.0;
+        [[unroll]] for (uint eighth = 0; eighth < 4; ++eighth) {
+            vec4 x0[TOKENS], x1[TOKENS];
+            [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
+                const uint token = min(token0 + t, tokens - 1);
+                x0[t] = load_x(token, block * TENON_BLOCK_COLS + eighth * 8);
+                x1[t] = load_x(token, block * TENON_BLOCK_COLS + eighth * 8 + 4);
+            }
+            [[unroll]] for (uint j = 0; j < LANES; ++j) {
+                vec4 w0, w1;
+                decode_eight(j / ROWS, w[j], min(row0 + j % ROWS, params.rows - 1), block, eighth, w0, w1);
+                [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
+                    precise float p = part[j * TOKENS + t];
+                    p = fma(w0.x, x0[t].x, p);
+                    p = fma(w0.y, x0[t].y, p);
+                    p = fma(w0.z, x0[t].z, p);
+                    p = fma(w0.w, x0[t].w, p);
+                    p = fma(w1.x, x1[t].x, p);
+                    p = fma(w1.y, x1[t].y, p);
+                    p = fma(w1.z, x1[t].z, p);
+                    p = fma(w1.w, x1[t].w, p);
+                    part[j * TOKENS + t] = p;
+                }
+            }
+        }
+        [[unroll]] for (uint i = 0; i < LANES * TOKENS; ++i) sum[i] += part[i];
+    }
+
+    [[unroll]] for (uint j = 0; j < ROWS; ++j) {
+        const uint row = row0 + j;
+        if (row >= params.rows) break;
+        [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
+            if (token0 + t >= tokens) break;
+            const uint at = (token0 + t) * params.y_stride + params.row_begin + row;
+            precise float value = sum[j * TOKENS + t];
+            if (OP == TENON_MATMUL_OP_PLAIN) {
+                value *= params.alpha;
+                if ((params.flags & TENON_MATMUL_BIAS) != 0u) value += bias[params.row_begin + row];
+                if ((params.flags & TENON_MATMUL_RESIDUAL) != 0u) value += residual[at];
+            } else if (OP == TENON_MATMUL_OP_GLU) {
+                value = activate(value, ACTIVATION) * sum[(LANES - ROWS + j) * TOKENS + t];
+            } else {
+                value *= activate(residual[at], ACTIVATION);
+            }
+            y[at] = value;
+        }
+    }
+}
