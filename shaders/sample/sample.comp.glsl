@@ -158,8 +158,9 @@ void find_digit(uvec2 above, uvec2 target) {
 }
 
 // The place whose digits the target is reached at; found_above, found_at and found_target tell more.
-// For kWeighKeys the target is that of the share `target.x`.
-uint find_place(uint what, uint first_shift, uvec2 target, uint only_key) {
+// For kWeighKeys the target is the one of a share, `wanted`.
+uint find_place(uint what, uint first_shift, uint wanted, uint only_key) {
+    uvec2 target = uvec2(wanted, 0u);
     uint place = what == kCountTokens ? (0xffffffffu >> first_shift) >> 8 : 0u;
     uvec2 above = uvec2(0u);
     for (uint shift = first_shift;; shift -= 8u) {
@@ -169,7 +170,7 @@ uint find_place(uint what, uint first_shift, uvec2 target, uint only_key) {
                 uvec2 total = uvec2(0u);
                 for (uint group = 0u; group < kGroups; ++group)
                     total = add_wide(total, uvec2(groups_low[group], groups_high[group]));
-                target = target_of(total, target.x);
+                target = target_of(total, wanted);
             }
             find_digit(above, target);
         }
@@ -181,37 +182,55 @@ uint find_place(uint what, uint first_shift, uvec2 target, uint only_key) {
     }
 }
 
-// Moves the cut to a key, behind all of its tokens or behind the first `ties` of them.
-void cut_behind(uint key, uint ties, bool all) {
-    if (all) {
-        if (key != cut_key) cut_id = kNoToken;
-    } else {
-        const uint shift =
-            params.vocabulary <= 0x10000u ? 8u : (params.vocabulary <= 0x1000000u ? 16u : 24u);
-        cut_id = ~find_place(kCountTokens, shift, uvec2(ties, 0u), key);
-    }
-    cut_key = key;
-}
-
-void keep_top_k(uint count) {
-    const uint key = find_place(kCountKeys, 24u, uvec2(count, 0u), 0u);
-    const uint ties = count - found_above.x;
-    cut_behind(key, ties, ties == found_at.x);
-}
-
-void keep_top_p(uint share) {
-    const uint key = find_place(kWeighKeys, 24u, uvec2(share, 0u), 0u);
-    // All tokens of the key weigh the same. The last kept one is the first whose sum reaches the
-    // target: behind `ties` others, the most whose weights, with all above, stay below it.
-    const uint weight = weight_of(bits_of_key(key));
-    uint ties = 0u;
-    uvec2 sum;
+// How many tokens of a key, all of one weight, follow found_above until their sum reaches
+// found_target; the sum is found_at if they are all.
+uint ties_of(uint weight, out uvec2 sum) {
+    uint before = 0u;
     for (uint bit = 0x80000000u; bit != 0u; bit >>= 1) {
-        umulExtended(ties | bit, weight, sum.y, sum.x);
-        if (less_wide(add_wide(sum, found_above), found_target)) ties |= bit;
+        umulExtended(before | bit, weight, sum.y, sum.x);
+        if (less_wide(add_wide(sum, found_above), found_target)) before |= bit;
     }
-    umulExtended(ties + 1u, weight, sum.y, sum.x);
-    cut_behind(key, ties + 1u, sum == found_at);
+    umulExtended(before + 1u, weight, sum.y, sum.x);
+    return before + 1u;
+}
+
+// Moves the cut to what top_k (0: all) and then top_p (a share of 2^24; more: all) leave. Each is two
+// searches, for a key and for the last token where the cut falls among several of that key. One loop
+// holds the code of all four, because a device compiles each copy of it.
+void keep(uint top_k, uint share) {
+    const uint id_shift =
+        params.vocabulary <= 0x10000u ? 8u : (params.vocabulary <= 0x1000000u ? 16u : 24u);
+    bool inside = false;
+    uint key = 0u;
+    uint ties = 0u;
+    for (uint search = 0u; search < 4u; ++search) {
+        uint what = kCountTokens;
+        uint target = ties;
+        if (search == 0u) {
+            if (top_k == 0u) continue;
+            what = kCountKeys;
+            target = top_k;
+        } else if (search == 2u) {
+            if (share >= 1u << 24) continue;
+            what = kWeighKeys;
+            target = share;
+        } else if (!inside) {
+            continue;
+        }
+        const uint place = find_place(what, what == kCountTokens ? id_shift : 24u, target, key);
+        if (what == kCountTokens) {
+            cut_id = ~place;
+            inside = false;
+            continue;
+        }
+        key = place;
+        uvec2 sum;
+        ties = ties_of(what == kWeighKeys ? weight_of(bits_of_key(key)) : 1u, sum);
+        inside = sum != found_at;
+        // An earlier cut among the tokens of this very key still stands.
+        if (key != cut_key) cut_id = kNoToken;
+        cut_key = key;
+    }
 }
 
 // The kept token of the highest score; `floor_weight` is what min_p asks for.
@@ -320,11 +339,11 @@ uint choose(uint row) {
     cut_key = 0u;
     cut_id = kNoToken;
     const int top_k = top_ks[row];
-    if (top_k > 0 && uint(top_k) < candidates) keep_top_k(uint(top_k));
     const uint top_p = top_ps[row];
-    const bool negative = (top_p & 0x80000000u) != 0u;
-    if (top_p < kOne || (negative && top_p <= kMinusInfinity))
-        keep_top_p(negative ? 0u : fixed_point(top_p, 24u));
+    uint share = 1u << 24;
+    if (top_p < kOne) share = fixed_point(top_p, 24u);
+    if (top_p >= 0x80000000u && top_p <= kMinusInfinity) share = 0u;
+    keep(top_k > 0 && uint(top_k) < candidates ? uint(top_k) : 0u, share);
     const uint min_p = min_ps[row];
     return draw(row, min_p <= kInfinityBits ? fixed_point(min_p, 30u) : 0u);
 }
