@@ -142,6 +142,10 @@ int main(int argc, char** argv) {
         fmt::print("FAILURE: {} bytes of the host's memory are held after deactivate\n", leaked);
         ++problems;
     }
+    if (target.errors_logged != 0) {
+        fmt::print("FAILURE: the plugin logged {} errors\n", target.errors_logged.load());
+        ++problems;
+    }
     fmt::print("{} passed, {} failed, {} skipped; {} comparisons, {} left out ({}); seed {}\n",
                outcomes->passed.size(), outcomes->failed.size(), outcomes->skipped.size(),
                tenon::conformance::comparisons_made(), tenon::conformance::comparisons_left_out(),

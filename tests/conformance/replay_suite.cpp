@@ -1,6 +1,10 @@
 // submit: replay, allocations, the cancel word, progress, profiles, order with copies.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
 #include "tests/conformance/malloc_count.h"
 #include "tests/conformance/tiny_model.h"
 
@@ -20,6 +24,11 @@ struct Rig {
         return made;
     }
 };
+
+// An address within the plugin.
+const void* plugin_code() {
+    return reinterpret_cast<const void*>(Target::instance().table().submit);
+}
 
 TEST(Replay, IsBitEqual) {
     Rig rig;
@@ -50,16 +59,19 @@ TEST(Replay, AllocatesNothing) {
     for (int round = 0; round < 12; ++round) {
         // A backend may finish its own start, such as waking threads, in the first two rounds.
         const uint64_t host_before = Target::instance().host_allocs;
-        const uint64_t before = allocations();
-        submitted = runner->submit(step, nullptr, nullptr);
-        waited = runner->wait();
-        const uint64_t after = allocations();
+        uint64_t allocated = 0;
+        {
+            const AllocationWatch watch(plugin_code());
+            submitted = runner->submit(step, nullptr, nullptr);
+            waited = runner->wait();
+            allocated = watch.count();
+        }
         const uint64_t host_after = Target::instance().host_allocs;
         CONFORMANCE_OK(submitted);
         CONFORMANCE_OK(waited);
         if (round < 2) continue;
         EXPECT_EQ(host_after - host_before, 0u) << "host.alloc was called in round " << round;
-        EXPECT_EQ(after - before, 0u) << "memory was allocated in round " << round;
+        EXPECT_EQ(allocated, 0u) << "memory was allocated in round " << round;
     }
 }
 
@@ -70,6 +82,48 @@ TEST(Replay, TheCountersSeeThePlugin) {
     auto buffer = Target::instance().device().buffer(4096, TENON_BUF_INPUT);
     CONFORMANCE_MADE(buffer);
     EXPECT_GT(allocations() + Target::instance().host_allocs, before);
+}
+
+// The same for what the plugin's own threads do, which a thread of the test's stands for here.
+TEST(Replay, TheWatchSeesThePluginOnEveryThread) {
+    if (!counts_allocations()) GTEST_SKIP() << "a sanitizer owns malloc in this build";
+    uint64_t others = 0;
+    uint64_t plugins = 0;
+    Status made;
+    const auto allocate = [] {
+        void* volatile memory = std::malloc(4096);
+        std::free(memory);
+    };
+    const auto open_buffer = [&made] {
+        auto buffer = Target::instance().device().buffer(4096, TENON_BUF_INPUT);
+        if (!buffer.ok()) made = buffer.error();
+    };
+    {
+        std::atomic<int> turn{0};
+        const auto wait_for = [&turn](int wanted) {
+            while (turn.load() != wanted)
+                std::this_thread::yield();
+        };
+        std::thread thread([&] {
+            wait_for(1);
+            allocate();
+            turn = 2;
+            wait_for(3);
+            open_buffer();
+            turn = 4;
+        });
+        const AllocationWatch watch(plugin_code());
+        turn = 1;
+        wait_for(2);
+        others = watch.count();
+        turn = 3;
+        wait_for(4);
+        plugins = watch.count();
+        thread.join();
+    }
+    CONFORMANCE_OK(made);
+    EXPECT_EQ(others, 0u) << "an allocation that is not the plugin's was counted";
+    EXPECT_GT(plugins, 0u) << "an allocation of the plugin's was not counted";
 }
 
 TEST(Replay, TwoExecsOfOneProgramAgree) {

@@ -9,7 +9,8 @@
 namespace tenon::conformance {
 namespace {
 
-void host_log(void*, int32_t level, tenon_str text) {
+void host_log(void* ctx, int32_t level, tenon_str text) {
+    if (level <= TENON_LOG_ERROR) ++static_cast<Target*>(ctx)->errors_logged;
     if (level <= TENON_LOG_WARN) {
         fmt::print(stderr, "plugin: {}\n", std::string_view(text.p, text.n));
     }

@@ -50,6 +50,7 @@ public:
     std::vector<Notice> notices;           // guarded by mutex
     std::atomic<uint64_t> host_allocs{0};  // calls of host.alloc
     std::atomic<int64_t> host_bytes{0};    // held through host.alloc
+    std::atomic<uint64_t> errors_logged{0};
 
 private:
     std::optional<host::Backend> backend_;
