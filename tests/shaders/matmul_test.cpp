@@ -47,11 +47,19 @@ struct Case {
     uint32_t begin = 0, end = 0;
 };
 
-std::vector<uint32_t> rows_of(const std::vector<uint32_t>& plane, uint64_t row_bytes, uint32_t begin,
-                              uint32_t end) {
-    return {plane.begin() + static_cast<ptrdiff_t>(begin * row_bytes / 4),
-            plane.begin() + static_cast<ptrdiff_t>(end * row_bytes / 4)};
-}
+// The planes of rows [begin, end).
+struct Slice {
+    Slice(const Packed& w, uint32_t begin, uint32_t end)
+        : lo(cut(w.lo, w.row.lo, begin, end)),
+          hi(cut(w.hi, w.row.hi, begin, end)),
+          scale(cut(w.scale, w.row.scale, begin, end)) {}
+    static std::vector<uint32_t> cut(const std::vector<uint32_t>& plane, uint64_t row_bytes,
+                                     uint32_t begin, uint32_t end) {
+        return {plane.begin() + static_cast<ptrdiff_t>(begin * row_bytes / 4),
+                plane.begin() + static_cast<ptrdiff_t>(end * row_bytes / 4)};
+    }
+    std::vector<uint32_t> lo, hi, scale;
+};
 
 Status run(const Case& c, Tile tile, std::vector<float>* y) {
     const Packed& w = c.weight;
@@ -78,16 +86,17 @@ Status run(const Case& c, Tile tile, std::vector<float>* y) {
     const DecodeConstants constants = decode_constants(w.layout);
     for (uint32_t i = 0; i < TENON_DECODE_SPEC_COUNT; ++i)
         dispatch.spec(TENON_DECODE_SPEC_FIRST + i, constants.word[i]);
-    const Packed& up = c.op == TENON_MATMUL_OP_GLU ? c.up : c.weight;
+    const Slice slice(w, c.begin, c.end);
+    const Slice up(c.op == TENON_MATMUL_OP_GLU ? c.up : w, c.begin, c.end);
     dispatch.in(TENON_MATMUL_X, c.x)
         .in(TENON_MATMUL_BIAS_AT, c.bias)
         .in(TENON_MATMUL_RESIDUAL_AT, c.residual)
-        .in(TENON_MATMUL_LO, rows_of(w.lo, w.row.lo, c.begin, c.end))
-        .in(TENON_MATMUL_HI, rows_of(w.hi, w.row.hi, c.begin, c.end))
-        .in(TENON_MATMUL_SCALE, rows_of(w.scale, w.row.scale, c.begin, c.end))
-        .in(TENON_MATMUL_UP_LO, rows_of(up.lo, up.row.lo, c.begin, c.end))
-        .in(TENON_MATMUL_UP_HI, rows_of(up.hi, up.row.hi, c.begin, c.end))
-        .in(TENON_MATMUL_UP_SCALE, rows_of(up.scale, up.row.scale, c.begin, c.end))
+        .in(TENON_MATMUL_LO, slice.lo)
+        .in(TENON_MATMUL_HI, slice.hi)
+        .in(TENON_MATMUL_SCALE, slice.scale)
+        .in(TENON_MATMUL_UP_LO, up.lo)
+        .in(TENON_MATMUL_UP_HI, up.hi)
+        .in(TENON_MATMUL_UP_SCALE, up.scale)
         .out(TENON_MATMUL_Y, *y);
     const uint32_t per_group = tile.local * tile.rows;
     return dispatch.run({(params.rows + per_group - 1) / per_group,

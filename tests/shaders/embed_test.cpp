@@ -40,10 +40,13 @@ Status run(const Packed& table, const std::vector<int32_t>& ids, float scale, ui
     const DecodeConstants constants = decode_constants(table.layout);
     for (uint32_t i = 0; i < TENON_DECODE_SPEC_COUNT; ++i)
         dispatch.spec(TENON_DECODE_SPEC_FIRST + i, constants.word[i]);
+    const std::vector<uint32_t> lo = slice(table.lo, table.row.lo);
+    const std::vector<uint32_t> hi = slice(table.hi, table.row.hi);
+    const std::vector<uint32_t> scales = slice(table.scale, table.row.scale);
     dispatch.in(TENON_EMBED_IDS, ids)
-        .in(TENON_EMBED_LO, slice(table.lo, table.row.lo))
-        .in(TENON_EMBED_HI, slice(table.hi, table.row.hi))
-        .in(TENON_EMBED_SCALE, slice(table.scale, table.row.scale))
+        .in(TENON_EMBED_LO, lo)
+        .in(TENON_EMBED_HI, hi)
+        .in(TENON_EMBED_SCALE, scales)
         .out(TENON_EMBED_Y, *y);
     const uint32_t blocks = (table.cols + kBlockCols - 1) / kBlockCols;
     const auto tokens = static_cast<uint32_t>(ids.size());
