@@ -54,12 +54,12 @@ def compare(ours, theirs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tenon", type=pathlib.Path, required=True)
-    parser.add_argument("--peers", type=pathlib.Path, required=True, help="folder of llama-quantize")
+    parser.add_argument("--peers", type=pathlib.Path, required=True, help="folder with bin/llama-quantize")
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--types", default=",".join(TYPES))
     parser.add_argument("--chars", type=int, default=12000, help="of the text that perplexity is measured on")
     given = parser.parse_args()
-    llama = given.peers / "llama-quantize"
+    llama = given.peers / "bin" / "llama-quantize"
     if not llama.is_file():
         print(f"{llama} is not there")
         return 77
