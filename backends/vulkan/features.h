@@ -88,7 +88,10 @@ struct EnabledFeatures {
     uint32_t n_extensions = 0;
 };
 
+// What the device has of shaders::Requires.
+uint32_t shader_needs(const Features& features) noexcept;
+
 // One line for tenon_device_info.detail: driver, API version, subgroups, what is masked or absent.
-void describe(const Features& features, char (&text)[96]) noexcept;
+void describe(const Features& features, char (&text)[128]) noexcept;
 
 } // namespace tenon::vulkan

@@ -60,7 +60,7 @@ private:
 // Any thread. Outlives its regions.
 class Arena {
 public:
-    Arena() = default;
+    Arena();
     ~Arena();
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
@@ -74,14 +74,16 @@ public:
                      uint64_t align = kMemoryAlign, uint64_t hint = 0);
 
     uint64_t bytes_reserved() const noexcept; // of all chunks
-    // Heap bytes of the device, and those that are free: by VK_EXT_memory_budget where present, else
-    // what this arena has not reserved.
+    // See memory_stat.
     void stat(uint64_t* total, uint64_t* free_now) const noexcept;
 
 private:
     friend class Memory;
     void give_back(Chunk* chunk, uint64_t offset, uint64_t bytes) noexcept;
-    sdk::Status make_chunk(Purpose purpose, uint64_t bytes, const char* what, Chunk** chunk);
+    // With the mutex held, as are the next two.
+    void stat_locked(uint64_t* total, uint64_t* free_now) const noexcept;
+    sdk::Status make_chunk(Purpose purpose, uint64_t bytes, const char* what, bool shared,
+                           Chunk** chunk);
     VkResult allocate(Purpose purpose, uint64_t bytes, Chunk& chunk);
     void destroy(Chunk& chunk) noexcept;
 
@@ -91,7 +93,12 @@ private:
     VkPhysicalDeviceMemoryProperties types_{};
     mutable std::mutex mutex_; // guards what follows
     std::vector<std::unique_ptr<Chunk>> chunks_;
-    uint64_t reserved_ = 0;
+    uint64_t reserved_[VK_MAX_MEMORY_HEAPS] = {};
 };
+
+// Bytes of the device-local heaps, and those that are free: by VK_EXT_memory_budget where present, else
+// what `reserved` (of each heap; may be null) leaves, of a processor at most what the host has.
+void memory_stat(VkPhysicalDevice physical, const Features& features, const uint64_t* reserved,
+                 uint64_t* total, uint64_t* free_now) noexcept;
 
 } // namespace tenon::vulkan

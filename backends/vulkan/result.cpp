@@ -26,7 +26,7 @@ const char* result_name(VkResult result) noexcept {
     }
 }
 
-sdk::Status check(VkResult result, const char* call) noexcept {
+sdk::Status check_result(VkResult result, const char* call) noexcept {
     if (result >= 0) return {};
     tenon_status code = TENON_INTERNAL;
     switch (result) {

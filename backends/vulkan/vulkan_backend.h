@@ -17,28 +17,39 @@
 #include <tenon/plugin.hpp>
 
 #include "backends/vulkan/features.h"
+#include "backends/vulkan/kernel_table.h"
 #include "backends/vulkan/memory.h"
 #include "backends/vulkan/pack.h"
+#include "backends/vulkan/pipeline.h"
 
 namespace tenon::vulkan {
 
 namespace sdk = tenon::sdk;
 
-struct Exec;          // exec.h
-struct PipelineStore; // pipeline.h: all pipelines of a device
-class Instance;       // instance.h
-class Worker;         // queue.h
+struct Exec;    // exec.h
+class Instance; // instance.h
+class Worker;   // queue.h
 struct Queue;
+
+// Owns a VkDevice, whose other members of Device are gone before it.
+struct DeviceOwner {
+    VkDevice handle = VK_NULL_HANDLE;
+    DeviceOwner() = default;
+    DeviceOwner(const DeviceOwner&) = delete;
+    DeviceOwner& operator=(const DeviceOwner&) = delete;
+    ~DeviceOwner();
+    operator VkDevice() const noexcept { return handle; }
+};
 
 // Everything made from a device is freed before it.
 struct Device {
     std::shared_ptr<Instance> instance;
     VkPhysicalDevice physical = VK_NULL_HANDLE;
-    VkDevice handle = VK_NULL_HANDLE;
+    DeviceOwner handle;
     Features features; // after masks
     Arena arena;
-    std::string cache_dir; // folder of pipeline caches, or empty: none
-    std::unique_ptr<PipelineStore> pipelines;
+    KernelTable kernels;
+    PipelineTable pipelines;
 
     std::mutex mutex;                // guards queues, timelines and what the worker says it guards
     std::condition_variable changed; // a timeline moved, work came or ended
@@ -59,8 +70,9 @@ struct Device {
     // Zeroes memory that nothing uses yet.
     sdk::Status zero(const Memory& memory) noexcept;
 
-    // Set for good by the first VK_ERROR_DEVICE_LOST, which every later piece of work ends with.
+    // Set for good by the first VK_ERROR_DEVICE_LOST; every later piece of work ends with it.
     std::atomic<bool> lost{false};
+    void lose() noexcept;
 
     VkQueue vk_queue = VK_NULL_HANDLE;
     std::mutex submit_mutex; // guards vk_queue and submitted
@@ -70,8 +82,15 @@ struct Device {
     VkCommandBuffer barrier = VK_NULL_HANDLE;
 };
 
+// A number that no other buffer of the process has.
+inline uint64_t next_buffer_id() noexcept {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+}
+
 struct Buffer {
     Device* device = nullptr;
+    const uint64_t id = next_buffer_id(); // recordings know it by
     Memory memory;      // at least bytes, zero behind them
     uint64_t bytes = 0; // as asked for; the last word may be bound whole
 };
@@ -159,7 +178,8 @@ struct Work {
     uint64_t offsets[kSlotsMax];
     int64_t symbols[kSymbolsMax];
     Queue* queue = nullptr;
-    sdk::Status status; // first failure of what was submitted of it
+    sdk::Status status;     // first failure of what was submitted of it
+    uint32_t in_flight = 0; // submissions that have not ended
 };
 
 // A ring of work: first comes what is on the VkQueue, then what is not yet.
