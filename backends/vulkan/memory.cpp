@@ -152,7 +152,8 @@ VkResult Arena::allocate(Purpose purpose, uint64_t bytes, Chunk& chunk) {
             result = vkBindBufferMemory(device_, chunk.buffer, chunk.memory, 0);
             constexpr VkMemoryPropertyFlags kPlain = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                                      VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-            if (result == VK_SUCCESS && (type.propertyFlags & kPlain) == kPlain) {
+            const bool wanted_by_host = purpose == Purpose::kStaging || features_->host_sees_device;
+            if (result == VK_SUCCESS && wanted_by_host && (type.propertyFlags & kPlain) == kPlain) {
                 void* mapped = nullptr;
                 result = vkMapMemory(device_, chunk.memory, 0, VK_WHOLE_SIZE, 0, &mapped);
                 chunk.mapped = static_cast<uint8_t*>(mapped);
@@ -208,12 +209,13 @@ sdk::Status Arena::take(Purpose purpose, uint64_t bytes, const char* what, Memor
     bytes = round_up(std::max<uint64_t>(bytes, 1), kMemoryAlign);
 
     const auto place = [&](Chunk& chunk) -> bool {
+        chunk.holes.reserve(chunk.pieces + 2); // giving back needs no memory; before any reference
         for (size_t i = 0; i < chunk.holes.size(); ++i) {
             Chunk::Hole& hole = chunk.holes[i];
             const uint64_t at = round_up(hole.offset, align);
             if (at + bytes > hole.offset + hole.bytes) continue;
             const Chunk::Hole behind{at + bytes, hole.offset + hole.bytes - at - bytes};
-            chunk.holes.reserve(++chunk.pieces + 1); // giving back needs no memory
+            ++chunk.pieces;
             if (at != hole.offset) {
                 hole.bytes = at - hole.offset;
                 if (behind.bytes != 0)
