@@ -193,4 +193,26 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     return open_on(config, *best, *best_backend, best_device);
 }
 
+Result<OpenedDevice> open_second_device(const config::EngineConfig& config,
+                                        const tenon_device_info& first) {
+    TENON_TRY(const host::Registry registry, scan_plugins(config));
+    for (const host::Candidate& candidate : registry.candidates()) {
+        if (!is_backend(candidate)) continue;
+        const Result<host::Backend> backend = registry.load(candidate.id);
+        if (!backend.ok()) continue;
+        const Result<std::vector<tenon_device_info>> devices = backend->enumerate();
+        if (!devices.ok()) continue;
+        for (const tenon_device_info& device : *devices) {
+            if (device.kind != TENON_DEVICE_CPU ||
+                std::memcmp(device.uuid, first.uuid, sizeof device.uuid) == 0)
+                continue;
+            return open_on(config, candidate, *backend, device);
+        }
+    }
+    return Error{Code::kUnsupported,
+                 fmt::format("'{}' does not take every node of the model, and no other backend has "
+                             "a CPU for the rest; see 'tenon plugins list --why'",
+                             first.name)};
+}
+
 }  // namespace tenon::engine

@@ -30,4 +30,9 @@ Result<formats::FormatTable> find_formats(const config::EngineConfig& config);
 // looked; kConfig names a backend or an option that is not there.
 Result<OpenedDevice> open_device(const config::EngineConfig& config);
 
+// A device for what the one of `first` does not take: the first CPU of another backend, opened with
+// the options of its section. kUnsupported when there is none.
+Result<OpenedDevice> open_second_device(const config::EngineConfig& config,
+                                        const tenon_device_info& first);
+
 }  // namespace tenon::engine

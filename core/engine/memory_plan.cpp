@@ -1,6 +1,7 @@
 #include "core/engine/memory_plan.h"
 
 #include "core/base/json_writer.h"
+#include "core/engine/placed_step.h"
 #include "core/engine/step_program.h"
 
 #include <fmt/format.h>
@@ -154,7 +155,7 @@ private:
         options.step_tokens_max = chunk_;
         options.logit_rows_max = rows_;
         options = normalised(std::move(options));
-        scratch_ = 0;
+        scratch_ = elsewhere_ = 0;
         model::StepShape shape = shape_of(options);
         TENON_CHECK(measure_step(shape, options));
         if (options.embeddings) {
@@ -169,18 +170,17 @@ private:
     }
 
     Status measure_step(const model::StepShape& shape, const RunnerOptions& options) {
-        ops::Program program = model_.build_step(shape);
-        std::vector<std::string> placement;
-        TENON_TRY(const host::Exec exec,
-                  prepare_step(device_, program, options,
-                               {weights_.handle(), kv_.handle(), TENON_PREPARE_MEASURE}, placement));
-        scratch_ += exec.info().scratch_bytes;
+        TENON_TRY(const PlacedStep step,
+                  PlacedStep::prepare(device_, model_, model_.build_step(shape), options,
+                                      {weights_.handle(), kv_.handle(), TENON_PREPARE_MEASURE}));
+        scratch_ += step.info().scratch_bytes;
+        elsewhere_ += step.elsewhere_bytes();
         return {};
     }
 
     uint64_t host_bytes(uint32_t blocks) const {
         const uint64_t weights = has_own_memory_ ? weights_info_.host_bytes : 0;
-        return weights + kStepsStaged * buffers_ + blocks * kBytesPerBlock;
+        return weights + elsewhere_ + kStepsStaged * buffers_ + blocks * kBytesPerBlock;
     }
     uint64_t margin() const {
         return std::max(has_own_memory_ ? kMarginElsewhere : kMarginCpu,
@@ -286,7 +286,11 @@ private:
         const MemoryTerm host{
             "host", host_bytes(blocks),
             fmt::format("{} steps staged, {} B of index for each block{}", kStepsStaged,
-                        kBytesPerBlock, has_own_memory_ ? ", host copies of weights" : "")};
+                        kBytesPerBlock,
+                        std::string(has_own_memory_ ? ", host copies of weights" : "") +
+                            (elsewhere_ > 0 ? fmt::format(", {} for nodes on a second device",
+                                                          mib(elsewhere_))
+                                            : std::string()))};
         (has_own_memory_ ? plan_.host : plan_.terms).push_back(host);
         plan_.terms.push_back({"margin", margin(),
                                fmt::format("the larger of {} and {} % of what is free",
@@ -320,6 +324,7 @@ private:
     tenon_weights_info weights_info_{};
     std::string weights_text_;
     uint64_t block_bytes_ = 0, scratch_ = 0, buffers_ = 0;
+    uint64_t elsewhere_ = 0;  // for nodes that a second device runs
 };
 
 }  // namespace

@@ -38,15 +38,13 @@ void ModelRunner::Inputs::clear() {
     grown.clear();
 }
 
-ModelRunner::ModelRunner(host::Device device, const model::Model& model, RunnerOptions options,
-                         ops::Program program)
+ModelRunner::ModelRunner(host::Device device, const model::Model& model, RunnerOptions options)
     : options_(std::move(options)),
       vocab_size_(model.config().vocab_size),
       hidden_size_(model.config().hidden_size),
       pooling_(model.config().pooling),
       blocks_per_sequence_(blocks_of(options_.context_length)),
-      device_(std::move(device)),
-      program_(std::move(program)) {}
+      device_(std::move(device)) {}
 
 ModelRunner::~ModelRunner() = default;
 
@@ -57,15 +55,14 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::create(host::Device device,
     options = normalised(std::move(options));
     model::StepShape shape = shape_of(options);
     std::unique_ptr<ModelRunner> runner(
-        new ModelRunner(std::move(device), model, std::move(options), model.build_step(shape)));
+        new ModelRunner(std::move(device), model, std::move(options)));
     TENON_CHECK(runner->load_weights(model, source));
     TENON_CHECK(runner->make_cache(model.config()));
     TENON_CHECK(runner->make_buffers(model.config()));
-    TENON_TRY(runner->exec_, runner->prepare(runner->program_));
+    TENON_TRY(runner->step_, runner->prepare(model, shape));
     if (runner->options_.embeddings) {
         shape.end = model::StepShape::End::kEmbedding;
-        runner->embed_program_ = std::make_unique<ops::Program>(model.build_step(shape));
-        TENON_TRY(runner->embed_exec_, runner->prepare(*runner->embed_program_));
+        TENON_TRY(runner->embed_step_, runner->prepare(model, shape));
     }
     return runner;
 }
@@ -128,11 +125,14 @@ Status ModelRunner::make_buffers(const model::ModelConfig& config) {
     return renew_queue();
 }
 
-Result<host::Exec> ModelRunner::prepare(ops::Program& wanted) {
-    TENON_TRY(host::Exec exec, prepare_step(device_, wanted, options_,
-                                            {weights_.handle(), kv_.handle()}, placement_));
-    memory_.scratch += exec.info().scratch_bytes;
-    return exec;
+Result<PlacedStep> ModelRunner::prepare(const model::Model& model, model::StepShape shape) {
+    TENON_TRY(PlacedStep step,
+              PlacedStep::prepare(device_, model, model.build_step(shape), options_,
+                                  {weights_.handle(), kv_.handle()}));
+    memory_.scratch += step.info().scratch_bytes;
+    memory_.elsewhere += step.elsewhere_bytes();
+    placement_.insert(placement_.end(), step.placement().begin(), step.placement().end());
+    return step;
 }
 
 Result<Sequence> ModelRunner::open() {

@@ -5,48 +5,20 @@
 // the rows that were asked for.
 #pragma once
 
+#include "core/engine/placed_step.h"
+#include "core/engine/runner_options.h"
 #include "core/formats/gguf.h"
 #include "core/host/backend.h"
-#include "core/host/fallback_plan.h"
 #include "core/kv/block_table.h"
 #include "core/model/model.h"
 #include "core/model/step_slots.h"
 #include "core/sampling/sampling_params.h"
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
 namespace tenon::engine {
-
-// Tokens of a KV block: the grain of sharing a prefix.
-inline constexpr uint32_t kBlockTokens = 16;
-
-// Blocks that hold the positions of one sequence.
-constexpr int64_t blocks_of(uint32_t context_length) {
-    return (int64_t{context_length} + kBlockTokens - 1) / kBlockTokens;
-}
-
-struct RunnerOptions {
-    uint32_t context_length = 2048;  // positions of each sequence
-    uint32_t sequences_max = 1;      // sequences of a step, and of the KV pool
-    uint32_t step_tokens_max = 512;  // tokens of a step
-    uint32_t logit_rows_max = 1;     // rows of a step
-    model::StepShape::End end = model::StepShape::End::kSample;
-    tenon_compute compute = TENON_COMPUTE_FAST;
-    tenon_dtype kv_dtype = TENON_F16;
-    bool deterministic = false;
-    host::Fallback fallback = host::Fallback::kError;
-    uint32_t kv_blocks = 0;            // of the pool; 0: sequences_max whole contexts
-    bool embeddings = false;           // prepare the program of embed() as well
-    uint64_t shuffle_blocks_seed = 0;  // other than 0: hand out KV blocks in random order
-    const uint32_t* cancel = nullptr;  // polled during a step; must outlive the runner
-    uint64_t* progress = nullptr;      // raised by the device within a step; must outlive the runner
-    std::function<void(uint64_t done, uint64_t total)> on_load;  // stored bytes
-
-    bool draws() const noexcept { return end != model::StepShape::End::kLogits; }
-};
 
 // Memory that the runner holds, in bytes.
 struct RunnerMemory {
@@ -54,6 +26,7 @@ struct RunnerMemory {
     uint64_t kv_pool = 0;
     uint64_t scratch = 0;  // of the prepared program
     uint64_t buffers = 0;  // inputs and outputs of a step
+    uint64_t elsewhere = 0;  // for nodes that a second device runs
 };
 
 // One sequence's place in the KV pool. Made by ModelRunner::open; dies before its runner.
@@ -94,7 +67,7 @@ struct StepItem {
 class ModelRunner {
 public:
     // Loads every weight (source pages are let go one by one), allocates the KV pool and prepares
-    // the program. kUnsupported lists the nodes that the device does not run.
+    // the program. kUnsupported lists the nodes that no device runs.
     static Result<std::unique_ptr<ModelRunner>> create(host::Device device,
                                                        const model::Model& model,
                                                        const formats::LoadedGguf& source,
@@ -135,8 +108,8 @@ public:
     const RunnerMemory& memory() const noexcept { return memory_; }
     const RunnerOptions& options() const noexcept { return options_; }
     const host::Device& device() const noexcept { return device_; }
-    const tenon_exec_info& exec_info() const noexcept { return exec_.info(); }
-    const ops::Program& program() const noexcept { return program_; }
+    const tenon_exec_info& exec_info() const noexcept { return step_.info(); }
+    const ops::Program& program() const noexcept { return step_.program(); }
     // One line for each node that the device does not run as the model wrote it.
     const std::vector<std::string>& placement() const noexcept { return placement_; }
 
@@ -155,17 +128,16 @@ private:
         void clear();
     };
 
-    ModelRunner(host::Device device, const model::Model& model, RunnerOptions options,
-                ops::Program program);
+    ModelRunner(host::Device device, const model::Model& model, RunnerOptions options);
     Status load_weights(const model::Model& model, const formats::LoadedGguf& source);
     Status make_cache(const model::ModelConfig& config);
     Status make_buffers(const model::ModelConfig& config);
-    Result<host::Exec> prepare(ops::Program& program);
+    Result<PlacedStep> prepare(const model::Model& model, model::StepShape shape);
     Status check(std::span<const StepItem> items) const;
     Status grow(std::span<const StepItem> items, Inputs& in);
     void fill(std::span<const StepItem> items, Inputs& in) const;
-    Status send(std::span<const StepItem> items, const Inputs& in, const host::Exec& exec,
-                const ops::Program& program, bool samples, tenon_point& stepped);
+    Status send(std::span<const StepItem> items, const Inputs& in, PlacedStep& step, bool samples,
+                tenon_point& stepped);
     Status read(Inputs& in, tenon_point stepped);
     Status undo(Status status);
     Status renew_queue();
@@ -186,14 +158,12 @@ private:
 
     // Freed last to first.
     host::Device device_;
-    ops::Program program_;
-    std::unique_ptr<ops::Program> embed_program_;
     host::WeightSet weights_;
     host::KvPool kv_;
     host::Buffer buffers_[model::kStepSlotCount];
     host::Timeline timeline_;
     host::Queue queue_;
-    host::Exec exec_, embed_exec_;
+    PlacedStep step_, embed_step_;
     uint64_t ticks_ = 0;  // last value that the timeline was asked to reach
 };
 

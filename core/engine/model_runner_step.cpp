@@ -94,8 +94,8 @@ void ModelRunner::fill(std::span<const StepItem> items, Inputs& in) const {
 }
 
 // Queues the inputs and the program; `stepped` is reached when it has run.
-Status ModelRunner::send(std::span<const StepItem> items, const Inputs& in, const host::Exec& exec,
-                         const ops::Program& program, bool samples, tenon_point& stepped) {
+Status ModelRunner::send(std::span<const StepItem> items, const Inputs& in, PlacedStep& step,
+                         bool samples, tenon_point& stepped) {
     tenon_copy copies[model::kStepSlotCount];
     size_t n = 0;
     const auto give = [&](uint32_t slot, const auto& from) {
@@ -107,7 +107,7 @@ Status ModelRunner::send(std::span<const StepItem> items, const Inputs& in, cons
     give(model::kBlockTable, in.block_table);
     give(model::kKvLen, in.kv_len);
     give(model::kQStart, in.q_start);
-    if (&exec == &exec_) give(model::kLogitRows, in.rows);
+    if (&step == &step_) give(model::kLogitRows, in.rows);
     if (samples) {
         give(model::kTemperature, in.temperature);
         give(model::kTopK, in.top_k);
@@ -144,12 +144,11 @@ Status ModelRunner::send(std::span<const StepItem> items, const Inputs& in, cons
                                static_cast<int64_t>(items.size()),
                                static_cast<int64_t>(in.rows.size())};
     tenon_bind bind{};
-    bind.n_slots = program.view().n_slots;
     bind.buffers = handles;
     bind.symbols = symbols;
     bind.cancel = options_.cancel;
     bind.progress = options_.progress;
-    return queue_.submit(exec, bind, {{&copied, 1}, {&stepped, 1}});
+    return step.submit(queue_, bind, {{&copied, 1}, {&stepped, 1}});
 }
 
 // Queues the copies of what the step gives.
@@ -195,7 +194,7 @@ Status ModelRunner::submit(std::span<const StepItem> items) {
     ++in_flight_;
     fill(items, in);
     tenon_point stepped{};
-    Status status = send(items, in, exec_, program_, options_.draws(), stepped);
+    Status status = send(items, in, step_, options_.draws(), stepped);
     if (status.ok()) status = read(in, stepped);
     return undo(std::move(status));
 }
@@ -231,8 +230,8 @@ Status ModelRunner::step(std::span<const StepItem> items) {
 }
 
 Status ModelRunner::embed(std::span<const StepItem> items) {
-    if (embed_program_ == nullptr || in_flight_ != 0) {
-        return Error{Code::kInvalid, embed_program_ == nullptr
+    if (!options_.embeddings || in_flight_ != 0) {
+        return Error{Code::kInvalid, !options_.embeddings
                                          ? "the runner was made without embeddings"
                                          : "a step is in flight"};
     }
@@ -244,7 +243,7 @@ Status ModelRunner::embed(std::span<const StepItem> items) {
     fill(items, in);
     embeddings_.resize(items.size() * hidden_size_);
     tenon_point stepped{};
-    Status status = send(items, in, embed_exec_, *embed_program_, false, stepped);
+    Status status = send(items, in, embed_step_, false, stepped);
     const tenon_copy out = host::copy_out(embeddings_.data(), buffers_[model::kEmbedding], 0,
                                           embeddings_.size() * sizeof(float));
     const tenon_point here = timeline_.at(++ticks_);

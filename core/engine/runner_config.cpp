@@ -1,5 +1,7 @@
 #include "core/engine/runner_config.h"
 
+#include "core/engine/device.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,6 +28,10 @@ Result<RunnerOptions> configure(const config::EngineConfig& config, RunnerOption
     options.compute = config.compute == "precise" ? TENON_COMPUTE_PRECISE : TENON_COMPUTE_FAST;
     options.deterministic = config.deterministic;
     TENON_TRY(options.fallback, host::parse_fallback(config.fallback));
+    options.open_second = [config](const tenon_device_info& first) -> Result<SecondDevice> {
+        TENON_TRY(OpenedDevice opened, open_second_device(config, first));
+        return SecondDevice{std::move(opened.device), std::move(opened.backend)};
+    };
     if (config.kv_cache_dtype == "auto") {
         options.kv_dtype = config.compute == "precise" ? TENON_F32 : TENON_F16;
         return options;

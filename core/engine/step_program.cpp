@@ -2,38 +2,10 @@
 
 #include "core/formats/format_list.h"
 #include "core/formats/gguf.h"
-#include "core/ops/decompose.h"
-#include "core/ops/verify.h"
 
 #include <algorithm>
 
 namespace tenon::engine {
-
-namespace {
-
-constexpr int kDecomposeRounds = 4;  // a part may have parts; no op nests deeper than two
-
-Status place_nodes(const host::Device& device, ops::Program& rewritten,
-                   const RunnerOptions& options, std::vector<std::string>& placement) {
-    for (int round = 0;; ++round) {
-        const tenon_program& program = rewritten.view();
-        std::vector<std::vector<tenon_verdict>> verdicts(1);
-        TENON_TRY(verdicts[0], device.query(program, options.compute));
-        const auto can_decompose = [&](uint32_t index) {
-            std::vector<bool> chosen(program.n_nodes);
-            chosen[index] = true;
-            return round < kDecomposeRounds && ops::decompose_nodes(program, chosen).ok();
-        };
-        TENON_TRY(const host::FallbackPlan plan,
-                  host::plan_fallback(program, verdicts, options.fallback, can_decompose));
-        for (const std::string& line : plan.report(program))
-            placement.push_back(line);
-        if (!plan.needs_rewrite()) return {};
-        TENON_TRY(rewritten, ops::decompose_nodes(program, plan.decompose()));
-    }
-}
-
-}  // namespace
 
 RunnerOptions normalised(RunnerOptions options) {
     options.step_tokens_max = std::max(options.step_tokens_max, options.sequences_max);
@@ -115,24 +87,6 @@ tenon_kv_desc kv_desc_of(const model::ModelConfig& config, tenon_dtype dtype, ui
     desc.dtype = dtype;
     desc.n_blocks = blocks;
     return desc;
-}
-
-Result<host::Exec> prepare_step(const host::Device& device, ops::Program& program,
-                                const RunnerOptions& options, const StepHandles& handles,
-                                std::vector<std::string>& placement) {
-    TENON_CHECK(ops::verify_program(program.view()));
-    TENON_CHECK(place_nodes(device, program, options, placement));
-    const int64_t max[] = {options.step_tokens_max, options.sequences_max, options.logit_rows_max};
-    const tenon_bucket bucket{max};
-    tenon_prepare how{};
-    how.flags = handles.flags;
-    if (options.deterministic) how.flags |= TENON_PREPARE_DETERMINISTIC;
-    how.compute = options.compute;
-    how.n_buckets = 1;
-    how.buckets = &bucket;
-    how.weights = handles.weights;
-    how.kv = handles.kv;
-    return device.prepare(program.view(), how);
 }
 
 }  // namespace tenon::engine

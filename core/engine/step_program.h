@@ -1,11 +1,10 @@
-// The largest step of a model on a device: its shape, its buffers, its prepared program. The runner
-// makes them; the memory plan measures the same ones before anything is loaded.
+// The largest step of a model: its shape, its buffers, its weights as a backend takes them. The
+// runner makes them; the memory plan measures the same ones before anything is loaded.
 #pragma once
 
-#include "core/engine/model_runner.h"
-
-#include <string>
-#include <vector>
+#include "core/engine/runner_options.h"
+#include "core/model/model.h"
+#include "core/model/step_slots.h"
 
 namespace tenon::engine {
 
@@ -24,19 +23,5 @@ tenon_weight weight_of(const model::WeightSpec& spec, bool measured = false);
 
 // A pool of `blocks` blocks.
 tenon_kv_desc kv_desc_of(const model::ModelConfig& config, tenon_dtype dtype, uint32_t blocks);
-
-struct StepHandles {
-    tenon_weights* weights = nullptr;
-    tenon_kv_pool* kv = nullptr;
-    uint32_t flags = 0;  // beside what the options say
-};
-
-// Verifies `program`, rewrites it by the ladder of host/fallback_plan.h with this one device (what
-// it does not take whole is decomposed and asked for again) and prepares it. Appends one line to
-// `placement` for each node that the device does not run as the model wrote it. kUnsupported lists
-// the nodes that run nowhere.
-Result<host::Exec> prepare_step(const host::Device& device, ops::Program& program,
-                                const RunnerOptions& options, const StepHandles& handles,
-                                std::vector<std::string>& placement);
 
 }  // namespace tenon::engine

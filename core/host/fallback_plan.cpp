@@ -70,6 +70,12 @@ std::string reason_of(const tenon_verdict& verdict) {
     return text.empty() ? "The backend gave no reason." : printable(text, sizeof verdict.reason);
 }
 
+// ", 0.31 ms as measured"; empty when nobody measured.
+std::string cost_of(uint64_t bytes, double ns_per_byte) {
+    if (ns_per_byte <= 0) return {};
+    return fmt::format(", {:.2g} ms as measured", static_cast<double>(bytes) * ns_per_byte * 1e-6);
+}
+
 // Bytes that node `index` moves: values that it reads or writes and that live on another device.
 uint64_t bytes_across(const tenon_program& program, uint32_t index,
                       const std::vector<NodePlacement>& nodes, const std::vector<uint32_t>& producer,
@@ -161,7 +167,8 @@ bool FallbackPlan::needs_rewrite() const noexcept {
     return false;
 }
 
-std::vector<std::string> FallbackPlan::report(const tenon_program& program) const {
+std::vector<std::string> FallbackPlan::report(const tenon_program& program,
+                                              const OtherDeviceNote& other) const {
     std::vector<std::string> lines;
     for (const NodePlacement& node : nodes) {
         const std::string name = name_of(program, node.node);
@@ -170,8 +177,10 @@ std::vector<std::string> FallbackPlan::report(const tenon_program& program) cons
                 lines.push_back(fmt::format("{} runs as its parts: {}", name, node.reason));
                 break;
             case NodePlacement::Kind::kOtherDevice:
-                lines.push_back(fmt::format("{} runs on device {} and moves {} bytes a step: {}", name,
-                                            node.device, node.bytes_moved, node.reason));
+                lines.push_back(fmt::format("{} runs on {} and moves up to {} bytes a step{}: {}",
+                                            name, other.name, node.bytes_moved,
+                                            cost_of(node.bytes_moved, other.ns_per_byte),
+                                            node.reason));
                 break;
             default: break;
         }

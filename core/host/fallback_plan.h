@@ -44,6 +44,12 @@ struct Partition {
     uint32_t n_nodes = 0;
 };
 
+// How to speak of the other device.
+struct OtherDeviceNote {
+    std::string_view name = "another device";
+    double ns_per_byte = 0;  // of carrying values there or back, as measured; 0: not known
+};
+
 struct FallbackPlan {
     std::vector<NodePlacement> nodes;   // one for each node of the program
     std::vector<Partition> partitions;  // in program order; empty while needs_rewrite()
@@ -51,7 +57,8 @@ struct FallbackPlan {
     std::vector<bool> decompose() const; // one for each node: what ops::decompose_nodes takes
     bool needs_rewrite() const noexcept;
     // One line for each node that is not native or fused; empty when there is none.
-    std::vector<std::string> report(const tenon_program& program) const;
+    std::vector<std::string> report(const tenon_program& program,
+                                    const OtherDeviceNote& other = {}) const;
 };
 
 // Whether node `index` has a decomposition whose parts device 0 takes.

@@ -6,9 +6,12 @@ namespace tenon::ops {
 
 Program cut_nodes(const tenon_program& program, uint32_t first, uint32_t count,
                   const std::vector<uint32_t>& slots, std::vector<uint32_t>* entries) {
-    std::vector<bool> made(program.n_values, false);
+    std::vector<bool> made(program.n_values, false), read(program.n_values, false);
     for (uint32_t i = first; i < first + count; ++i) {
         const tenon_node& node = node_at(program, i);
+        for (uint32_t port = 0; port < node.n_inputs; ++port) {
+            if (node.inputs[port] != TENON_NONE) read[node.inputs[port]] = true;
+        }
         for (uint32_t port = 0; port < node.n_outputs; ++port) {
             if (node.outputs[port] != TENON_NONE) made[node.outputs[port]] = true;
         }
@@ -21,7 +24,7 @@ Program cut_nodes(const tenon_program& program, uint32_t first, uint32_t count,
         if (slot == TENON_NONE) continue;
         if (made[value]) {
             rewriter.leave_in_slot(value, slot);
-        } else {
+        } else if (read[value]) {
             rewriter.take_from_slot(value, slot);
         }
     }

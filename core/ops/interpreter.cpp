@@ -17,21 +17,6 @@ Error invalid(std::string sentence) {
     return Error{Code::kInvalid, std::move(sentence)};
 }
 
-// Bytes of one element of the dtypes that the ops of today use; 0 for others.
-int64_t element_bytes(uint32_t dtype) {
-    switch (dtype) {
-        case TENON_F32:
-        case TENON_I32:
-        case TENON_U32:
-            return 4;
-        case TENON_U64:
-        case TENON_I64:
-            return 8;
-        default:
-            return 0;
-    }
-}
-
 Status check_kv(const NodeView& view, const reference::ReferenceKv* kv, uint32_t layer,
                 uint32_t heads, uint32_t dim_k, uint32_t dim_v) {
     if (kv == nullptr) return view.error("the program needs a KV pool");

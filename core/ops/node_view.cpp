@@ -53,6 +53,27 @@ std::string text_of(const tenon_program& program, const Dim& dim) {
     return text;
 }
 
+int64_t element_bytes(uint32_t dtype) noexcept {
+    switch (dtype) {
+        case TENON_F32:
+        case TENON_I32:
+        case TENON_U32:
+            return 4;
+        case TENON_U64:
+        case TENON_I64:
+            return 8;
+        default:
+            return 0;
+    }
+}
+
+uint64_t bytes_of(const tenon_value& value, const int64_t* symbols) noexcept {
+    int64_t bytes = element_bytes(value.dtype);
+    for (uint32_t axis = 0; axis < value.rank; ++axis)
+        bytes *= extent_of(dim_of(value.dims[axis]), symbols);
+    return static_cast<uint64_t>(bytes);
+}
+
 std::string dtype_text(uint32_t dtype) {
     switch (dtype) {
         case TENON_F32:

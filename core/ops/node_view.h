@@ -32,6 +32,12 @@ bool same_extent(const Dim& a, const Dim& b) noexcept;
 // The extent for these symbol values, one for each symbol of the program.
 int64_t extent_of(const Dim& dim, const int64_t* symbols) noexcept;
 
+// Bytes of one element of the dtypes that the ops of today use; 0 for others.
+int64_t element_bytes(uint32_t dtype) noexcept;
+
+// Bytes of `value` for these symbol values, one for each symbol of the program.
+uint64_t bytes_of(const tenon_value& value, const int64_t* symbols) noexcept;
+
 // "576", "T", "S+1", "2*T".
 std::string text_of(const tenon_program& program, const Dim& dim);
 

@@ -132,12 +132,15 @@ sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
     });
 }
 
-sdk::Status Impl::query(Device&, const tenon_program& program, uint32_t,
+sdk::Status Impl::query(Device& device, const tenon_program& program, uint32_t,
                         sdk::Strided<tenon_verdict> verdicts) {
     for (uint32_t i = 0; i < program.n_nodes; ++i) {
-        const bool known = ops::find_op(ops::node_at(program, i).op) != nullptr;
-        sdk::set_verdict(verdicts[i], known ? TENON_VERDICT_NATIVE : TENON_VERDICT_NO, 0,
-                         known ? "" : "The op has no reference.");
+        const ops::OpDef* op = ops::find_op(ops::node_at(program, i).op);
+        const char* reason = op == nullptr                ? "The op has no reference."
+                             : op->name == device.without ? "The option 'without' names the op."
+                                                          : "";
+        sdk::set_verdict(verdicts[i], *reason == 0 ? TENON_VERDICT_NATIVE : TENON_VERDICT_NO, 0,
+                         reason);
     }
     return {};
 }

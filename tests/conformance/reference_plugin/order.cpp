@@ -59,6 +59,7 @@ sdk::Status Impl::device_open(const uint8_t* uuid, sdk::Span<const tenon_option>
     auto made = std::make_unique<Device>();
     sdk::OptionReader reader(options);
     reader.text("fault", &made->fault);
+    reader.text("without", &made->without);
     TENON_SDK_CHECK(reader.finish());
     device = std::move(made);
     return {};

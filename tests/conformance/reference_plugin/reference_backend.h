@@ -28,6 +28,7 @@ struct Device {
     std::condition_variable changed;
     std::vector<Queue*> queues;  // not owned
     std::string fault;           // what is wrong with this device, or empty
+    std::string without;         // name of an op that it does not take, or empty
 
     bool broken(const char* how) const { return fault == how; }
     // Runs what is ready. With the mutex held.

@@ -92,8 +92,11 @@ TEST(FallbackPlan, AllowMovesOneNodeAndCountsItsBytes) {
     ASSERT_EQ(plan->partitions.size(), 3u);
     EXPECT_EQ(plan->partitions[1].first_node, 1u);
     EXPECT_EQ(plan->report(chain.program()),
-              std::vector<std::string>{"node 1 (add) runs on device 1 and moves 256 bytes a step: No "
-                                       "kernel for this shape."});
+              std::vector<std::string>{"node 1 (add) runs on another device and moves up to 256 bytes "
+                                       "a step: No kernel for this shape."});
+    EXPECT_EQ(plan->report(chain.program(), {"cpu", 1000.0}),
+              std::vector<std::string>{"node 1 (add) runs on cpu and moves up to 256 bytes a step, "
+                                       "0.26 ms as measured: No kernel for this shape."});
 }
 
 TEST(FallbackPlan, NeighboursElsewhereMoveOnlyTheEnds) {
