@@ -1,11 +1,14 @@
 // tenon devices: what each backend can compute on here.
 #include "core/base/json_writer.h"
+#include "core/cli/device_survey.h"
 #include "core/cli/session.h"
 #include "core/cli/table.h"
 #include "core/cli/verb.h"
 #include "core/engine/device.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace tenon::cli {
 
@@ -21,41 +24,6 @@ const char* kind_name(uint32_t kind) {
     }
 }
 
-struct Found {
-    std::string backend, version;
-    tenon_device_info info{};
-};
-
-struct Silent {
-    std::string backend, reason;
-};
-
-// Devices of every usable backend, and why the others have none.
-void look(const host::Registry& registry, const std::string& wanted, std::vector<Found>& found,
-          std::vector<Silent>& silent) {
-    for (const host::Candidate& plugin : registry.candidates()) {
-        if (wanted != "auto" && plugin.id != wanted) continue;
-        if (!plugin.usable) {
-            silent.push_back({plugin.id, plugin.reason});
-            continue;
-        }
-        if (!plugin.has_kind("backend")) continue;
-        const Result<host::Backend> backend = registry.load(plugin.id);
-        if (!backend.ok()) {
-            silent.push_back({plugin.id, backend.error().message});
-            continue;
-        }
-        const Result<std::vector<tenon_device_info>> devices = backend->enumerate();
-        if (!devices.ok()) {
-            silent.push_back({plugin.id, devices.error().message});
-            continue;
-        }
-        if (devices->empty()) silent.push_back({plugin.id, "no device on this machine"});
-        for (const tenon_device_info& info : *devices)
-            found.push_back({plugin.id, plugin.version, info});
-    }
-}
-
 std::string uuid_text(const uint8_t (&uuid)[16]) {
     std::string text;
     for (const uint8_t byte : uuid)
@@ -63,24 +31,64 @@ std::string uuid_text(const uint8_t (&uuid)[16]) {
     return text;
 }
 
-void print_json(const std::vector<Found>& found, const std::vector<Silent>& silent) {
+// What keeps a plugin from having a device; empty when it has one or is no backend.
+std::string reason_of(const PluginReport& plugin, const DeviceSurvey& survey) {
+    const auto has_one = [&](const SeenDevice& device) {
+        return std::any_of(device.begin(), device.end(),
+                           [&](const Sighting& seen) { return seen.backend == plugin.id; });
+    };
+    if (plugin.good && !plugin.backend) return {};
+    if (std::any_of(survey.devices.begin(), survey.devices.end(), has_one)) return {};
+    std::string reason = plugin.text;
+    for (const PluginLine& line : plugin.lines)
+        reason += (reason.empty() ? "" : "; ") + line.text;
+    return reason;
+}
+
+void print_json(const DeviceSurvey& survey) {
     JsonWriter out;
     out.begin_object().key("devices").begin_array();
-    for (const Found& device : found) {
-        const tenon_device_info& info = device.info;
-        out.begin_object().field("backend", device.backend).field("version", device.version);
+    for (const SeenDevice& device : survey.devices) {
+        const Sighting& first = device.front();
+        const tenon_device_info& info = first.info;
+        out.begin_object().field("backend", first.backend).field("version", first.version);
         out.field("kind", kind_name(info.kind)).field("name", info.name);
         out.field("detail", info.detail).field("memory_bytes", info.memory_bytes);
         out.field("memory_free_bytes", info.memory_free_bytes).field("threads", info.threads);
-        out.field("uuid", uuid_text(info.uuid)).end_object();
+        out.field("uuid", uuid_text(info.uuid)).key("also").begin_array();
+        for (size_t i = 1; i < device.size(); ++i) {
+            out.begin_object().field("backend", device[i].backend);
+            out.field("version", device[i].version).field("detail", device[i].info.detail);
+            out.end_object();
+        }
+        out.end_array().end_object();
     }
     out.end_array().key("without").begin_array();
-    for (const Silent& backend : silent) {
-        out.begin_object().field("backend", backend.backend).field("reason", backend.reason);
-        out.end_object();
+    for (const PluginReport& plugin : survey.plugins) {
+        const std::string reason = reason_of(plugin, survey);
+        if (reason.empty()) continue;
+        out.begin_object().field("backend", plugin.id).field("reason", reason).end_object();
     }
     out.end_array().end_object();
     fmt::print("{}\n", out.text());
+}
+
+void print_text(const DeviceSurvey& survey) {
+    Table table({"BACKEND", "KIND", "DEVICE", "MEMORY", "FREE", "THREADS", "DETAIL"});
+    for (const SeenDevice& device : survey.devices) {
+        const tenon_device_info& info = device.front().info;
+        std::string detail;
+        for (const Sighting& seen : device)
+            detail += (detail.empty() ? "" : "; ") + std::string(seen.info.detail);
+        table.row({DeviceSurvey::backends_of(device), kind_name(info.kind), info.name,
+                   size_text(info.memory_bytes), size_text(info.memory_free_bytes),
+                   info.threads == 0 ? "-" : std::to_string(info.threads), detail});
+    }
+    fmt::print("{}", table.text());
+    for (const PluginReport& plugin : survey.plugins) {
+        const std::string reason = reason_of(plugin, survey);
+        if (!reason.empty()) fmt::print("{}: {}\n", plugin.id, printable(reason));
+    }
 }
 
 int run(int argc, char** argv) {
@@ -88,31 +96,21 @@ int run(int argc, char** argv) {
     bool json = false;
     Arguments arguments("devices",
                         "Lists what can be computed on: each backend's devices, their memory, and "
-                        "the\ninstruction set or driver that was picked.");
+                        "the\ninstruction set or driver that was picked. A device of several "
+                        "backends is one line.");
     declare_config(arguments, engine);
     arguments.flag("--json", json, "one object: devices, without");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     if (const auto code = resolve("devices", engine)) return *code;
     const Result<host::Registry> registry = engine::scan_plugins(engine.config);
     if (!registry.ok()) return report("devices", registry.error());
-    std::vector<Found> found;
-    std::vector<Silent> silent;
-    look(*registry, engine.config.backend, found, silent);
+    const DeviceSurvey survey = survey_devices(*registry, engine.config.backend);
     if (json) {
-        print_json(found, silent);
+        print_json(survey);
     } else {
-        Table table({"BACKEND", "KIND", "DEVICE", "MEMORY", "FREE", "THREADS", "DETAIL"});
-        for (const Found& device : found) {
-            const tenon_device_info& info = device.info;
-            table.row({device.backend, kind_name(info.kind), info.name,
-                       size_text(info.memory_bytes), size_text(info.memory_free_bytes),
-                       info.threads == 0 ? "-" : std::to_string(info.threads), info.detail});
-        }
-        fmt::print("{}", table.text());
-        for (const Silent& backend : silent)
-            fmt::print("{}: {}\n", backend.backend, backend.reason);
+        print_text(survey);
     }
-    if (!found.empty()) return kExitOk;
+    if (!survey.devices.empty()) return kExitOk;
     return report("devices", {Code::kUnsupported, "no backend has a device on this machine; see "
                                                   "'tenon plugins list --why'"});
 }

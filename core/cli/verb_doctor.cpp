@@ -1,12 +1,16 @@
 // tenon doctor: does this machine and this installation work?
 #include "core/base/json_writer.h"
+#include "core/cli/device_survey.h"
 #include "core/cli/session.h"
+#include "core/cli/table.h"
 #include "core/cli/verb.h"
 #include "core/engine/device.h"
 
 #include <tenon/abi.h>
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace tenon::cli {
 
@@ -18,42 +22,30 @@ struct Finding {
     std::string text;
 };
 
-Finding look_at_policy(const host::Registry& registry, const std::string& id,
-                       const std::string& what) {
-    const Result<host::SchedPlugin> plugin = registry.load_sched(id);
-    if (!plugin.ok()) return {what, false, plugin.error().message};
-    const auto policy = plugin->create();
-    if (!policy.ok()) return {what, false, policy.error().message};
-    return {what, true, "scheduling policy, loads"};
-}
-
-std::vector<Finding> look(const host::Registry& registry, bool* any_device) {
+// What each plugin is, has and says, and what its devices are; one backend's device that another
+// sees too names that one.
+std::vector<Finding> findings_of(const DeviceSurvey& survey) {
     std::vector<Finding> findings;
-    for (const host::Candidate& plugin : registry.candidates()) {
+    for (const PluginReport& plugin : survey.plugins) {
         const std::string what = "plugin " + plugin.id;
-        if (!plugin.usable) {
-            findings.push_back({what, false, plugin.reason});
-            continue;
+        if (!plugin.text.empty()) findings.push_back({what, plugin.good, plugin.text});
+        for (const SeenDevice& device : survey.devices) {
+            for (const Sighting& seen : device) {
+                if (seen.backend != plugin.id) continue;
+                std::string text = fmt::format("{}: {}", seen.info.name, seen.info.detail);
+                if (seen.backend != device.front().backend)
+                    text += fmt::format("; the same device as plugin {}'s", device.front().backend);
+                findings.push_back({what, true, std::move(text)});
+            }
         }
-        if (plugin.has_kind("sched")) findings.push_back(look_at_policy(registry, plugin.id, what));
-        if (!plugin.has_kind("backend")) continue;
-        const Result<host::Backend> backend = registry.load(plugin.id);
-        if (!backend.ok()) {
-            findings.push_back({what, false, backend.error().message});
-            continue;
-        }
-        const Result<std::vector<tenon_device_info>> devices = backend->enumerate();
-        if (!devices.ok()) {
-            findings.push_back({what, false, devices.error().message});
-            continue;
-        }
-        if (devices->empty()) findings.push_back({what, true, "loads; no device on this machine"});
-        for (const tenon_device_info& device : *devices) {
-            *any_device |= device.kind != TENON_DEVICE_NULL;
-            findings.push_back({what, true, fmt::format("{}: {}", device.name, device.detail)});
-        }
+        for (const PluginLine& line : plugin.lines)
+            findings.push_back({what, line.level != TENON_LOG_ERROR, line.text});
     }
     return findings;
+}
+
+bool computes(const SeenDevice& device) {
+    return device.front().info.kind != TENON_DEVICE_NULL;
 }
 
 int run(int argc, char** argv) {
@@ -67,8 +59,9 @@ int run(int argc, char** argv) {
     if (const auto code = resolve("doctor", engine)) return *code;
     const Result<host::Registry> registry = engine::scan_plugins(engine.config);
     if (!registry.ok()) return report("doctor", registry.error());
-    bool any_device = false;
-    std::vector<Finding> findings = look(*registry, &any_device);
+    const DeviceSurvey survey = survey_devices(*registry, "auto");
+    const bool any_device = std::any_of(survey.devices.begin(), survey.devices.end(), computes);
+    std::vector<Finding> findings = findings_of(survey);
     if (!any_device) {
         findings.push_back(
             {"devices", false,
@@ -89,7 +82,7 @@ int run(int argc, char** argv) {
     } else {
         fmt::print("plugin ABI v{} revision {}\n", TENON_ABI_VERSION, TENON_ABI_REVISION);
         for (const Finding& f : findings)
-            fmt::print("  {:4} {}: {}\n", f.good ? "ok" : "BAD", f.what, f.text);
+            fmt::print("  {:4} {}: {}\n", f.good ? "ok" : "BAD", f.what, printable(f.text));
     }
     return any_device ? kExitOk : kExitFailure;
 }
