@@ -58,16 +58,6 @@ void read_limits(const VkPhysicalDeviceLimits& limits, Features& f) noexcept {
     f.timestamp_ns = f.timestamp_bits == 0 ? 0 : limits.timestampPeriod;
 }
 
-void read_memory(VkPhysicalDevice physical, Features& f) noexcept {
-    constexpr VkMemoryPropertyFlags kBoth =
-        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
-    VkPhysicalDeviceMemoryProperties types{};
-    vkGetPhysicalDeviceMemoryProperties(physical, &types);
-    f.host_is_device = true;
-    for (uint32_t i = 0; i < types.memoryTypeCount; ++i)
-        f.host_is_device &= (types.memoryTypes[i].propertyFlags & kBoth) == kBoth;
-}
-
 bool has_extension(const std::vector<VkExtensionProperties>& list, const char* name) noexcept {
     for (const VkExtensionProperties& extension : list)
         if (std::strcmp(extension.extensionName, name) == 0) return true;
@@ -144,7 +134,6 @@ bool read_features(VkPhysicalDevice physical, Features& f, std::string& why) {
     std::memcpy(f.driver, p12.driverName, sizeof f.driver);
     std::memcpy(f.driver_info, p12.driverInfo, sizeof f.driver_info);
     read_limits(core.limits, f);
-    read_memory(physical, f);
     f.allocation_max = std::max(p11.maxMemoryAllocationSize, kAllocationDefault);
     if (v13 && sizes.maxBufferSize != 0)
         f.allocation_max = std::min<uint64_t>(f.allocation_max, sizes.maxBufferSize);
@@ -194,6 +183,7 @@ void read_mask(sdk::OptionReader& reader, FeatureMask& mask) {
     reader.boolean("mask_float16", &mask.float16);
     reader.boolean("mask_int_dot", &mask.int_dot);
     reader.boolean("mask_timestamps", &mask.timestamps);
+    reader.boolean("mask_host_access", &mask.host_access);
 }
 
 void apply_mask(const FeatureMask& mask, Features& f) noexcept {
@@ -210,6 +200,7 @@ void apply_mask(const FeatureMask& mask, Features& f) noexcept {
         f.timestamp_bits = 0;
         f.timestamp_ns = 0;
     }
+    f.host_sees_device &= !mask.host_access;
     f.storage8 &= !mask.storage8;
     f.storage16 &= !mask.storage16;
     f.int8 &= !mask.int8;
@@ -221,7 +212,9 @@ void apply_mask(const FeatureMask& mask, Features& f) noexcept {
 }
 
 uint32_t shader_needs(const Features& f) noexcept {
-    constexpr uint32_t kSubgroup = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    constexpr uint32_t kSubgroup = VK_SUBGROUP_FEATURE_BASIC_BIT |
+                                   VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                   VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     uint32_t has = 0;
     if ((f.subgroup_ops & kSubgroup) == kSubgroup) has |= shaders::kRequiresSubgroup;
     if (f.float16) has |= shaders::kRequiresFloat16;

@@ -51,7 +51,7 @@ struct Features {
     uint32_t timestamp_bits = 0;
 
     uint32_t queue_family = 0; // compute and copies
-    bool host_is_device = false; // every memory type is device-local and host-visible
+    bool host_sees_device = true; // device memory is mapped where its type allows it
 };
 
 // Options that hide what a device has. Zero or false masks nothing.
@@ -62,6 +62,7 @@ struct FeatureMask {
     bool subgroup = false, storage8 = false, storage16 = false;
     bool int8 = false, int16 = false, int64 = false, float16 = false, int_dot = false;
     bool timestamps = false;
+    bool host_access = false; // only staging memory is mapped, as on a GPU without a window
 };
 
 // False when the device is none for us: older than Vulkan 1.2, without compute or timeline semaphores.
