@@ -5,12 +5,12 @@
 //   rows     x = ceil(n_q_heads / LOCAL), y = ceil(T / ROWS): one invocation attends for one query head
 //            of ROWS consecutive tokens. No shared memory, no barrier; serves everything.
 //   lanes    x = n_kv_heads * ceil(G / ROWS), y = T: the LOCAL invocations of a workgroup attend for
-//            ROWS query heads of one KV head of one token. Shared memory of 8 * LOCAL * ROWS bytes, one
-//            barrier for LOCAL positions.
-//   lanes_subgroup  as lanes, by subgroup operations instead: the subgroup size is exactly LOCAL, the
-//            device has ballot and arithmetic operations.
-// Positions are taken in aligned groups: of 8 in `rows`, of LOCAL in `lanes`, which divides 32. With LOCAL 8 all
-// three give the same bits for a token, so that a program may use `rows` where many tokens share a
+//            ROWS query heads of one KV head of one token. Shared memory of 2 KiB, two barriers for
+//            LOCAL positions.
+//   lanes_subgroup  as lanes, by subgroup broadcasts (ballot operations) instead: the subgroup size is
+//            exactly LOCAL.
+// Positions are taken in aligned groups: of 8 in `rows`, of LOCAL (8, 16 or 32) in `lanes`. With LOCAL
+// 8 all three give the same bits for a token, so that a program may use `rows` where many tokens share a
 // sequence and `lanes` in buckets with about one token each; with another LOCAL it uses one of them for
 // all buckets. No result depends on chunks, on the order of blocks or on the tokens beside.
 // What an invocation holds grows with ROWS * (dim_k + dim_v): at most 1024 is wise, 512 better.
@@ -67,6 +67,9 @@ static_assert(sizeof(AttentionParams) == 48, "AttentionParams");
 #define TENON_ATTENTION_SPEC_KV 1    // a TENON_KV_* type
 #define TENON_ATTENTION_SPEC_DIM_K 2 // elements of a key
 #define TENON_ATTENTION_SPEC_DIM_V 3 // elements of a value
-#define TENON_ATTENTION_SPEC_ROWS 4  // query rows of an invocation or workgroup: 1, 2, 3, 4 or 8
+#define TENON_ATTENTION_SPEC_ROWS 4  // query rows of an invocation or workgroup: 1 .. ROWS_MAX
+
+#define TENON_ATTENTION_ROWS_MAX 8
+#define TENON_ATTENTION_LOCAL_MAX 32 // of lanes
 
 #endif

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <random>
 #include <vector>
 
 #include <tenon/reference/kv.h>
@@ -92,6 +93,51 @@ struct KvPool {
             case TENON_F8_E5M2: return small_float(code, 5, 2, true);
             default: return static_cast<float>(static_cast<int8_t>(code)) * as_float(words[scale_at]);
         }
+    }
+    // Random finite elements about as large as one, in words and floats.
+    void fill(uint32_t seed) {
+        std::mt19937 engine(seed);
+        std::normal_distribution<float> normal;
+        const uint32_t per_word = kv_per_word(kv_type(dtype));
+        const auto code_of = [&] {
+            const uint32_t bits = engine();
+            switch (dtype) {
+                case TENON_F16: return (bits & 0x83ffu) | ((11 + bits / 65536 % 5) << 10);
+                case TENON_BF16: return (bits & 0x807fu) | ((123 + bits / 65536 % 5) << 7);
+                case TENON_F8_E4M3: return (bits & 0x87u) | ((3 + bits / 65536 % 5) << 3);
+                case TENON_F8_E5M2: return (bits & 0x83u) | ((11 + bits / 65536 % 5) << 2);
+                case TENON_I8: return bits % 255 == 128 ? 0 : bits & 0xffu;
+                default: break;
+            }
+            const float x = normal(engine);
+            uint32_t code = 0;
+            std::memcpy(&code, &x, sizeof code);
+            return code;
+        };
+        for (int64_t slot = 0; slot < int64_t{n_blocks} * block_tokens; ++slot) {
+            for (uint32_t h = 0; h < heads; ++h) {
+                for (const bool value : {false, true}) {
+                    size_t scale_at = 0;
+                    const size_t row = row_at(slot, h, value, &scale_at);
+                    const uint32_t dim = value ? dim_v : dim_k;
+                    for (uint32_t c = 0; c < dim; ++c) {
+                        const uint32_t shift = c % per_word * (32 / per_word);
+                        words[row + c / per_word] |= code_of() << shift;
+                    }
+                    if (dtype == TENON_I8) {
+                        const float scale = 0.01f + 0.0001f * static_cast<float>(engine() % 100);
+                        std::memcpy(&words[scale_at], &scale, sizeof scale);
+                    }
+                    set_floats(slot, h, value);
+                }
+            }
+        }
+    }
+    // What the words of a row hold, as the reference holds it.
+    void set_floats(int64_t slot, uint32_t head, bool value) {
+        const reference::ReferenceKv kv = reference();
+        float* to = value ? kv.value(0, slot, head) : kv.key(0, slot, head);
+        for (uint32_t c = 0; c < (value ? dim_v : dim_k); ++c) to[c] = element(slot, head, value, c);
     }
     static float as_float(uint32_t bits) {
         float number = 0;
