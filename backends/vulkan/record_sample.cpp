@@ -8,7 +8,7 @@ sdk::Status record_sample(Builder& b) {
     const Node& node = b.node();
     const shaders::ShaderVariant* variant = nullptr;
     TENON_SDK_CHECK(b.find("sample", "row", &variant));
-    uint32_t lanes = b.features().kind == TENON_DEVICE_CPU ? 8 : 256;
+    uint32_t lanes = SAMPLE_LANES;
     while (lanes > b.features().group_invocations || lanes > b.features().group_size[0]) lanes /= 2;
     Draft draft(*variant);
     draft.constant(SAMPLE_SPEC_LANES, lanes);
