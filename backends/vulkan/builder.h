@@ -47,7 +47,7 @@ class Builder {
 public:
     Builder(Exec& exec, uint32_t bucket) : exec_(exec), bucket_(bucket) {}
 
-    Exec& exec() noexcept { return exec_; }
+    Exec& exec() const noexcept { return exec_; }
     const Features& features() const noexcept { return exec_.device->features; }
     const Node& node() const noexcept { return exec_.nodes[node_]; }
     const Value& value(uint32_t id) const noexcept { return exec_.values[id]; }

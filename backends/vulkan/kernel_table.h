@@ -27,7 +27,14 @@ public:
     const shaders::ShaderVariant* find(std::string_view family,
                                        std::string_view purpose) const noexcept;
 
+    // The variant of that name; null when the device cannot run it.
+    const shaders::ShaderVariant* named(std::string_view family,
+                                        std::string_view name) const noexcept;
+    // The variant that force_variant names for the family, or null.
+    const shaders::ShaderVariant* forced(std::string_view family) const noexcept;
+
 private:
+    size_t n_forced_ = 0; // of usable_, in front
     std::vector<const shaders::ShaderVariant*> usable_;
 };
 

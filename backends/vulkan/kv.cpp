@@ -3,11 +3,14 @@
 #include <tenon/reference/kv.h>
 
 #include "backends/vulkan/queue.h"
+#include "shaders/include/kv.h"
 
 namespace tenon::vulkan {
 namespace {
 
 constexpr uint32_t kExtentMax = 1u << 20; // heads, dims and layers: keeps products within 64 bits
+constexpr uint32_t kHeadsMax = 1u << 16;  // keeps the words of a block within 32 bits
+constexpr uint32_t kHeadDimMax = 512;     // elements of a head
 
 sdk::Status check_desc(const tenon_kv_desc& desc) {
     if (!reference::is_kv_dtype(desc.dtype)) {
@@ -28,18 +31,33 @@ sdk::Status check_desc(const tenon_kv_desc& desc) {
                              desc.n_layers, desc.n_kv_heads, desc.dim_k, desc.dim_v, kExtentMax);
         }
     }
+    if (desc.n_kv_heads > kHeadsMax || desc.dim_k > kHeadDimMax || desc.dim_v > kHeadDimMax) {
+        return sdk::fail(TENON_UNSUPPORTED,
+                         "%u heads of %u and %u elements; at most %u of %u are supported.",
+                         desc.n_kv_heads, desc.dim_k, desc.dim_v, kHeadsMax, kHeadDimMax);
+    }
     return {};
 }
 
-// Bytes of one block of one layer; blocks hold at least 16 places, so whole words.
+// Bytes of one block of one layer.
 uint64_t layer_bytes(const tenon_kv_desc& desc) noexcept {
-    const uint64_t elements = uint64_t{desc.dim_k} + desc.dim_v;
-    uint64_t place = elements * sdk::dtype_bytes(desc.dtype);
-    if (desc.dtype == TENON_I8) place += 2 * sizeof(float); // a scale for each key and each value
-    return place * desc.block_tokens * desc.n_kv_heads;
+    return uint64_t{shaders::kv_block_words(kv_type(desc.dtype), desc.n_kv_heads, desc.dim_k,
+                                            desc.dim_v, desc.block_tokens)} *
+           sizeof(uint32_t);
 }
 
 } // namespace
+
+uint32_t kv_type(uint32_t dtype) noexcept {
+    switch (dtype) {
+        case TENON_F16: return TENON_KV_F16;
+        case TENON_BF16: return TENON_KV_BF16;
+        case TENON_F8_E4M3: return TENON_KV_F8_E4M3;
+        case TENON_F8_E5M2: return TENON_KV_F8_E5M2;
+        case TENON_I8: return TENON_KV_I8;
+        default: return TENON_KV_F32;
+    }
+}
 
 sdk::Status Impl::kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info) {
     TENON_SDK_CHECK(check_desc(desc));

@@ -12,19 +12,47 @@ constexpr uint32_t kHeldFloats = 512; // of query rows and sums in one invocatio
 
 bool on_cpu(const Builder& b) noexcept { return b.features().kind == TENON_DEVICE_CPU; }
 
-uint32_t kv_type(uint32_t dtype) noexcept {
-    switch (dtype) {
-        case TENON_F16: return TENON_KV_F16;
-        case TENON_BF16: return TENON_KV_BF16;
-        case TENON_F8_E4M3: return TENON_KV_F8_E4M3;
-        case TENON_F8_E5M2: return TENON_KV_F8_E5M2;
-        case TENON_I8: return TENON_KV_I8;
-        default: return TENON_KV_F32;
-    }
-}
-
 Place layer_place(const Builder& b, const KvPool& kv, uint32_t layer) noexcept {
     return b.memory(kv.layers[layer], uint64_t{kv.desc.n_blocks} * kv.layer_block_bytes);
+}
+
+// Which shader attends in a bucket.
+struct Way {
+    const shaders::ShaderVariant* variant = nullptr;
+    uint32_t local = 8;
+    bool lanes = false;
+};
+
+// A CPU's driver takes a prompt's tokens one invocation each, and a few tokens with eight lanes each:
+// with eight, both sum in one order. A GPU takes everything with 32 lanes.
+sdk::Status choose_way(const Builder& b, int64_t tokens, int64_t sequences, Way* way) {
+    const Features& features = b.features();
+    way->variant = b.exec().device->kernels.forced("attention");
+    const bool few = tokens <= 2 * sequences;
+    if (way->variant == nullptr && (few || !on_cpu(b))) {
+        way->local = on_cpu(b) ? 8 : 32;
+        const bool exact = features.subgroup_size == way->local &&
+                           features.subgroup_size_min == features.subgroup_size_max;
+        if (!exact || !b.find("attention", "lanes_subgroup", &way->variant).ok())
+            way->variant = b.exec().device->kernels.named("attention", "lanes");
+    }
+    if (way->variant == nullptr) {
+        way->local = 8;
+        TENON_SDK_CHECK(b.find("attention", "rows", &way->variant));
+    }
+    way->lanes = way->variant->name[0] == 'l';
+    return {};
+}
+
+// Query rows of an invocation, or of a workgroup of lanes.
+uint32_t choose_rows(const tenon_attr_paged_attn& attr, bool lanes, int64_t tokens) noexcept {
+    const uint32_t held = std::clamp(kHeldFloats / (attr.dim_k + attr.dim_v), 1u,
+                                     static_cast<uint32_t>(TENON_ATTENTION_ROWS_MAX));
+    const uint32_t group = attr.n_q_heads / attr.n_kv_heads;
+    const auto most = static_cast<uint32_t>(std::min<int64_t>(lanes ? group : tokens, held));
+    uint32_t rows = std::max(most, 1u);
+    while (lanes && group % rows != 0) --rows;
+    return rows;
 }
 
 } // namespace
@@ -79,32 +107,21 @@ sdk::Status record_attention(Builder& b) {
     const int64_t tokens_max = b.rows_max(node.in[0]);
     const int64_t sequences_max = b.rows_max(node.in[4]) - 1;
     const uint32_t group = attr.n_q_heads / attr.n_kv_heads;
-    const uint32_t held = std::max(1u, kHeldFloats / (attr.dim_k + attr.dim_v));
-    // Eight lanes give what `rows` gives, so that buckets may differ; the device's kind does not.
-    const bool by_lanes = tokens_max <= 2 * sequences_max;
-    const shaders::ShaderVariant* variant = nullptr;
-    if (!by_lanes || !b.find("attention", "lanes", &variant).ok())
-        TENON_SDK_CHECK(b.find("attention", "rows", &variant));
-    const bool lanes = variant->name[0] == 'l';
-    constexpr uint32_t kLocal = 8;
-    const auto rows_of_lanes = [&] {
-        for (uint32_t rows : {3u, 2u})
-            if (rows <= held && group % rows == 0) return rows;
-        return 1u;
-    };
-    const uint32_t wide = lanes ? rows_of_lanes() : held >= 4 && tokens_max >= 4 ? 4u : held >= 2 && tokens_max >= 2 ? 2u : 1u;
-    Draft draft(*variant);
-    draft.constant(TENON_ATTENTION_SPEC_LOCAL, kLocal);
+    Way way;
+    TENON_SDK_CHECK(choose_way(b, tokens_max, sequences_max, &way));
+    const uint32_t wide = choose_rows(attr, way.lanes, tokens_max);
+    Draft draft(*way.variant);
+    draft.constant(TENON_ATTENTION_SPEC_LOCAL, way.local);
     draft.constant(TENON_ATTENTION_SPEC_KV, kv_type(kv.desc.dtype));
     draft.constant(TENON_ATTENTION_SPEC_DIM_K, attr.dim_k);
     draft.constant(TENON_ATTENTION_SPEC_DIM_V, attr.dim_v);
     draft.constant(TENON_ATTENTION_SPEC_ROWS, wide);
-    if (lanes) {
+    if (way.lanes) {
         draft.grid(tokens,
                    fixed_groups(uint64_t{attr.n_kv_heads} * ((group + wide - 1) / wide), 1),
                    groups_over(tokens));
     } else {
-        draft.grid(tokens, fixed_groups(attr.n_q_heads, kLocal), groups_over(tokens, wide));
+        draft.grid(tokens, fixed_groups(attr.n_q_heads, way.local), groups_over(tokens, wide));
     }
     draft.reports();
     b.read(draft, TENON_ATTENTION_Q, node.in[0]);

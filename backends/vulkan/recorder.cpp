@@ -113,6 +113,7 @@ Range Recorder::step() const noexcept {
 }
 
 Range Recorder::resolve(const Place& place) const noexcept {
+    if (place.bytes == 0) return nothing();
     switch (place.kind) {
         case Place::Kind::kScratch: {
             const uint64_t at = exec_.scratch.offset() + place.offset;
