@@ -261,9 +261,18 @@ void describe(const Features& f, char (&text)[128]) noexcept {
     char subgroup[32] = "no subgroup operations";
     if (f.subgroup_size != 0)
         std::snprintf(subgroup, sizeof subgroup, "subgroup %u", f.subgroup_size);
-    std::snprintf(text, sizeof text, "%.28s %.40s, Vulkan %u.%u.%u, %s", f.driver, f.driver_info,
-                  VK_API_VERSION_MAJOR(f.api_version), VK_API_VERSION_MINOR(f.api_version),
-                  VK_API_VERSION_PATCH(f.api_version), subgroup);
+    uint32_t count = 0;
+    const shaders::ShaderVariant* list = shaders::shader_list(&count);
+    const bool built = std::any_of(list, list + count, [](const shaders::ShaderVariant& variant) {
+        return (variant.requires_bits & shaders::kRequiresCoopmat) != 0;
+    });
+    const char* matrix = !f.cooperative_matrix ? "no cooperative matrix"
+                         : built               ? "cooperative matrix"
+                                               : "cooperative matrix not built";
+    std::snprintf(text, sizeof text, "%.28s %.40s, Vulkan %u.%u.%u, %s, %s", f.driver,
+                  f.driver_info, VK_API_VERSION_MAJOR(f.api_version),
+                  VK_API_VERSION_MINOR(f.api_version), VK_API_VERSION_PATCH(f.api_version),
+                  subgroup, matrix);
 }
 
 } // namespace tenon::vulkan

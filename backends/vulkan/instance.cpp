@@ -95,7 +95,12 @@ sdk::Status Instance::make(bool validation) {
         info.enabledExtensionCount = 1;
         info.ppEnabledExtensionNames = extensions;
     }
-    TENON_VK_CHECK(vkCreateInstance, &info, nullptr, &handle_);
+    const VkResult result = vkCreateInstance(&info, nullptr, &handle_);
+    if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
+        return sdk::fail(TENON_UNSUPPORTED,
+                         "The Vulkan loader finds no driver (ICD) on this machine.");
+    }
+    TENON_SDK_CHECK(check_result(result, "vkCreateInstance"));
     if (!validation) return {};
     const auto create = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
         vkGetInstanceProcAddr(handle_, "vkCreateDebugUtilsMessengerEXT"));
