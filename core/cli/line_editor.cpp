@@ -1,5 +1,6 @@
 #include "core/cli/line_editor.h"
 
+#include "core/cli/table.h"
 #include "core/config/environment.h"
 
 #include <histedit.h>
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <langinfo.h>
 #include <system_error>
+#include <utility>
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -59,6 +61,27 @@ struct LineEditor::Impl {
     EditLine* editor = nullptr;
     History* history = nullptr;
     std::string history_file, prompt, last;
+    std::function<Completion(std::string_view)> completer;
+
+    // Bound to Tab.
+    static unsigned char complete(EditLine* editor, int) {
+        void* self = nullptr;
+        el_get(editor, EL_CLIENTDATA, &self);
+        const auto& completer = static_cast<Impl*>(self)->completer;
+        const LineInfo* line = el_line(editor);
+        if (!completer || line == nullptr) return CC_ERROR;
+        const Completion found = completer(
+            std::string_view(line->buffer, static_cast<size_t>(line->cursor - line->buffer)));
+        if (found.words.empty()) return CC_ERROR;
+        const std::string more = found.addition();
+        if (!more.empty()) return el_insertstr(editor, more.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+        std::string list = "\n";
+        for (const std::string& word : found.words)
+            list += printable(word) + "  ";
+        std::fprintf(stdout, "%s\n", list.c_str());
+        std::fflush(stdout);
+        return CC_REDISPLAY;
+    }
 
     static char* prompt_of(EditLine* editor) {
         void* self = nullptr;
@@ -92,6 +115,8 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
     el_set(impl_->editor, EL_HIST, ::history, impl_->history);
     el_set(impl_->editor, EL_GETCFN, &read_character);
     el_set(impl_->editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    el_set(impl_->editor, EL_ADDFN, "tenon-complete", "completes", &Impl::complete);
+    el_set(impl_->editor, EL_BIND, "^I", "tenon-complete", nullptr);
 }
 
 LineEditor::~LineEditor() {
@@ -126,6 +151,10 @@ LineEditor::End LineEditor::read(const std::string& prompt, std::string& line) {
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r'))
         line.pop_back();
     return End::kLine;
+}
+
+void LineEditor::complete_with(std::function<Completion(std::string_view)> completer) {
+    impl_->completer = std::move(completer);
 }
 
 void LineEditor::remember(const std::string& line) {

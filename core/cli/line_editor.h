@@ -1,8 +1,12 @@
 // Lines from a terminal, edited and remembered: libedit.
 #pragma once
 
+#include "core/cli/line_completion.h"
+
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace tenon::cli {
 
@@ -25,6 +29,8 @@ public:
     // What was typed goes into `line`. `prompt` may be coloured by escape sequences; it
     // ends with a character that prints, without which the last of them would be lost.
     End read(const std::string& prompt, std::string& line);
+    // What Tab asks, with the line as far as the cursor. Several words are listed below the line.
+    void complete_with(std::function<Completion(std::string_view before)> completer);
     // Remembers a line for the arrow keys and later runs; one equal to the last is not repeated.
     void remember(const std::string& line);
 

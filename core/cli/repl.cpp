@@ -58,6 +58,13 @@ public:
           editor_(history_path()),
           has_color_(config::wants_color()) {
         talk_.system = system;
+        editor_.complete_with([this](std::string_view before) {
+            if (input_.is_open()) return Completion{};
+            std::vector<std::string> settings;
+            for (const AnswerSetting& setting : list_answer_options(options_))
+                settings.push_back(setting.name);
+            return complete_line(before, command_names(), settings);
+        });
     }
 
     int run() {
@@ -93,6 +100,13 @@ private:
     };
     static const Row kCommands[];
 
+    static std::vector<std::string> command_names() {
+        std::vector<std::string> names;
+        for (const Row* row = kCommands; row->name != nullptr; ++row)
+            names.emplace_back(row->name);
+        return names;
+    }
+
     std::string prompt() const {
         const char* text = input_.is_open() ? "..." : ">>>";
         return has_color_ ? fmt::format("\x1b[1m{}\x1b[0m ", text) : fmt::format("{} ", text);
@@ -117,12 +131,10 @@ private:
     }
 
     void obey(const Command& command) {
-        std::vector<std::string> names;
         for (const Row* row = kCommands; row->name != nullptr; ++row) {
             if (command.name == row->name) return (this->*row->run)(command.rest);
-            names.emplace_back(row->name);
         }
-        const std::string close = config::nearest(command.name, names);
+        const std::string close = config::nearest(command.name, command_names());
         say(fmt::format("/{} is no command{}", command.name,
                         close.empty() ? "; /help lists them" : "; did you mean /" + close + "?"));
     }
@@ -183,6 +195,7 @@ private:
             table.row({fmt::format("/{} {}", row->name, row->value), row->text});
         table.row({"\"\"\"", "begins and ends a prompt of several lines"});
         table.row({"\\", "at the end of a line: the prompt goes on"});
+        table.row({"Tab", "completes a command, an option of /set, a file"});
         table.row({"Ctrl+C", "stops an answer; twice at the prompt leaves, as Ctrl+D does"});
         fmt::print("{}", table.text());
     }

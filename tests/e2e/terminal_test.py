@@ -135,6 +135,27 @@ class TerminalTest(product.ProductTest):
         for text in ("h\u00e9llo wrol", "first\nsecond\nthird", "one\ntwo"):
             self.assertIn(text, users)
 
+    def test_tab(self):
+        self.open()
+        self.terminal.type("/se", enter=False)
+        self.terminal.keys("Tab")
+        self.terminal.type("max", enter=False)
+        self.terminal.keys("Tab")
+        self.terminal.type("3")
+        self.terminal.wait(lambda s: ">>> /set max_tokens 3" in s and "max_tokens = 3" in s)
+        self.terminal.type("/s", enter=False)
+        self.terminal.keys("Tab")
+        self.terminal.wait(lambda s: "save  set  system" in s and s.rstrip().endswith(">>> /s"))
+        self.terminal.type("av", enter=False)
+        self.terminal.keys("Tab")
+        self.terminal.type("talk.json")
+        self.terminal.wait(lambda s: "messages are in talk.json" in s)
+        self.terminal.type("/load ta", enter=False)
+        self.terminal.keys("Tab")
+        self.terminal.wait(lambda s: s.rstrip().endswith(">>> /load talk.json"))
+        self.terminal.keys("Enter")
+        self.terminal.wait(lambda s: "were read from talk.json" in s)
+
     def test_interrupts(self):
         model = gguf_edit.Gguf((self.folder / "model.gguf").read_bytes())
         model.pairs["llama.context_length"] = (gguf_edit.U32, 1 << 20)
