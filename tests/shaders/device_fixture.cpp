@@ -160,12 +160,13 @@ void Machine::make_device() {
     description.name = properties.properties.deviceName;
     description.subgroup_size = subgroup.subgroupSize;
     description.shared_bytes = limits.maxComputeSharedMemorySize;
-    const VkSubgroupFeatureFlags arithmetic =
-        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    const VkSubgroupFeatureFlags operations = VK_SUBGROUP_FEATURE_BASIC_BIT |
+                                              VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                              VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     const auto bit = [](bool has, Requires requirement) {
         return has ? uint32_t{requirement} : 0u;
     };
-    description.supported = bit((subgroup.supportedOperations & arithmetic) == arithmetic &&
+    description.supported = bit((subgroup.supportedOperations & operations) == operations &&
                                     (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0,
                                 kRequiresSubgroup) |
                             bit(core12.shaderFloat16, kRequiresFloat16) |

@@ -24,6 +24,7 @@ class MatmulTest : public shaders::DeviceTest {};
 
 struct Tile {
     uint32_t rows, tokens, local;
+    const char* variant = "plain";
 };
 
 std::vector<float> ramp(size_t n, uint32_t seed) {
@@ -63,7 +64,7 @@ struct Slice {
 
 Status run(const Case& c, Tile tile, std::vector<float>* y) {
     const Packed& w = c.weight;
-    Dispatch dispatch("matmul", "plain");
+    Dispatch dispatch("matmul", tile.variant);
     MatmulParams params{};
     params.rows = c.end - c.begin;
     params.row_begin = c.begin;
@@ -98,7 +99,8 @@ Status run(const Case& c, Tile tile, std::vector<float>* y) {
         .in(TENON_MATMUL_UP_HI, up.hi)
         .in(TENON_MATMUL_UP_SCALE, up.scale)
         .out(TENON_MATMUL_Y, *y);
-    const uint32_t per_group = tile.local * tile.rows;
+    const bool split = tile.variant == std::string("split");
+    const uint32_t per_group = split ? tile.rows : tile.local * tile.rows;
     return dispatch.run({(params.rows + per_group - 1) / per_group,
                          (c.tokens + tile.tokens - 1) / tile.tokens, 1},
                         c.tokens);
@@ -154,10 +156,17 @@ TEST_F(MatmulTest, TilesGiveTheSameBits) {
         Case c = make_case(formats::find_format(name)->format, rows, 512, tokens, &w);
         std::vector<float> first(size_t{rows} * tokens, NAN);
         SHADER_OK(run(c, {1, 1, 8}, &first));
-        for (const Tile tile : {Tile{2, 1, 16}, {4, 1, 8}, {1, 4, 8}, {4, 8, 8}}) {
+        for (const Tile tile : {Tile{2, 1, 16}, {3, 4, 8}}) {
             std::vector<float> seen(first.size(), NAN);
             SHADER_OK(run(c, tile, &seen));
             EXPECT_EQ(seen, first) << tile.rows << " rows x " << tile.tokens << " tokens";
+        }
+        if ((device().supported & shaders::kRequiresSubgroup) != 0) {
+            for (const Tile tile : {Tile{1, 2, 8, "plain_shuffle"}, {4, 1, 16, "plain_shuffle"}}) {
+                std::vector<float> seen(first.size(), NAN);
+                SHADER_OK(run(c, tile, &seen));
+                EXPECT_EQ(seen, first) << tile.variant << " " << tile.tokens << " tokens";
+            }
         }
         // One token alone.
         c.tokens = 1;
@@ -210,6 +219,33 @@ TEST_F(MatmulTest, ReadsRaggedRows) {
                           want.data());
         SHADER_OK(run(c, {4, 2, 8}, &seen));
         expect_near(seen, want, c.x, w, rows, cols);
+        if ((device().supported & shaders::kRequiresSubgroup) != 0) {
+            std::vector<float> shuffled(want.size(), NAN);
+            SHADER_OK(run(c, {2, 2, 8, "plain_shuffle"}, &shuffled));
+            EXPECT_EQ(shuffled, seen);
+        }
+    }
+}
+
+// Other bits than the tiles, but the same for every number of tokens.
+TEST_F(MatmulTest, SplitsColumnsAmongASubgroup) {
+    if ((device().supported & shaders::kRequiresSubgroup) == 0)
+        GTEST_SKIP() << "the device adds nothing over a subgroup";
+    for (const char* name : {"q4_0", "q6_k", "bf16"}) {
+        SCOPED_TRACE(name);
+        const tenon_format& format = formats::find_format(name)->format;
+        const uint32_t rows = 9, cols = format.block_elems == 1 ? 300 : 1280, tokens = 3;
+        std::vector<float> w;
+        Case c = make_case(format, rows, cols, tokens, &w);
+        std::vector<float> want(size_t{rows} * tokens), seen(want.size(), NAN);
+        reference::matmul(c.x.data(), w.data(), nullptr, nullptr, tokens, rows, cols, 1.0f,
+                          want.data());
+        const uint32_t local = device().subgroup_size;
+        SHADER_OK(run(c, {2, 2, local, "split"}, &seen));
+        expect_near(seen, want, c.x, w, rows, cols);
+        std::vector<float> one(want.size(), NAN);
+        SHADER_OK(run(c, {1, 1, local, "split"}, &one));
+        EXPECT_EQ(one, seen);
     }
 }
 
