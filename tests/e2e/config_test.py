@@ -82,6 +82,7 @@ class DevicesTest(product.ProductTest):
         self.assertEqual(cpu["kind"], "cpu")
         self.assertGreater(cpu["memory_bytes"], cpu["memory_free_bytes"] // 2)
         self.assertTrue(cpu["detail"] and cpu["name"] and cpu["version"])
+        self.assertEqual(cpu["also"], [])
         text = self.good("devices")
         self.assertIn(cpu["detail"], text)
         only = self.json("devices", "--backend", "cpu")
