@@ -99,8 +99,9 @@ void add_sighting(std::vector<SeenDevice>& devices, Sighting sighting) {
     const auto& uuid = sighting.info.uuid;
     const bool has_uuid =
         std::any_of(std::begin(uuid), std::end(uuid), [](uint8_t byte) { return byte != 0; });
-    const auto known = has_uuid ? std::find_if(devices.begin(), devices.end(), same) : devices.end();
-    if (known == devices.end()) {
+    const auto end = devices.end();
+    const auto known = has_uuid ? std::find_if(devices.begin(), end, same) : end;
+    if (known == end) {
         devices.push_back({std::move(sighting)});
     } else {
         known->push_back(std::move(sighting));

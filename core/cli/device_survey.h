@@ -41,12 +41,12 @@ struct DeviceSurvey {
     static std::string backends_of(const SeenDevice& device);
 };
 
-// Puts a sighting to the device of the same uuid if another backend saw it, else makes it a new one.
-// A uuid of zeros is none.
+// Puts a sighting to the device of the same uuid if another backend saw it, else makes it a new
+// one. A uuid of zeros is none.
 void add_sighting(std::vector<SeenDevice>& devices, Sighting sighting);
 
-// Loads what `wanted` names ("auto": all) and asks it. Takes the host's log for that time, so no other
-// code of a plugin may run meanwhile.
+// Loads what `wanted` names ("auto": all) and asks it. Takes the host's log for that time, so no
+// other code of a plugin may run meanwhile.
 DeviceSurvey survey_devices(const host::Registry& registry, const std::string& wanted);
 
 }  // namespace tenon::cli

@@ -1,5 +1,5 @@
-// Float arithmetic with one answer on every device: by bit patterns and 32-bit integers, where Vulkan
-// leaves a device freedom (division, subnormal numbers, NaN). Floats travel as their bits.
+// Float arithmetic with one answer on every device: by bit patterns and 32-bit integers, where
+// Vulkan leaves a device freedom (division, subnormal numbers, NaN). Floats travel as their bits.
 #ifndef TENON_SHADERS_EXACT_GLSL
 #define TENON_SHADERS_EXACT_GLSL
 
@@ -8,10 +8,12 @@ const uint kInfinityBits = 0x7f800000u;
 bool is_finite_bits(uint bits) { return (bits & kInfinityBits) != kInfinityBits; }
 
 // NaN of either sign, or +infinity.
-bool is_broken_bits(uint bits) { return bits == kInfinityBits || (bits & 0x7fffffffu) > kInfinityBits; }
+bool is_broken_bits(uint bits) {
+    return bits == kInfinityBits || (bits & 0x7fffffffu) > kInfinityBits;
+}
 
-// An integer in the order of the finite and infinite floats; -0 and +0 are equal. Finite floats have
-// keys of 0x00800000 and more.
+// An integer in the order of the finite and infinite floats; -0 and +0 are equal. Finite floats
+// have keys of 0x00800000 and more.
 uint order_key(uint bits) {
     if (bits == 0x80000000u) return 0x80000000u;
     return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
@@ -53,12 +55,12 @@ float scaled_small(uint bits) {
 
 // high - low rounded to nearest, of finite floats with low <= high, subnormal ones and subnormal
 // results included, whether the device keeps or flushes those:
-//  - With a biased exponent of 26 or more on either side, a subnormal on the other is less than half
-//    of what separates the larger one from its neighbours and may be read as 0; and a difference that
-//    is not 0 is at least 2^-126, because only numbers within a factor of two of each other cancel
-//    further than that, and these are both multiples of 2^-125.
-//  - Otherwise both, times 2^149, are integers below 2^49 and normal floats. A power of two does not
-//    change how a normal difference is rounded, and a subnormal one (below 2^23 then) is exact.
+//  - With a biased exponent of 26 or more on either side, a subnormal on the other is less than
+//    half of what separates the larger one from its neighbours and may be read as 0; and a
+//    difference that is not 0 is at least 2^-126, because only numbers within a factor of two of
+//    each other cancel further than that, and these are both multiples of 2^-125.
+//  - Otherwise both, times 2^149, are integers below 2^49 and normal floats. A power of two does
+//    not change how a normal difference is rounded, and a subnormal one (below 2^23 then) is exact.
 Magnitude difference_of(uint high, uint low) {
     const bool small = max((high >> 23) & 255u, (low >> 23) & 255u) < 26u;
     precise float result;
@@ -78,15 +80,15 @@ Magnitude difference_of(uint high, uint low) {
 // +infinity. Overflow gives infinity; subnormal results are right.
 //
 // With n = mantissa of the value, doubled if it is below d = mantissa of the divisor, n / d lies in
-// [1, 2), and q = floor(2^24 n / d) in [2^24, 2^25) holds the 24 bits of a normal result and one more;
-// whether anything lies below is whether the remainder 2^24 n - q d is 0. Rounding needs no more than
-// that: q is cut by one bit, or by as many as a subnormal result has fewer.
-// The device's own division (within 2.5 ULP, or anything up to 60) gives q within 122; the remainder of
-// that estimate is below 2^31, so its low 32 bits, read as signed, are all of it, and the loops end at
+// [1, 2), and q = floor(2^24 n / d) in [2^24, 2^25) holds the 24 bits of a normal result and one
+// more; whether anything lies below is whether the remainder 2^24 n - q d is 0. Rounding needs no
+// more than that: q is cut by one bit, or by as many as a subnormal result has fewer. The device's
+// own division (within 2.5 ULP, or anything up to 60) gives q within 122; the remainder of that
+// estimate is below 2^31, so its low 32 bits, read as signed, are all of it, and the loops end at
 // the q with 0 <= remainder < d.
 uint divide_bits(Magnitude value, uint divisor) {
-    if (value.mantissa == 0u || divisor >= kInfinityBits) return 0u;
     if (value.infinite) return kInfinityBits;
+    if (value.mantissa == 0u || divisor >= kInfinityBits) return 0u;
     const uint d = (divisor & 0x7fffffu) | 0x800000u;
     const uint doubled = value.mantissa < d ? 1u : 0u;
     const uint n = value.mantissa << doubled;

@@ -1,6 +1,6 @@
 // The noise of SAMPLE and the fixed-point functions around it, bit for bit as
-// tenon/reference/noise.h, which explains them. Numbers named q25, q30, q31 are fixed point with that
-// many bits behind the point.
+// tenon/reference/noise.h, which explains them. Numbers named q25, q30, q31 are fixed point with
+// that many bits behind the point.
 #ifndef TENON_SHADERS_NOISE_GLSL
 #define TENON_SHADERS_NOISE_GLSL
 
@@ -89,14 +89,14 @@ float gumbel(uint u) {
     return noise;
 }
 
-// No noise of this word is higher: with n leading ones, -ln(U) >= 1 - U >= 2^-(n + 1), and the noise
-// is at most (n + 1) ln 2, but for the 2e-6 by which gumbel() is off.
+// No noise of this word is higher: with n leading ones, -ln(U) >= 1 - U >= 2^-(n + 1), and the
+// noise is at most (n + 1) ln 2, but for the 2e-6 by which gumbel() is off.
 float gumbel_bound(uint u) {
     return float(32 - findMSB(~u)) * 0.69315 + 1e-4;
 }
 
-// Weight of a candidate that lies `below`, the bits of a float >= 0, under the best one: 2^30 * exp.
-// A subnormal product that the device flushes is truncated to the same 0.
+// Weight of a candidate that lies `below`, the bits of a float >= 0, under the best one: 2^30 *
+// exp. A subnormal product that the device flushes is truncated to the same 0.
 uint candidate_weight_q30(uint below) {
     if (below >= 0x7f800000u) return 0u;
     precise float octaves_q25 = uintBitsToFloat(below) * 48408812.0;

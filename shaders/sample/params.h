@@ -2,8 +2,8 @@
 // tenon/reference/sample.h. Read by GLSL and by C++.
 //
 // Dispatch: x = rows of this dispatch, y = z = 1; `rows` of its StepDispatch is the same number. No
-// scratch. A matrix of logits beyond the storage buffer range is cut into dispatches of a multiple of
-// 64 rows (whose offset is then a multiple of 256 bytes), each with its own first_row; only the
+// scratch. A matrix of logits beyond the storage buffer range is cut into dispatches of a multiple
+// of 64 rows (whose offset is then a multiple of 256 bytes), each with its own first_row; only the
 // binding of the logits is moved, all others stay whole.
 #ifndef TENON_SHADERS_SAMPLE_PARAMS_H
 #define TENON_SHADERS_SAMPLE_PARAMS_H

@@ -1,8 +1,8 @@
-// SAMPLE: one workgroup per row, bit for bit as tenon/reference/sample.h, without its sort. What top_k
-// and top_p keep is all that ranks no lower than one token, the cut. The cut is found by the digits of
-// its key, from the highest: a histogram of 256 bins per digit holds counts or weights, and the bin in
-// which their sum, from the top, reaches the target is the digit. Every such sum is an integer, so no
-// order of adding matters.
+// SAMPLE: one workgroup per row, bit for bit as tenon/reference/sample.h, without its sort. What
+// top_k and top_p keep is all that ranks no lower than one token, the cut. The cut is found by the
+// digits of its key, from the highest: a histogram of 256 bins per digit holds counts or weights,
+// and the bin in which their sum, from the top, reaches the target is the digit. Every such sum is
+// an integer, so no order of adding matters.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -13,6 +13,7 @@ layout(constant_id = SAMPLE_SPEC_LANES) const uint LANES = SAMPLE_LANES;
 
 layout(push_constant) uniform Push { SampleParams params; };
 
+#define STEP_READS_ONLY
 #include "include/step.glsl"
 #include "include/exact.glsl"
 #include "include/noise.glsl"
@@ -68,7 +69,8 @@ uint cut_key;
 uint cut_id;
 
 bool allowed(uint token) {
-    return params.mask_words == 0u || ((masks[mask_base + token / 32u] >> (token % 32u)) & 1u) != 0u;
+    if (params.mask_words == 0u) return true;
+    return ((masks[mask_base + token / 32u] >> (token % 32u)) & 1u) != 0u;
 }
 
 // The key of a candidate that the cut keeps; 0 for every other token.
@@ -87,7 +89,8 @@ uint below_of(uint bits) {
 
 uint weight_of(uint bits) { return candidate_weight_q30(below_of(bits)); }
 
-// The key of below + noise. Noise of 0 apart, the sum of a subnormal `below` is the noise either way.
+// The key of below + noise. Noise of 0 apart, the sum of a subnormal `below` is the noise either
+// way.
 uint score_of(uint bits, uint word) {
     const uint below = below_of(bits);
     if (below >= kInfinityBits) return order_key(kMinusInfinity);
@@ -137,7 +140,8 @@ uvec2 target_of(uvec2 total, uint share) {
     return target == uvec2(0u) ? uvec2(1u, 0u) : target;
 }
 
-// Walks down from the highest bin, behind a sum of `above`, to the one in which it reaches the target.
+// Walks down from the highest bin, behind a sum of `above`, to the one in which it reaches the
+// target.
 void find_digit(uvec2 above, uvec2 target) {
     uint group = kGroups - 1u;
     for (; group > 0u; --group) {
@@ -157,8 +161,8 @@ void find_digit(uvec2 above, uvec2 target) {
     found_target = target;
 }
 
-// The place whose digits the target is reached at; found_above, found_at and found_target tell more.
-// For kWeighKeys the target is the one of a share, `wanted`.
+// The place whose digits the target is reached at; found_above, found_at and found_target tell
+// more. For kWeighKeys the target is the one of a share, `wanted`.
 uint find_place(uint what, uint first_shift, uint wanted, uint only_key) {
     uvec2 target = uvec2(wanted, 0u);
     uint place = what == kCountTokens ? (0xffffffffu >> first_shift) >> 8 : 0u;
@@ -194,9 +198,9 @@ uint ties_of(uint weight, out uvec2 sum) {
     return before + 1u;
 }
 
-// Moves the cut to what top_k (0: all) and then top_p (a share of 2^24; more: all) leave. Each is two
-// searches, for a key and for the last token where the cut falls among several of that key. One loop
-// holds the code of all four, because a device compiles each copy of it.
+// Moves the cut to what top_k (0: all) and then top_p (a share of 2^24; more: all) leave. Each is
+// two searches, for a key and for the last token where the cut falls among several of that key. One
+// loop holds the code of all four, because a device compiles each copy of it.
 void keep(uint top_k, uint share) {
     const uint id_shift =
         params.vocabulary <= 0x10000u ? 8u : (params.vocabulary <= 0x1000000u ? 16u : 24u);
