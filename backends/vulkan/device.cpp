@@ -219,7 +219,7 @@ sdk::Status Device::submit(const VkCommandBuffer* commands, uint32_t n, uint64_t
     constexpr uint32_t kCommandsMax = StepSegment::kCommandsMax + 1;
     if (n >= kCommandsMax)
         return sdk::fail(TENON_INTERNAL, "%u command buffers are too many for a submit.", n);
-    if (lost.load()) return sdk::fail(TENON_DEVICE_LOST, "The Vulkan device is lost.");
+    if (lost.load()) return lost_status();
     VkCommandBuffer all[kCommandsMax];
     for (uint32_t i = 0; i < n; ++i) all[i] = commands[i];
     all[n] = barrier;
@@ -237,7 +237,7 @@ sdk::Status Device::submit(const VkCommandBuffer* commands, uint32_t n, uint64_t
     const VkResult result = vkQueueSubmit(vk_queue, 1, &info, VK_NULL_HANDLE);
     if (result == VK_ERROR_DEVICE_LOST) {
         lock.unlock();
-        lose();
+        lose("vkQueueSubmit");
     }
     TENON_SDK_CHECK(check_result(result, "vkQueueSubmit"));
     submitted = next;
@@ -261,18 +261,23 @@ sdk::Status Device::wait(uint64_t value) noexcept {
             const VkResult idle = vkQueueWaitIdle(vk_queue);
             if (result != VK_ERROR_DEVICE_LOST && idle == VK_SUCCESS && !lost.load()) return {};
         }
-        lose();
-        if (result == VK_TIMEOUT) return sdk::fail(TENON_DEVICE_LOST, "The Vulkan device is lost.");
-        return check_result(result, "vkWaitSemaphores");
+        lose("vkWaitSemaphores");
+        return result == VK_TIMEOUT ? lost_status() : check_result(result, "vkWaitSemaphores");
     }
 }
 
-void Device::lose() noexcept {
+void Device::lose(const char* call) noexcept {
     {
         const std::lock_guard<std::mutex> lock(mutex);
-        lost.store(true);
+        if (!lost.exchange(true)) lost_by.store(call);
     }
     changed.notify_all();
+}
+
+sdk::Status Device::lost_status() const noexcept {
+    const char* call = lost_by.load();
+    return sdk::fail(TENON_DEVICE_LOST, "The Vulkan device is lost since %s returned %s.",
+                     call == nullptr ? "a call" : call, result_name(VK_ERROR_DEVICE_LOST));
 }
 
 sdk::Status Device::run_aside(void (*record)(VkCommandBuffer, void*), void* argument) noexcept {

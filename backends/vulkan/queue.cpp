@@ -38,8 +38,7 @@ Queue::~Queue() {
 }
 
 sdk::Status Queue::reserve(const tenon_sync& sync, Work** work) {
-    if (device->lost.load())
-        return sdk::fail(TENON_DEVICE_LOST, "The Vulkan device was lost before this work.");
+    if (device->lost.load()) return device->lost_status();
     if (sync.n_waits > kPointsMax || sync.n_signals > kPointsMax) {
         return sdk::fail(TENON_UNSUPPORTED,
                          "Work has %u waits and %u signals, this backend takes %u of each.",
@@ -147,7 +146,7 @@ Work* Worker::find_ready(sdk::Status* failed) noexcept {
         if (const sdk::Status* failure = failed_wait(work); failure != nullptr) {
             *failed = *failure;
         } else if (device_.lost.load()) {
-            *failed = sdk::fail(TENON_DEVICE_LOST, "The Vulkan device was lost before this work.");
+            *failed = device_.lost_status();
         } else if (!may_start(work)) {
             continue;
         }

@@ -72,7 +72,10 @@ struct Device {
 
     // Set for good by the first VK_ERROR_DEVICE_LOST; every later piece of work ends with it.
     std::atomic<bool> lost{false};
-    void lose() noexcept;
+    std::atomic<const char*> lost_by{nullptr}; // the call that said so
+    void lose(const char* call) noexcept;
+    // What work behind the loss ends with.
+    sdk::Status lost_status() const noexcept;
 
     VkQueue vk_queue = VK_NULL_HANDLE;
     std::mutex submit_mutex; // guards vk_queue and submitted
@@ -147,15 +150,15 @@ struct Weights {
     ~Weights();
 };
 
-// KV blocks: for each layer an array of n_blocks blocks of layer_block_bytes. A block of a layer is
-// keys [head][place][dim_k], then values [head][place][dim_v], and with TENON_I8 behind them a float
-// scale for each key [head][place], then for each value. All zero at first.
+// KV blocks: for each layer an array of n_blocks blocks of layer_block_bytes, as shaders/include/kv.h
+// has it. All zero at first.
 struct KvPool {
     Device* device = nullptr;
     tenon_kv_desc desc{};
     uint64_t layer_block_bytes = 0; // a multiple of 4
     std::vector<Memory> layers;     // each at most Features::storage_range
 };
+uint32_t kv_type(uint32_t dtype) noexcept; // a TENON_KV_* of a tenon_dtype that pools may have
 
 constexpr uint32_t kPointsMax = 16;   // waits or signals of one piece of work
 constexpr uint32_t kPendingMax = 64;  // pieces of work that may wait in one queue
