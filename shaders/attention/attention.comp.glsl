@@ -9,11 +9,9 @@ const uint kGroup = 8;
 
 vec4 queries[ROWS * K_CHUNKS * FOURS];
 vec4 sums[ROWS * V_CHUNKS * FOURS];
-vec4 fresh[ROWS * V_CHUNKS * FOURS]; // of the group at hand
 float weights[kGroup * ROWS];  // scores, then weights
 float tops[ROWS];
 float totals[ROWS];
-float shrinks[ROWS];
 
 void load_queries(uint token, uint head, uint tokens) {
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
@@ -47,7 +45,7 @@ void score(uint keys, uint place, uint first, uint first_row, bool sound) {
     }
 }
 
-// Scores become weights over the new top.
+// Scores become weights over the new top, to which what was summed before shrinks.
 void weigh() {
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
         float top = tops[r];
@@ -66,14 +64,12 @@ void weigh() {
         precise const float grown = fma(totals[r], shrink, total);
         totals[r] = grown;
         tops[r] = top;
-        shrinks[r] = shrink;
+        [[unroll]] for (uint c = 0; c < V_CHUNKS * FOURS; ++c)
+            sums[r * V_CHUNKS * FOURS + c] = shrunk(sums[r * V_CHUNKS * FOURS + c], shrink);
     }
 }
 
-// What was summed before shrinks to the new top; each addition has one product, so that a compiler that
-// contracts has no choice.
 void add_values(uint values, uint place) {
-    [[unroll]] for (uint c = 0; c < ROWS * V_CHUNKS * FOURS; ++c) fresh[c] = vec4(0.0);
     [[dont_unroll]] for (uint i = 0; i < kGroup; ++i) {
         const uint at = (values + (place + i) * kv_row_words(KV, DIM_V)) / 4;
         const float value_scale = scale_of(values, place + i, DIM_V);
@@ -85,17 +81,11 @@ void add_values(uint values, uint place) {
                 const vec4 value = kv_decode(words, f);
                 [[unroll]] for (uint r = 0; r < ROWS; ++r) {
                     const uint to = r * V_CHUNKS * FOURS + c * FOURS + f;
-                    precise const vec4 grown = fma(vec4(weight[r] * value_scale), value, fresh[to]);
+                    precise const vec4 grown = fma(vec4(weight[r] * value_scale), value, sums[to]);
                     // What a row does not see must not reach it, not even as 0 times infinity.
-                    fresh[to] = weight[r] == 0.0 ? fresh[to] : grown;
+                    sums[to] = weight[r] == 0.0 ? sums[to] : grown;
                 }
             }
-        }
-    }
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        [[unroll]] for (uint c = r * V_CHUNKS * FOURS; c < (r + 1) * V_CHUNKS * FOURS; ++c) {
-            precise const vec4 grown = fma(sums[c], vec4(shrinks[r]), fresh[c]);
-            sums[c] = grown;
         }
     }
 }

@@ -18,7 +18,6 @@ const uint SLOTS = (V_CHUNKS + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 
 vec4 queries[ROWS * K_CHUNKS * FOURS];
 vec4 sums[ROWS * SLOTS * FOURS];
-vec4 fresh[ROWS * SLOTS * FOURS]; // of the group at hand
 float scores[ROWS];
 float tops[ROWS];
 float totals[ROWS];
@@ -55,7 +54,7 @@ void score(uint keys, uint place, bool seen) {
     [[unroll]] for (uint r = 0; r < ROWS; ++r) scores[r] = seen ? score_of(parts[r], key_scale) : kNothing;
 }
 
-// The scores of all lanes become weights over the new top.
+// The scores of all lanes become weights over the new top, to which what was summed before shrinks.
 void weigh() {
 #ifndef SUBGROUP
     [[unroll]] for (uint r = 0; r < ROWS; ++r) shared_scores[SHARED_AT(r, LANE)] = scores[r];
@@ -90,6 +89,8 @@ void weigh() {
         }
         precise const float grown = fma(totals[r], shrinks[r], total);
         totals[r] = grown;
+        [[unroll]] for (uint c = 0; c < SLOTS * FOURS; ++c)
+            sums[r * SLOTS * FOURS + c] = shrunk(sums[r * SLOTS * FOURS + c], shrinks[r]);
     }
 }
 
@@ -113,9 +114,9 @@ void add_values(uint values, uint place, uint first_lane) {
                 const vec4 value = kv_decode(words, f);
                 [[unroll]] for (uint r = 0; r < ROWS; ++r) {
                     const uint to = (r * SLOTS + slot) * FOURS + f;
-                    precise const vec4 grown = fma(vec4(weight[r] * value_scale), value, fresh[to]);
+                    precise const vec4 grown = fma(vec4(weight[r] * value_scale), value, sums[to]);
                     // What a row does not see must not reach it, not even as 0 times infinity.
-                    fresh[to] = weight[r] == 0.0 ? fresh[to] : grown;
+                    sums[to] = weight[r] == 0.0 ? sums[to] : grown;
                 }
             }
         }
@@ -153,20 +154,11 @@ void main() {
         const uint place = kv_head * params.block_tokens + position % params.block_tokens;
         score(keys_of(block), place, seen);
         weigh();
-        [[unroll]] for (uint c = 0; c < ROWS * SLOTS * FOURS; ++c) fresh[c] = vec4(0.0);
         for (uint run = 0; run < LANES; run += kRun) {
             if (at + run >= last) break;
             uint run_block;
             find_block(sequence.index, at + run, run_block);
             add_values(values_of(run_block), kv_head * params.block_tokens + (at + run) % params.block_tokens, run);
-        }
-        // What was summed before shrinks to the new top; each addition has one product, so that a
-        // compiler that contracts has no choice.
-        [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-            [[unroll]] for (uint c = r * SLOTS * FOURS; c < (r + 1) * SLOTS * FOURS; ++c) {
-                precise const vec4 grown = fma(sums[c], vec4(shrinks[r]), fresh[c]);
-                sums[c] = grown;
-            }
         }
     }
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {

@@ -7,8 +7,8 @@
 //   lanes    x = n_kv_heads * ceil(G / ROWS), y = T: the LOCAL invocations of a workgroup attend for
 //            ROWS query heads of one KV head of one token. Shared memory of 2 KiB, two barriers for
 //            LOCAL positions.
-//   lanes_subgroup  as lanes, by subgroup broadcasts (ballot operations) instead: the subgroup size is
-//            exactly LOCAL.
+//   lanes_subgroup  as lanes, by subgroup broadcasts (ballot operations) instead: a subgroup has LOCAL
+//            invocations or more.
 // Positions are taken in aligned groups: of 8 in `rows`, of LOCAL (8, 16 or 32) in `lanes`. With LOCAL
 // 8 all three give the same bits for a token, so that a program may use `rows` where many tokens share a
 // sequence and `lanes` in buckets with about one token each; with another LOCAL it uses one of them for
