@@ -8,7 +8,7 @@
 namespace tenon::vulkan {
 namespace {
 
-constexpr uint32_t kHeldFloats = 512; // of query rows and sums in one invocation
+constexpr uint32_t kHeldFloats = 128; // of query rows and sums in one invocation: more takes minutes to compile
 
 bool on_cpu(const Builder& b) noexcept { return b.features().kind == TENON_DEVICE_CPU; }
 
