@@ -2,14 +2,16 @@
 """Judges `tenon` against tests/golden: perplexity, greedy tokens, teacher-forced choices, logits of toy checkpoints.
 
     accept_quality.py --tenon build/release/bin/tenon --model smollm2.gguf [--line 2] [--line 3] [--line 4] [--isa avx2]
+    accept_quality.py --tenon ... --model ... --backend NAME [--chunks 4] [--prompts 16] [--steps 16] [--precise-limit P]
 
-Prints one line per criterion, `ok`, `FAIL` or `skip` with its figure; exits 1 when a line failed. Line 4 needs no model.
+With --backend its device is judged, and no ISA paths; the other options make the lines shorter. Prints one line per criterion, `ok`, `FAIL` or `skip` with its figure; exits 1 when a line failed. Line 4 needs no model.
 """
 
 import argparse
 import array
 import hashlib
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -57,21 +59,23 @@ class Report:
 
 
 class Tenon:
-    """The program under test; `isa` None leaves the choice to it."""
+    """The program under test; `isa` None leaves the choice to it, as a `backend` other than the CPU's does."""
 
-    def __init__(self, program, timeout):
-        self.program, self.timeout = program, timeout
+    def __init__(self, program, timeout, backend=None):
+        self.program, self.timeout, self.backend = program, timeout, backend
 
     def logits(self, model, *options, isa):
         """`tenon logits` that ran on the asked path; `detail` names the kernels that the device picked."""
         answer = self.json("logits", model, *options, isa=isa)
-        if isa not in answer["detail"]:
+        if not self.backend and isa not in answer["detail"]:
             raise Failure(f"asked for {isa}, but the device says {answer['detail']!r}")
         return answer
 
     def json(self, verb, model, *options, isa=None):
         command = [self.program, verb, str(model), *map(str, options), "--json"]
-        if isa:
+        if self.backend:
+            command += ["--backend", self.backend]
+        elif isa:
             command += ["--set", f"cpu.force_isa={isa}"]
         try:
             run = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout)
@@ -111,12 +115,33 @@ def isas(report, asked):
     return able
 
 
-def perplexity(tenon, model, report):
+def shortened(reference, chunks, text, folder):
+    """The reference of the first `chunks` chunks, and a file with so much of the text and half a chunk more."""
+    nll = reference["nll_per_chunk"]
+    whole = text.read_text(encoding="utf-8")
+    part = Path(folder) / "text.txt"
+    part.write_text(whole[:int(len(whole) * (chunks + 0.5) * reference["chunk"] / len(reference["ids"]))],
+                    encoding="utf-8")
+    return {**reference, "perplexity": math.exp(sum(nll[:chunks]) / chunks),
+            "tokens_scored": reference["tokens_scored"] // len(nll) * chunks}, part
+
+
+def perplexity(tenon, model, report, chunks=None, precise_limit=PRECISE_PERPLEXITY):
     """Line 2."""
     reference = golden("smollm2/perplexity.json")
     peer = reference["llama_cpp"]["perplexity"] / reference["perplexity"] - 1
     text = GOLDEN / "smollm2" / reference["text"]
-    for compute, limit in (("fast", FAST_PERPLEXITY), ("precise", PRECISE_PERPLEXITY)):
+    if chunks:
+        with tempfile.TemporaryDirectory() as folder:
+            reference, text = shortened(reference, chunks, text, folder)
+            perplexities(tenon, model, report, reference, text, None, precise_limit)
+    else:
+        perplexities(tenon, model, report, reference, text, peer, precise_limit)
+
+
+def perplexities(tenon, model, report, reference, text, peer, precise_limit):
+    """Both modes on one text; `peer` is llama.cpp's distance from the reference on it, None when nobody measured it."""
+    for compute, limit in (("fast", FAST_PERPLEXITY), ("precise", precise_limit)):
         name = f"2 perplexity {compute}"
         try:
             answer = tenon.json("perplexity", model, "--file", text, "-c", reference["chunk"], "--compute", compute)
@@ -124,7 +149,7 @@ def perplexity(tenon, model, report):
             good = abs(off) <= limit and answer["tokens"] == reference["tokens_scored"]
             figure = (f"{answer['perplexity']:.4f} over {answer['tokens']} tokens, reference "
                       f"{reference['perplexity']:.4f} over {reference['tokens_scored']}: {off:+.3%} (limit {limit:.2%}")
-            if compute == "fast":
+            if compute == "fast" and peer is not None:
                 good = good and off <= peer
                 figure += f", and llama.cpp's {peer:+.3%}"
             report.line(good, name, figure + ")")
@@ -132,9 +157,19 @@ def perplexity(tenon, model, report):
             report.line(False, name, sentence(error))
 
 
-def greedy(tenon, model, report, isa):
-    """Line 3, first half: free-running tokens of `precise`, each prompt up to its first close call."""
+def greedy_reference(prompts=None, steps=None):
+    """The reference's prompts, or the first `prompts` of them, with the first `steps` tokens of each."""
     reference = golden("smollm2/greedy.json")
+    reference["steps"] = min(steps or reference["steps"], reference["steps"])
+    reference["prompts"] = reference["prompts"][:prompts]
+    for row in reference["prompts"]:
+        for key in ("tokens", "margin"):
+            row[key] = row[key][:reference["steps"]]
+    return reference
+
+
+def greedy(tenon, model, report, isa, reference):
+    """Line 3, first half: free-running tokens of `precise`, each prompt up to its first close call."""
     name = f"3 greedy tokens precise {isa}"
     compared, wrong = 0, []
     try:
@@ -160,9 +195,8 @@ def greedy(tenon, model, report, isa):
         report.line(False, name, sentence(error))
 
 
-def choices(tenon, model, report, isa, compute):
+def choices(tenon, model, report, isa, compute, reference):
     """Line 3, second half: the choice at each place of the reference's own sequence."""
-    reference = golden("smollm2/greedy.json")
     name = f"3 teacher-forced choices {compute} {isa}"
     close, clear, clear_agree, wide, wide_agree = 0, 0, 0, 0, 0
     try:
@@ -261,10 +295,16 @@ def main():
     parser.add_argument("--line", action="append", choices=("2", "3", "4"), help="only this line; may be repeated")
     parser.add_argument("--isa", action="append", choices=(*ISAS, *ARM_ISAS),
                         help="only this ISA path; may be repeated; those of Arm only when asked for")
+    parser.add_argument("--backend", help="the backend that runs, instead of the CPU's ISA paths")
+    parser.add_argument("--chunks", type=int, help="chunks of line 2 (default: the whole text)")
+    parser.add_argument("--prompts", type=int, help="prompts of line 3 (default: all)")
+    parser.add_argument("--steps", type=int, help="tokens of each prompt of line 3 (default: all)")
+    parser.add_argument("--precise-limit", type=float, default=PRECISE_PERPLEXITY,
+                        help=f"relative difference allowed in precise (default {PRECISE_PERPLEXITY})")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds one run of tenon may take (default 3600)")
     asked = parser.parse_args()
     lines = asked.line or ["2", "3", "4"]
-    report, tenon = Report(), Tenon(asked.tenon, asked.timeout)
+    report, tenon = Report(), Tenon(asked.tenon, asked.timeout, asked.backend)
     if {"2", "3"} & set(lines):
         if not asked.model:
             parser.error("lines 2 and 3 need --model FILE")
@@ -273,13 +313,14 @@ def main():
         if found != wanted:
             parser.error(f"{asked.model} has sha256 {found}; the references were made with {wanted}")
     began = time.monotonic()
-    paths = isas(report, asked.isa)
+    paths = [asked.backend] if asked.backend else isas(report, asked.isa)
     if "2" in lines:
-        perplexity(tenon, asked.model, report)
+        perplexity(tenon, asked.model, report, asked.chunks, asked.precise_limit)
     if "3" in lines:
         for isa in reversed(paths):
-            greedy(tenon, asked.model, report, isa)
-            choices(tenon, asked.model, report, isa, "fast")
+            reference = greedy_reference(asked.prompts, asked.steps)
+            greedy(tenon, asked.model, report, isa, reference)
+            choices(tenon, asked.model, report, isa, "fast", reference)
     if "4" in lines:
         for isa in reversed(paths):
             tiny(tenon, report, isa)
