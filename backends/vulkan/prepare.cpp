@@ -3,6 +3,7 @@
 
 #include "backends/vulkan/builder.h"
 #include "backends/vulkan/recorder.h"
+#include "backends/vulkan/warm_up.h"
 #include "shaders/include/step.h"
 
 namespace tenon::vulkan {
@@ -293,6 +294,7 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
                          "The weight set was only measured; it serves PREPARE_MEASURE alone.");
     }
     TENON_SDK_CHECK(Compiler(program, how, *made).compile());
+    if (!made->measured) TENON_SDK_CHECK(warm_up(*made));
     uint64_t phases = 0;
     for (const auto& bucket : made->dispatches) phases = std::max<uint64_t>(phases, bucket.size());
     info.flags = TENON_EXEC_REPLAYABLE;
