@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "attention/params.h"
-#include "attention/common.glsl"
+#include "attention/softmax.glsl"
 
 // Positions whose scores are held before the softmax moves on.
 const uint kGroup = 8;

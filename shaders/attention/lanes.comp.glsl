@@ -5,7 +5,7 @@
 #extension GL_KHR_shader_subgroup_ballot : require
 #endif
 #include "attention/params.h"
-#include "attention/common.glsl"
+#include "attention/softmax.glsl"
 
 // The LOCAL lanes first score one position each, then add up the values of all LOCAL positions, each
 // the elements that are its own.
