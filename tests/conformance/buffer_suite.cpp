@@ -1,6 +1,7 @@
 // Devices, buffers and strided copies.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -150,6 +151,36 @@ TEST(Copy, RowsFollowTheirPitch) {
         CONFORMANCE_OK(lane.copy({host::copy_out(seen.data(), *dst, 0, dst_bytes)}));
         ASSERT_EQ(seen, wanted) << "round " << round;
     }
+}
+
+// More bytes than a backend may be able to hold on their way, in one long row and in many rows.
+TEST(Copy, LargeOnesArriveWhole) {
+    Lane lane;
+    CONFORMANCE_OK(lane.open());
+    Random random(Target::instance().seed(), 4);
+    constexpr uint64_t kRow = 4099, kRows = 2300, kPitch = 4111, kBytes = kRows * kPitch;
+    std::vector<uint8_t> sent(kBytes);
+    for (size_t i = 0; i + 8 <= sent.size(); i += 8) {
+        const uint64_t bits = random.bits();
+        std::memcpy(sent.data() + i, &bits, 8);
+    }
+    auto buffer = Target::instance().device().buffer(kBytes, TENON_BUF_INPUT);
+    auto other = Target::instance().device().buffer(kBytes, TENON_BUF_OUTPUT);
+    CONFORMANCE_MADE(buffer);
+    CONFORMANCE_MADE(other);
+    std::vector<uint8_t> seen(kBytes);
+    CONFORMANCE_OK(lane.copy({host::copy_in(*buffer, 0, sent.data(), kBytes),
+                              host::copy_within(*other, 0, *buffer, 0, kBytes),
+                              host::copy_out(seen.data(), *other, 0, kBytes)}));
+    EXPECT_TRUE(seen == sent);
+    tenon_copy rows = host::copy_out(seen.data(), *buffer, 0, kRow);
+    rows.rows = kRows;
+    rows.src_pitch = kPitch;
+    rows.dst_pitch = kRow;
+    std::fill(seen.begin(), seen.end(), uint8_t{0});
+    CONFORMANCE_OK(lane.copy({rows}));
+    for (uint64_t r = 0; r < kRows; ++r)
+        ASSERT_EQ(std::memcmp(seen.data() + r * kRow, sent.data() + r * kPitch, kRow), 0) << r;
 }
 
 TEST(Copy, OutsideOfABufferIsRefused) {
