@@ -37,7 +37,10 @@ struct DeviceNext {
     bool lost = false;
 };
 
-std::mutex g_mutex;  // guards everything below
+// Held while a queue is used, which a driver must not see two threads do, and from the look whether
+// the device is lost until then: nothing reaches a lost device.
+std::recursive_mutex g_queue_mutex;
+std::mutex g_mutex;  // guards everything below; taken after the other
 std::map<void*, InstanceNext> g_instances;
 std::map<void*, DeviceNext> g_devices;
 Call g_call = Call::kNone;
@@ -71,6 +74,7 @@ DeviceNext next_of(const void* dispatchable) {
 // A lost device computes nothing more: what it was given before is let end first, since the driver
 // below knows of no loss and the memory it works on is about to go.
 void lose(const void* dispatchable) {
+    const std::lock_guard queue_lock(g_queue_mutex);
     const DeviceNext next = next_of(dispatchable);
     next.wait_idle(next.handle);
     const std::lock_guard lock(g_mutex);
@@ -90,22 +94,26 @@ bool submit_fails(VkQueue queue) {
 
 VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t n, const VkSubmitInfo* submits,
                                             VkFence fence) {
+    const std::lock_guard lock(g_queue_mutex);
     if (submit_fails(queue)) return VK_ERROR_DEVICE_LOST;
     return next_of(queue).submit(queue, n, submits, fence);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL queue_submit2(VkQueue queue, uint32_t n,
                                              const VkSubmitInfo2* submits, VkFence fence) {
+    const std::lock_guard lock(g_queue_mutex);
     if (submit_fails(queue)) return VK_ERROR_DEVICE_LOST;
     return next_of(queue).submit2(queue, n, submits, fence);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL queue_wait_idle(VkQueue queue) {
+    const std::lock_guard lock(g_queue_mutex);
     const DeviceNext next = next_of(queue);
     return next.lost ? VK_ERROR_DEVICE_LOST : next.queue_wait_idle(queue);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL device_wait_idle(VkDevice device) {
+    const std::lock_guard lock(g_queue_mutex);
     const DeviceNext next = next_of(device);
     return next.lost ? VK_ERROR_DEVICE_LOST : next.wait_idle(device);
 }

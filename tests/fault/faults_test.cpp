@@ -28,7 +28,7 @@ class Faults : public testing::Test {
 protected:
     void SetUp() override {
         SKIP_WITHOUT(kBackend);
-        setenv("VK_LAYER_PATH", FAULT_LAYER_FOLDER, 1);
+        setenv("VK_ADD_LAYER_PATH", FAULT_LAYER_FOLDER, 1);
         setenv("VK_INSTANCE_LAYERS", kLayer, 1);
         void* file = dlopen(FAULT_LAYER_FOLDER "/fault_layer.so", RTLD_NOW);
         ASSERT_NE(file, nullptr) << dlerror();
@@ -55,10 +55,12 @@ protected:
     using Logits = std::vector<float>;
 
     // Opens the device, loads the model and takes a few steps; the last logits.
-    static Result<Logits> run() {
+    static Result<Logits> run(bool validation = false) {
         engine::RunnerOptions options = tiny::logits_options(32);
-        TENON_TRY(tiny::Opened opened, tiny::open(tiny::path("llama3-tied-f32.gguf"),
-                                                  std::move(options), tiny::config(kBackend)));
+        config::EngineConfig config = tiny::config(kBackend);
+        if (validation) config.plugins[kBackend]["validation"] = "true";
+        TENON_TRY(tiny::Opened opened,
+                  tiny::open(tiny::path("llama3-tied-f32.gguf"), std::move(options), config));
         TENON_TRY(Sequence sequence, opened.runner->open());
         const std::vector<int32_t> ids = tiny::ids(7);
         for (const size_t count : {5, 1, 1}) {
@@ -161,6 +163,37 @@ TEST_F(Faults, TheDeviceIsLostInAnyWait) {
     }
     EXPECT_GT(errors_, 0u);
     expect_a_good_run();
+}
+
+// The validation layer, behind ours, tells of every object that outlives its device.
+TEST_F(Faults, NothingOutlivesTheDevice) {
+    static std::vector<std::string> lines;
+    host::set_log(
+        [](void*, tenon_log_level level, tenon_str text) {
+            if (level == TENON_LOG_ERROR) lines.emplace_back(text.p, text.n);
+        },
+        nullptr);
+    const Result<Logits> clean = run(true);
+    if (!clean.ok() && clean.error().code == Code::kUnsupported) {
+        host::set_log(nullptr, nullptr);
+        GTEST_SKIP() << clean.error().message;
+    }
+    ASSERT_OK(clean);
+    for (const Call call : {Call::kAllocate, Call::kSubmit, Call::kWait}) {
+        const uint64_t count = call == Call::kAllocate ? total_.allocations : total_.submits;
+        for (const uint64_t at : {uint64_t{1}, count / 2, count}) {
+            SCOPED_TRACE(testing::Message()
+                         << "kind " << static_cast<int>(call) << ", call " << at);
+            arm_(call, at, true);
+            const Result<Logits> answer = run(true);
+            arm_(Call::kNone, 0, false);
+            EXPECT_FALSE(answer.ok());
+            EXPECT_EQ(lines, std::vector<std::string>{});
+            lines.clear();
+            expect_nothing_left();
+        }
+    }
+    host::set_log(nullptr, nullptr);
 }
 
 }  // namespace
