@@ -109,7 +109,7 @@ void add_run(const Run& run, const uint8_t* __restrict bytes, uint8_t* __restric
         codes[i] |= static_cast<uint8_t>((bytes[i] >> run.shift & run.mask) << run.place);
 }
 
-// `bits` bits from `shift` on of each of `count` codes, first code lowest; count is a multiple of 32.
+// `bits` bits from `shift` on of each of `count` codes (a multiple of 32), first code lowest.
 void put_bits(const uint8_t* __restrict codes, uint64_t count, uint32_t shift, uint32_t bits,
               uint8_t* __restrict out) noexcept {
     switch (bits) {
@@ -326,7 +326,8 @@ bool Packer::pack(const void* stored, uint32_t rows, const PackedPlanes& planes)
     const Tables& t = *tables_;
     const auto* row = static_cast<const uint8_t*>(stored);
     if (layout_.cls != PackedClass::kCodes) {
-        for (uint32_t r = 0; r < rows; ++r) pack_floats(row + r * t.stored_row, planes.lo + r * t.planes.lo);
+        for (uint32_t r = 0; r < rows; ++r)
+            pack_floats(row + r * t.stored_row, planes.lo + r * t.planes.lo);
         return true;
     }
     const uint64_t padded = padded_cols(cols_);
@@ -335,7 +336,8 @@ bool Packer::pack(const void* stored, uint32_t rows, const PackedPlanes& planes)
     for (uint32_t r = 0; r < rows; ++r, row += t.stored_row) {
         std::memset(codes, 0, padded);
         const uint8_t* block = row;
-        for (uint32_t done = 0; done < cols_; done += t.format->block_elems, block += t.format->block_bytes)
+        for (uint32_t done = 0; done < cols_;
+             done += t.format->block_elems, block += t.format->block_bytes)
             for (const Run& run : t.runs) add_run(run, block + run.byte, codes + done + run.first);
         if (t.remap)
             for (uint32_t i = 0; i < cols_; ++i) codes[i] = t.new_code[codes[i]];

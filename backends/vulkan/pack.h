@@ -32,7 +32,7 @@ enum class PackedClass : uint32_t {
 constexpr uint32_t kBlockCols = TENON_BLOCK_COLS;
 constexpr uint32_t kPlanes = 3; // lo, hi, scale
 
-// The fields behind cls are zero but for kCodes. Two weights of equal layouts run the same pipelines.
+// The fields behind cls are zero but for kCodes. Weights of equal layouts run the same pipelines.
 struct PackedLayout {
     PackedClass cls = PackedClass::kFloat32;
     uint32_t lo_bits = 0;
@@ -72,7 +72,7 @@ struct PackedPlanes {
 // pack() is const and safe from several threads. The format must outlive it.
 class Packer {
 public:
-    // False when memory is out; then nothing else may be called. `cols` is a multiple of block_elems.
+    // False when memory is out; then nothing else may be called. `cols`: multiple of block_elems.
     [[nodiscard]] bool init(const tenon_format& format, uint32_t cols) noexcept;
     ~Packer();
     Packer() = default;

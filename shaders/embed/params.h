@@ -1,9 +1,9 @@
 // EMBED from a packed table: push constants, bindings and specialization constants, read by
 // embed.comp.glsl and by the Vulkan backend.
 //
-// Dispatch (x, y, 1): x = ceil(cols / 32 blocks / local size), y = T, the `rows` of the step's entry.
-// A table in several slices is one dispatch per slice: each writes the tokens whose id is in it; an id
-// outside 0 .. table_rows - 1 is an error, raised by the slice with row_begin 0.
+// Dispatch (x, y, 1): x = ceil(cols / (32 * local size)), y = T, the `rows` of the step's entry. A
+// table in several slices is one dispatch per slice: each writes the tokens whose id is in it; an
+// id outside 0 .. table_rows - 1 is an error, raised by the slice with row_begin 0.
 #ifndef TENON_SHADERS_EMBED_PARAMS_H
 #define TENON_SHADERS_EMBED_PARAMS_H
 

@@ -34,10 +34,12 @@ vec2 load_entry(uint set, uint row, uint group) {
     const uint base = row * params.scale_stride;
     if (SCALE_F16 != 0) {
         if (HAS_MIN != 0) return unpackHalf2x16(packed_scale(set, base + group));
-        return vec2(unpackHalf2x16(packed_scale(set, base + (group >> 1)) >> ((group & 1u) * 16u)).x, 0.0);
+        const uint pair = packed_scale(set, base + (group >> 1));
+        return vec2(unpackHalf2x16(pair >> ((group & 1u) * 16u)).x, 0.0);
     }
     if (HAS_MIN != 0)
-        return uintBitsToFloat(uvec2(packed_scale(set, base + 2u * group), packed_scale(set, base + 2u * group + 1u)));
+        return uintBitsToFloat(uvec2(packed_scale(set, base + 2u * group),
+                                     packed_scale(set, base + 2u * group + 1u)));
     return vec2(uintBitsToFloat(packed_scale(set, base + group)), 0.0);
 }
 
@@ -84,7 +86,8 @@ uint code_of(PackedBlock b, uint eighth, uint k) {
         code = (b.lo0[eighth >> 1] >> ((eighth & 1u) * 16u + k * 2u)) & 3u;
     }
     if (HI_BITS == 1) code |= ((b.hi.x >> (eighth * 8u + k)) & 1u) << LO_BITS;
-    if (HI_BITS == 2) code |= ((b.hi[eighth >> 1] >> ((eighth & 1u) * 16u + k * 2u)) & 3u) << LO_BITS;
+    if (HI_BITS == 2)
+        code |= ((b.hi[eighth >> 1] >> ((eighth & 1u) * 16u + k * 2u)) & 3u) << LO_BITS;
     return code;
 }
 
@@ -105,14 +108,17 @@ float value_of(PackedBlock b, uint eighth, uint k) {
 }
 
 // The values of columns 32 * block + 8 * eighth and up. `eighth` (0 .. 3) is best a constant.
-void decode_eight(uint set, PackedBlock b, uint row, uint block, uint eighth, out vec4 first, out vec4 second) {
+void decode_eight(uint set, PackedBlock b, uint row, uint block, uint eighth, out vec4 first,
+                  out vec4 second) {
     if (CLS == TENON_PACKED_FLOAT32) {
         const uint at = row * params.lo_stride + block * 8u + eighth * 2u;
         first = uintBitsToFloat(packed_lo(set, at));
         second = uintBitsToFloat(packed_lo(set, at + 1u));
     } else if (CLS == TENON_PACKED_CODES) {
-        first = vec4(value_of(b, eighth, 0u), value_of(b, eighth, 1u), value_of(b, eighth, 2u), value_of(b, eighth, 3u));
-        second = vec4(value_of(b, eighth, 4u), value_of(b, eighth, 5u), value_of(b, eighth, 6u), value_of(b, eighth, 7u));
+        first = vec4(value_of(b, eighth, 0u), value_of(b, eighth, 1u), value_of(b, eighth, 2u),
+                     value_of(b, eighth, 3u));
+        second = vec4(value_of(b, eighth, 4u), value_of(b, eighth, 5u), value_of(b, eighth, 6u),
+                      value_of(b, eighth, 7u));
     } else {
         const uvec4 words = packed_lo(set, row * params.lo_stride + block * 4u + eighth);
         if (CLS == TENON_PACKED_FLOAT16) {

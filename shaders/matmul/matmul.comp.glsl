@@ -8,8 +8,7 @@
 //
 // SPLIT: a subgroup works on ROWS rows, its invocations on one block of 32 columns after the other,
 // so that neighbours read neighbouring memory; their sums are added last. The bits are those of any
-// other number of tokens, not those of the other variants. Dispatch x = ceil(rows / ROWS) with LOCAL =
-// the subgroup's size.
+// other number of tokens, not those of the other variants. LOCAL is the subgroup's size.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -38,18 +37,26 @@ layout(std430, set = 0, binding = TENON_MATMUL_X) readonly buffer XWide { vec4 x
 layout(std430, set = 0, binding = TENON_MATMUL_X) readonly buffer XNarrow { float x_narrow[]; };
 layout(std430, set = 0, binding = TENON_MATMUL_Y) buffer Y { float y[]; };
 layout(std430, set = 0, binding = TENON_MATMUL_BIAS_AT) readonly buffer Bias { float bias[]; };
-layout(std430, set = 0, binding = TENON_MATMUL_RESIDUAL_AT) readonly buffer Residual { float residual[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_RESIDUAL_AT) readonly buffer Residual {
+    float residual[];
+};
 layout(std430, set = 0, binding = TENON_MATMUL_LO) readonly buffer Lo { uvec4 lo[]; };
 layout(std430, set = 0, binding = TENON_MATMUL_LO) readonly buffer LoWords { uint lo_words[]; };
 layout(std430, set = 0, binding = TENON_MATMUL_HI) readonly buffer Hi { uint hi[]; };
 layout(std430, set = 0, binding = TENON_MATMUL_SCALE) readonly buffer Scale { uint scale[]; };
 layout(std430, set = 0, binding = TENON_MATMUL_UP_LO) readonly buffer UpLo { uvec4 up_lo[]; };
-layout(std430, set = 0, binding = TENON_MATMUL_UP_LO) readonly buffer UpLoWords { uint up_lo_words[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_UP_LO) readonly buffer UpLoWords {
+    uint up_lo_words[];
+};
 layout(std430, set = 0, binding = TENON_MATMUL_UP_HI) readonly buffer UpHi { uint up_hi[]; };
-layout(std430, set = 0, binding = TENON_MATMUL_UP_SCALE) readonly buffer UpScale { uint up_scale[]; };
+layout(std430, set = 0, binding = TENON_MATMUL_UP_SCALE) readonly buffer UpScale {
+    uint up_scale[];
+};
 
 uvec4 packed_lo(uint set, uint index) { return set == 0u ? lo[index] : up_lo[index]; }
-uint packed_lo_word(uint set, uint index) { return set == 0u ? lo_words[index] : up_lo_words[index]; }
+uint packed_lo_word(uint set, uint index) {
+    return set == 0u ? lo_words[index] : up_lo_words[index];
+}
 uint packed_hi(uint set, uint index) { return set == 0u ? hi[index] : up_hi[index]; }
 uint packed_scale(uint set, uint index) { return set == 0u ? scale[index] : up_scale[index]; }
 #include "include/decode.glsl"
@@ -114,25 +121,14 @@ void main() {
         vec4 share[TOKENS];
         [[unroll]] for (uint t = 0; t < TOKENS; ++t)
             share[t] = load_share(min(token0 + t, tokens - 1), block);
-        [[unroll]] for (uint eighth = 0; eighth < 4; ++eighth) {
-            vec4 x0[TOKENS], x1[TOKENS];
-            [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-                eight_of(share[t], min(token0 + t, tokens - 1), block, eighth, x0[t], x1[t]);
-            [[unroll]] for (uint j = 0; j < LANES; ++j) {
-                vec4 w0, w1;
-                decode_eight(j / ROWS, w[j], min(row0 + j % ROWS, params.rows - 1), block, eighth, w0, w1);
-                [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-                    precise float p = part[j * TOKENS + t];
-                    p = fma(w0.x, x0[t].x, p);
-                    p = fma(w0.y, x0[t].y, p);
-                    p = fma(w0.z, x0[t].z, p);
-                    p = fma(w0.w, x0[t].w, p);
-                    p = fma(w1.x, x1[t].x, p);
-                    p = fma(w1.y, x1[t].y, p);
-                    p = fma(w1.z, x1[t].z, p);
-                    p = fma(w1.w, x1[t].w, p);
-                    part[j * TOKENS + t] = p;
-                }
+        // Written out the text of a wide tile is slow to compile, and no faster.
+        if (TOKENS > 4) {
+            [[dont_unroll]] for (uint eighth = 0; eighth < 4; ++eighth) {
+#include "matmul/eighth.glsl"
+            }
+        } else {
+            [[unroll]] for (uint eighth = 0; eighth < 4; ++eighth) {
+#include "matmul/eighth.glsl"
             }
         }
         [[unroll]] for (uint i = 0; i < LANES * TOKENS; ++i) sum[i] += part[i];

@@ -1,9 +1,10 @@
 // MATMUL and MATMUL_GLU on packed weights: push constants, bindings and specialization constants,
 // read by matmul.comp.glsl and by the Vulkan backend.
 //
-// Dispatch (x, y, 1): x = ceil(rows / (local size * ROWS)), y = ceil(T / TOKENS), with T the `rows` of
-// the step's entry; of variant `split`, x = ceil(rows / ROWS). A weight in several slices is one dispatch per slice: `row_begin` says where the
-// slice's first row lies among the outputs, the planes of the slice are bound from their start.
+// Dispatch (x, y, 1): x = ceil(rows / (local size * ROWS)), of variant `split` ceil(rows / ROWS);
+// y = ceil(T / TOKENS), with T the `rows` of the step's entry. A weight in several slices is one
+// dispatch per slice: `row_begin` says where the slice's first row lies among the outputs, the
+// planes of the slice are bound from their start.
 #ifndef TENON_SHADERS_MATMUL_PARAMS_H
 #define TENON_SHADERS_MATMUL_PARAMS_H
 

@@ -162,7 +162,8 @@ TEST_F(MatmulTest, TilesGiveTheSameBits) {
             EXPECT_EQ(seen, first) << tile.rows << " rows x " << tile.tokens << " tokens";
         }
         if ((device().supported & shaders::kRequiresSubgroup) != 0) {
-            for (const Tile tile : {Tile{1, 2, 8, "plain_shuffle"}, {4, 1, 16, "plain_shuffle"}}) {
+            for (const Tile tile : {Tile{1, 2, 8, "plain_shuffle"}, {4, 1, 16, "plain_shuffle"},
+                                    {2, 8, 8, "plain_shuffle"}}) {
                 std::vector<float> seen(first.size(), NAN);
                 SHADER_OK(run(c, tile, &seen));
                 EXPECT_EQ(seen, first) << tile.variant << " " << tile.tokens << " tokens";
