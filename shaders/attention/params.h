@@ -13,7 +13,8 @@
 // 8 all three give the same bits for a token, so that a program may use `rows` where many tokens share a
 // sequence and `lanes` in buckets with about one token each; with another LOCAL it uses one of them for
 // all buckets. No result depends on chunks, on the order of blocks or on the tokens beside.
-// What an invocation holds grows with ROWS * (dim_k + dim_v): at most 1024 is wise, 512 better.
+// What an invocation holds grows with ROWS * (dim_k + dim_v), and compiling with its square: up to 256
+// is wise on a CPU device. There `rows` is as fast as `lanes`, with even workgroups for the threads to share.
 //
 // Starts that do not begin at 0, fall, or exceed T are ERROR_Q_START; a kv_len below the sequence's new tokens
 // or above the block table is ERROR_SEQ_LEN (index: the sequence), a block id outside the pool

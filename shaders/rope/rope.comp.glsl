@@ -160,8 +160,27 @@ void write_row(Head head, uint row_at, uint scale_at) {
         scale = quotient(largest, 127.0);
         pool[scale_at] = finite ? floatBitsToUint(scale) : 0x7fc00000u;
     }
-    const uint bits = 32u / per_word;
-    for (uint word = 0u; word < row_words; ++word) {
+    const uint bits = 32u / per_word & 31u;
+    uint word = 0u;
+    const uint pairs = params.rope_dim / 2u;
+    if (KV != TENON_KV_I8 && STYLE == kHalves && turns(head) && pairs % per_word == 0u) {
+        // A pair's elements are in two words, and each is turned once.
+        const uint apart = pairs / per_word;
+        for (; word < apart; ++word) {
+            uint low = 0u;
+            uint high = 0u;
+            for (uint i = 0u; i < per_word; ++i) {
+                const uint pair = word * per_word + i;
+                const vec2 both = rotated(head, pair, pair, pair + pairs);
+                low |= kv_code(both.x) << (i * bits);
+                high |= kv_code(both.y) << (i * bits);
+            }
+            pool[row_at + word] = low;
+            pool[row_at + word + apart] = high;
+        }
+        word += apart;
+    }
+    for (; word < row_words; ++word) {
         uint packed = 0u;
         for (uint i = 0u; i < per_word; ++i) {
             const uint c = word * per_word + i;
@@ -171,7 +190,7 @@ void write_row(Head head, uint row_at, uint scale_at) {
                 const float code = finite ? quotient(abs(x), scale) : 0.0;
                 x = x < 0.0 ? -code : code;
             }
-            packed |= kv_code(x) << (i * (bits & 31u));
+            packed |= kv_code(x) << (i * bits);
         }
         pool[row_at + word] = packed;
     }
