@@ -186,8 +186,10 @@ TEST_F(Faults, NothingOutlivesTheDevice) {
                          << "kind " << static_cast<int>(call) << ", call " << at);
             arm_(call, at, true);
             const Result<Logits> answer = run(true);
+            const uint64_t injected = counts_().injected;
             arm_(Call::kNone, 0, false);
-            EXPECT_FALSE(answer.ok());
+            // Copies that find the device idle need no submit: the last one is not in every run.
+            EXPECT_EQ(answer.ok(), injected == 0);
             EXPECT_EQ(lines, std::vector<std::string>{});
             lines.clear();
             expect_nothing_left();
