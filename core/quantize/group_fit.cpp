@@ -10,7 +10,7 @@ namespace {
 // Where the outermost element may come to lie, in gaps of the outermost levels: beyond the level
 // by as much, which cuts it off, or inside.
 constexpr float kReach = 0.9f;
-constexpr int kStepsOneSided = 7;
+constexpr int kStepsOneSided = 13;
 constexpr int kStepsTwoSided = 11;
 constexpr int kPolish = 3;
 constexpr double kSingular = 1e-6;  // share of a determinant that rounding alone may leave
