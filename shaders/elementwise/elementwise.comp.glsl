@@ -6,6 +6,7 @@ layout(push_constant) uniform Push {
     ElementwiseParams params;
 };
 
+#define STEP_READS_ONLY
 #include "include/step.glsl"
 #include "include/math.glsl"
 

@@ -6,6 +6,7 @@ layout(push_constant) uniform Push {
     NormParams params;
 };
 
+#define STEP_READS_ONLY
 #include "include/step.glsl"
 
 layout(local_size_x_id = TENON_NORM_SPEC_LOCAL) in;
