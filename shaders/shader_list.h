@@ -9,7 +9,7 @@ namespace tenon::shaders {
 // What a variant needs of a device beyond Vulkan 1.2 core without any feature. The names in
 // variants.yaml are these in snake case: `requires: [subgroup, float16]`.
 enum Requires : uint32_t {
-    kRequiresSubgroup = 1u << 0,   // subgroup arithmetic and shuffles in compute shaders
+    kRequiresSubgroup = 1u << 0,   // subgroup arithmetic, ballots and shuffles in compute shaders
     kRequiresFloat16 = 1u << 1,    // shaderFloat16
     kRequiresInt8 = 1u << 2,       // shaderInt8
     kRequiresInt16 = 1u << 3,      // shaderInt16

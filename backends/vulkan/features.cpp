@@ -214,6 +214,7 @@ void apply_mask(const FeatureMask& mask, Features& f) noexcept {
 uint32_t shader_needs(const Features& f) noexcept {
     constexpr uint32_t kSubgroup = VK_SUBGROUP_FEATURE_BASIC_BIT |
                                    VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                   VK_SUBGROUP_FEATURE_BALLOT_BIT |
                                    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     uint32_t has = 0;
     if ((f.subgroup_ops & kSubgroup) == kSubgroup) has |= shaders::kRequiresSubgroup;

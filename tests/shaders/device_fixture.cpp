@@ -162,6 +162,7 @@ void Machine::make_device() {
     description.shared_bytes = limits.maxComputeSharedMemorySize;
     const VkSubgroupFeatureFlags operations = VK_SUBGROUP_FEATURE_BASIC_BIT |
                                               VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                              VK_SUBGROUP_FEATURE_BALLOT_BIT |
                                               VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     const auto bit = [](bool has, Requires requirement) {
         return has ? uint32_t{requirement} : 0u;
