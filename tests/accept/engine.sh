@@ -126,7 +126,7 @@ sanitizers() {
     echo "$threads, $memory; core/net, core/server, core/engine"
 }
 radix_fuzz() {
-    TENON_FUZZ_OPS=2000000 build/release/bin/test_kv --gtest_filter='RadixFuzz.*' | tee /dev/stderr |
+    TENON_FUZZ_OPS=2000000 build/release/bin/test_kv --gtest_filter='RadixFuzz.*' | tee >(cat >&2) |
         sed -n '/operations:/p'
 }
 

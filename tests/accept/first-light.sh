@@ -76,7 +76,7 @@ tokenizer() {
     return "$status"
 }
 templates() {
-    ctest --test-dir build/release/tests/core/chat_template --no-tests=error | tee /dev/stderr |
+    ctest --test-dir build/release/tests/core/chat_template --no-tests=error | tee >(cat >&2) |
         sed -n 's/^\([0-9]*% tests passed.*\)/\1/p'
 }
 
@@ -109,7 +109,7 @@ fuzz_targets() {
 
 # 8
 trust() {
-    ctest --test-dir build/release/tests/core/host --no-tests=error | tee /dev/stderr |
+    ctest --test-dir build/release/tests/core/host --no-tests=error | tee >(cat >&2) |
         sed -n 's/^\([0-9]*% tests passed.*\)/\1/p'
 }
 

@@ -83,7 +83,7 @@ templates() {
     # Templates as models publish them come with llama.cpp's source.
     local published=("$peers"/src/llama_cpp_python-*/vendor/llama.cpp/models/templates)
     if [[ -n $peers && -d ${published[0]} ]]; then export TENON_TEST_TEMPLATES=${published[0]}; fi
-    ctest --test-dir build/release/tests/core/chat_template --no-tests=error | tee /dev/stderr |
+    ctest --test-dir build/release/tests/core/chat_template --no-tests=error | tee >(cat >&2) |
         sed -n 's/^\([0-9]*% tests passed.*\)/\1/p'
 }
 
@@ -103,7 +103,7 @@ made_up() { figures $python tests/accept/custom_format.py --tenon "$tenon"; }
 quantize() {
     [[ -n $peers ]] || { unrun "needs --peers DIR"; return; }
     $python tests/accept/formats_quantize.py --tenon "$tenon" --peers "$peers" --model "$(model_of_catalog)" \
-        --chars 36456 | tee /dev/stderr | tail -n 1
+        --chars 36456 | tee >(cat >&2) | tail -n 1
     return "${PIPESTATUS[0]}"
 }
 

@@ -80,7 +80,7 @@ quality() {
 speed() {
     local arguments=()
     if [[ -n $peers ]]; then arguments=(--peers "$peers"); fi
-    benchmarks/compare/vulkan.sh "${arguments[@]}" | tee /dev/stderr | tail -n 1
+    benchmarks/compare/vulkan.sh "${arguments[@]}" | tee >(cat >&2) | tail -n 1
     return "${PIPESTATUS[0]}"
 }
 gpu() {
@@ -118,7 +118,7 @@ assert reasons and "loads" in reasons[0], reasons
 print("the vulkan plugin", reasons[0], file=sys.stderr)' "$lines" || { echo "the plugin does not load without a device"; return 1; }
     for backend in null cpu; do
         figure+="$backend $("${qemu[@]}" build/arm64/bin/conformance --plugin \
-            "build/arm64/lib/tenon/plugins/$backend/$backend.so" | tee /dev/stderr | grep -E '^[0-9]+ passed' | cut -d';' -f1); " ||
+            "build/arm64/lib/tenon/plugins/$backend/$backend.so" | tee >(cat >&2) | grep -E '^[0-9]+ passed' | cut -d';' -f1); " ||
             { echo "the suite of $backend failed"; return 1; }
     done
     echo "doctor answers; plugin loads, no device; ${figure%; }"
@@ -162,7 +162,7 @@ json.dump({"ids": json.load(open("tests/golden/tiny/tiny.json"))["ids"]}, open(s
 }
 faults() {
     TENON_TEST_EVERY_FAULT=1 ctest --test-dir build/release/tests/fault --no-tests=error --output-on-failure |
-        tee /dev/stderr | sed -n 's/^\([0-9]*% tests passed.*\)/\1/p'
+        tee >(cat >&2) | sed -n 's/^\([0-9]*% tests passed.*\)/\1/p'
 }
 
 begin_topic "$fresh"
