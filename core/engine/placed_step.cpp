@@ -114,6 +114,7 @@ Result<PlacedStep> PlacedStep::prepare(const host::Device& device, const model::
 }
 
 Status PlacedStep::submit(const host::Queue& queue, tenon_bind bind, const host::Sync& sync) {
+    bind.bucket = PrepareArguments::bucket_for(bind.symbols);
     if (parts_ != nullptr) return parts_->run(queue, bind, sync);
     bind.n_slots = program_->view().n_slots;
     return queue.submit(exec_, bind, sync);

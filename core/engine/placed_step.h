@@ -42,8 +42,8 @@ public:
                                       ops::Program program, const RunnerOptions& options,
                                       const StepHandles& handles);
 
-    // One step. `bind` speaks of the program given to prepare(), without offsets; its n_slots is
-    // filled in here. The signals of `sync` are raised when the whole step has run.
+    // One step. `bind` speaks of the program given to prepare(), without offsets; its n_slots and
+    // its bucket are filled in here. The signals of `sync` are raised when the whole step has run.
     Status submit(const host::Queue& queue, tenon_bind bind, const host::Sync& sync);
 
     // On the first device: scratch and phases of all its parts, flags that each of them has.

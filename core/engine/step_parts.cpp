@@ -29,7 +29,9 @@ PrepareArguments::PrepareArguments(const RunnerOptions& options, const StepHandl
     : handles_(handles),
       compute_(options.compute),
       max_{options.step_tokens_max, options.sequences_max, options.logit_rows_max},
-      bucket_{max_} {
+      buckets_{{max_}, {one_}} {
+    for (uint32_t i = 0; i < kSymbols; ++i)
+        one_[i] = std::min<int64_t>(max_[i], 1);
     if (options.deterministic) handles_.flags |= TENON_PREPARE_DETERMINISTIC;
 }
 
@@ -37,11 +39,15 @@ tenon_prepare PrepareArguments::how() const noexcept {
     tenon_prepare how{};
     how.flags = handles_.flags;
     how.compute = compute_;
-    how.n_buckets = 1;
-    how.buckets = &bucket_;
+    how.n_buckets = 2;
+    how.buckets = buckets_;
     how.weights = handles_.weights;
     how.kv = handles_.kv;
     return how;
+}
+
+uint32_t PrepareArguments::bucket_for(const int64_t* symbols) noexcept {
+    return std::all_of(symbols, symbols + kSymbols, [](int64_t value) { return value <= 1; }) ? 1 : 0;
 }
 
 StepParts::StepParts(const host::Device& device, SecondDevice second, const tenon_program& view,

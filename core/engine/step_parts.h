@@ -11,21 +11,27 @@
 
 namespace tenon::engine {
 
-// tenon_prepare of the largest step, with the arrays that it points to.
+// tenon_prepare of a step, with the arrays that it points to. A backend may record each bucket with
+// kernels of its size: 0 is the largest step, 1 the one token that a lone sequence decodes.
 class PrepareArguments {
 public:
     PrepareArguments(const RunnerOptions& options, const StepHandles& handles);
+    PrepareArguments(const PrepareArguments&) = delete;
+    PrepareArguments& operator=(const PrepareArguments&) = delete;
     tenon_prepare how() const noexcept;
     bool measures() const noexcept { return (handles_.flags & TENON_PREPARE_MEASURE) != 0; }
 
     // Largest value of each symbol.
     const int64_t* symbols() const noexcept { return max_; }
+    // The smallest bucket that these symbol values fit in.
+    static uint32_t bucket_for(const int64_t* symbols) noexcept;
 
 private:
     StepHandles handles_;
     uint32_t compute_;
-    int64_t max_[3];
-    tenon_bucket bucket_{};
+    static constexpr uint32_t kSymbols = 3;  // model::StepShape
+    int64_t max_[kSymbols], one_[kSymbols];
+    tenon_bucket buckets_[2];
 };
 
 // Neither copied nor moved. `device` and the program behind `view` outlive it.
