@@ -197,8 +197,6 @@ sdk::Status Impl::device_stat(Device& device, tenon_device_info& info) {
     return {};
 }
 
-const void* Impl::device_ext(Device&, const char*) noexcept { return nullptr; }
-
 DeviceOwner::~DeviceOwner() {
     if (handle != VK_NULL_HANDLE) vkDestroyDevice(handle, nullptr);
 }

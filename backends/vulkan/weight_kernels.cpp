@@ -1,0 +1,72 @@
+// The interface of <tenon/ext_weight_kernels.h>.
+#include <cstdio>
+
+#include <tenon/ext_weight_kernels.h>
+
+#include "backends/vulkan/exec.h"
+
+namespace tenon::vulkan {
+namespace {
+
+constexpr size_t kLayoutText = 64;
+
+const char* class_name(PackedClass cls) noexcept {
+    switch (cls) {
+        case PackedClass::kFloat32: return "f32";
+        case PackedClass::kFloat16: return "f16";
+        case PackedClass::kBfloat16: return "bf16";
+        case PackedClass::kCodes: break;
+    }
+    return "codes";
+}
+
+// "4-bit codes, f16 scale and min per 32"
+void describe(const PackedLayout& layout, char (&text)[kLayoutText]) noexcept {
+    if (layout.cls != PackedClass::kCodes) {
+        std::snprintf(text, sizeof text, "%s", class_name(layout.cls));
+        return;
+    }
+    std::snprintf(text, sizeof text, "%u-bit %s, %s scale%s per %u", layout.lo_bits + layout.hi_bits,
+                  layout.has_lut ? "levels" : "codes", layout.scale_f16 ? "f16" : "f32",
+                  layout.has_min ? " and min" : "", layout.group);
+}
+
+const char* name_of(const shaders::ShaderVariant* variant) noexcept {
+    return variant == nullptr ? "none" : variant->name;
+}
+
+int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_t, char* text,
+                    uint32_t capacity) noexcept {
+    if (handle == nullptr || text == nullptr || capacity == 0) return TENON_INVALID;
+    const Weights& weights = *Handles::get(handle);
+    if (!weights.finished || entry >= weights.entries.size()) return TENON_INVALID;
+    const WeightEntry& weight = weights.entries[entry];
+    if (use == 0 || (weight.uses & use) != use) return TENON_INVALID;
+    const KernelTable& kernels = weights.device->kernels;
+    char layout[kLayoutText];
+    describe(weight.layout, layout);
+    switch (use) {
+        case TENON_USE_MATMUL:
+            std::snprintf(text, capacity, "%s, matmul:%s", layout,
+                          name_of(kernels.find("matmul", "plain")));
+            return TENON_OK;
+        case TENON_USE_ROWS:
+            std::snprintf(text, capacity, "%s, embed:%s", layout,
+                          name_of(kernels.find("embed", "plain")));
+            return TENON_OK;
+        case TENON_USE_ELEMENTWISE:
+            std::snprintf(text, capacity, "f32, read whole");
+            return TENON_OK;
+        default: return TENON_INVALID;
+    }
+}
+
+constexpr tenon_weight_kernels kTable = {sizeof(tenon_weight_kernels), 0, name_kernel};
+
+} // namespace
+
+const void* Impl::device_ext(Device&, const char* id) noexcept {
+    return sdk::same(id, TENON_EXT_WEIGHT_KERNELS) ? &kTable : nullptr;
+}
+
+} // namespace tenon::vulkan
