@@ -16,11 +16,13 @@ model file, and prints the medians of the rounds with their extremes, the ratio 
 backend. Exit code: 0 when decode is at least X times llama.cpp's, or the floor without a peer; 1 when it is less; 2 on
 wrong use.
 
-  --peers DIR    DIR/bin/llama-bench, built with -DGGML_VULKAN=ON; without one the floor decides
+  --peers DIR    DIR/bin/llama-bench, built with -DGGML_VULKAN=ON; where there is none, or it sees no Vulkan device,
+                 the floor decides
   --model FILE   default: smollm2-135m-instruct of the catalog
   --tenon PATH   default: build/release/bin/tenon
   --compute C    fast (default) or precise
-  -p N, -n N     tokens of prefill and of decode; default 64 and 16 (a CPU driver is slow), 512 and 128 on a GPU
+  -p N, -n N     tokens of prefill and of decode; default 16 and 16 (llama.cpp takes a minute and more for 64 on a
+                 CPU driver), 512 and 128 on a GPU
   -r ROUNDS      default 3
   --times X      default 5
   --floor F      default 13.5: five times the 2.7 that llama.cpp gave on lavapipe and two cores
@@ -29,7 +31,7 @@ EOT
 
 wrong() { echo "vulkan.sh: $1" >&2; exit 2; }
 
-peers='' model='' tenon=$root/build/release/bin/tenon compute=fast prompt=64 decode=16 rounds=3 times=5 floor=13.5
+peers='' model='' tenon=$root/build/release/bin/tenon compute=fast prompt=16 decode=16 rounds=3 times=5 floor=13.5
 while [[ $# -gt 0 ]]; do
     case $1 in
         --peers | --model | --tenon | --compute | -p | -n | -r | --times | --floor)
@@ -55,7 +57,15 @@ done
 for number in "$prompt" "$decode" "$rounds"; do
     [[ $number =~ ^[1-9][0-9]*$ ]] || wrong "-p, -n and -r want positive numbers, not '$number'"
 done
-[[ -z $peers || -x $peers/bin/llama-bench ]] || wrong "$peers/bin/llama-bench is not a program"
+# llama.cpp leaves CPU drivers out unless it is told which device to see.
+export GGML_VK_VISIBLE_DEVICES=${GGML_VK_VISIBLE_DEVICES:-0}
+if [[ -n $peers ]]; then
+    [[ -x $peers/bin/llama-bench ]] || wrong "$peers/bin/llama-bench is not a program"
+    if ! "$peers/bin/llama-bench" --list-devices 2>/dev/null | grep -q '^ *Vulkan'; then
+        echo "no peer: $peers/bin/llama-bench sees no Vulkan device; the floor of $floor tokens/s decides"
+        peers=''
+    fi
+fi
 [[ -n $model ]] || model=$($python "$root/configs/models/pull.py" smollm2-135m-instruct)
 [[ -f $model ]] || wrong "$model is not a file"
 

@@ -18,7 +18,7 @@ while [[ $# -gt 0 ]]; do
             cat <<'EOT'
 usage: ./test.sh accept vulkan [--peers DIR] [--only N[,N...]] [--fresh]
 
-  --peers DIR    DIR/bin/llama-bench built with -DGGML_VULKAN=ON; without it decode is held against 13.5 tokens/s
+  --peers DIR    DIR/bin/llama-bench built with -DGGML_VULKAN=ON; without a Vulkan one decode is held against 13.5 tokens/s
   --only 1,2a    these criteria alone; a number takes all of its letters
   --fresh        forget what passed before; without it a run that was cut off goes on
 EOT
