@@ -12,6 +12,7 @@ namespace tenon::vulkan {
 namespace {
 
 constexpr int32_t kSignedZero = 128; // signed bytes and wide codebooks are stored with this added
+constexpr int32_t kExponentZero = 127; // bias of E8M0
 constexpr uint32_t kLutCodes = 16;
 
 uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
@@ -19,6 +20,24 @@ uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
 }
 
 uint64_t padded_cols(uint32_t cols) noexcept { return round_up(cols, kBlockCols); }
+
+uint64_t pieces(uint64_t cols, uint32_t unit) noexcept { return (cols + unit - 1) / unit; }
+
+// Bytes of a scale and its min where they are floats.
+uint32_t float_entry_bytes(const PackedLayout& layout) noexcept {
+    return (layout.has_min ? 2 : 1) * (layout.scale_mode == ScaleMode::kFloat16 ? 2 : 4);
+}
+
+// Bits of the codes of a scale and its min.
+uint32_t coded_entry_bits(const PackedLayout& layout) noexcept {
+    return (layout.has_min ? 2 : 1) * layout.scale_bits;
+}
+
+// Bytes of the outer scales of a row, in front of the codes.
+uint64_t outer_bytes(const PackedLayout& layout, uint64_t cols) noexcept {
+    if (layout.outer == 0) return 0;
+    return round_up(pieces(cols, layout.outer) * float_entry_bytes(layout), sizeof(uint32_t));
+}
 
 // How many doublings make every level an int8; false when none does.
 bool integer_levels(const tenon_format& format, int32_t* doublings) noexcept {
@@ -36,6 +55,41 @@ bool integer_levels(const tenon_format& format, int32_t* doublings) noexcept {
         }
     }
     return false;
+}
+
+// Bits of the widest code of `fields`.
+uint32_t widest_code(const tenon_bit_field* fields, uint32_t n) noexcept {
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < n; ++i) bits = std::max(bits, fields[i].place + fields[i].bits);
+    return bits;
+}
+
+// How the scales and mins of codes lie, of which group and has_min are chosen; levels of a codebook
+// are doubled `doublings` times.
+void choose_scales(const tenon_format& f, int32_t doublings, PackedLayout* layout) noexcept {
+    const bool coded_min = f.n_min_fields != 0;
+    // Halving a binary16 could lose its last bits.
+    const bool halves = f.scale_type == TENON_F16 && doublings == 0 &&
+                        (f.min_type == 0 || f.min_type == TENON_F16);
+    if (f.n_scale_fields == 0) {
+        if (f.scale_type == TENON_E8M0 && f.min_type == 0 && doublings >= 0) {
+            layout->scale_mode = ScaleMode::kExponent;
+            layout->scale_bits = 8;
+            layout->scale_zero = kExponentZero + doublings;
+        } else if (halves && !coded_min) {
+            layout->scale_mode = ScaleMode::kFloat16;
+        }
+        return;
+    }
+    // Else a scale is its product, in binary32.
+    if (f.block_elems % kBlockCols != 0 || coded_min != layout->has_min) return;
+    const bool is_signed = (f.flags & TENON_FORMAT_SCALE_SIGNED) != 0;
+    if (halves) layout->scale_mode = ScaleMode::kFloat16;
+    layout->outer = f.block_elems;
+    layout->scale_zero = f.scale_zero + (is_signed ? kSignedZero : 0);
+    const uint32_t bits = std::max(widest_code(f.scale_fields, f.n_scale_fields),
+                                   widest_code(f.min_fields, f.n_min_fields));
+    layout->scale_bits = bits <= 4 && !is_signed ? 4 : 8;
 }
 
 // The planes of a code of 1 to 8 bits.
@@ -143,14 +197,14 @@ uint32_t get_bits(const uint8_t* plane, uint64_t index, uint32_t bits) noexcept 
     return plane[at / 8] >> at % 8 & ((1u << bits) - 1);
 }
 
-// Entry `index` of a row of plane scale.
-void load_entry(const PackedLayout& layout, const uint8_t* row, uint64_t index, float* scale,
-                float* min) noexcept {
+// Scale and min number `index` of an array of floats.
+void load_floats(const PackedLayout& layout, const uint8_t* row, uint64_t index, float* scale,
+                 float* min) noexcept {
     const uint32_t per_entry = layout.has_min ? 2 : 1;
     *min = 0;
     for (uint32_t part = 0; part < per_entry; ++part) {
         float* value = part == 0 ? scale : min;
-        if (layout.scale_f16) {
+        if (layout.scale_mode == ScaleMode::kFloat16) {
             uint16_t bits;
             std::memcpy(&bits, row + (index * per_entry + part) * sizeof bits, sizeof bits);
             *value = reference::float_from_f16(bits);
@@ -158,6 +212,34 @@ void load_entry(const PackedLayout& layout, const uint8_t* row, uint64_t index, 
             std::memcpy(value, row + (index * per_entry + part) * sizeof(float), sizeof(float));
         }
     }
+}
+
+// Those of column `column` of a row of plane scale.
+void load_scales(const PackedLayout& layout, const uint8_t* row, uint32_t cols, uint32_t column,
+                 float* scale, float* min) noexcept {
+    const uint64_t group = column / layout.group;
+    if (layout.scale_bits == 0) {
+        load_floats(layout, row, group, scale, min);
+        return;
+    }
+    const uint8_t* codes = row + outer_bytes(layout, cols);
+    const uint64_t first = layout.has_min ? 2 * group : group;
+    const int32_t code =
+        static_cast<int32_t>(get_bits(codes, first, layout.scale_bits)) - layout.scale_zero;
+    if (layout.scale_mode == ScaleMode::kExponent) {
+        *scale = std::ldexp(1.0f, code);
+        *min = 0;
+        return;
+    }
+    load_floats(layout, row, column / layout.outer, scale, min);
+    *scale *= static_cast<float>(code);
+    if (layout.has_min)
+        *min *= static_cast<float>(get_bits(codes, first + 1, layout.scale_bits));
+}
+
+// A min is subtracted by its sign, which no product loses.
+float signed_min(const tenon_format& f, float min) noexcept {
+    return (f.flags & TENON_FORMAT_MIN_SUBTRACTED) != 0 ? -min : min;
 }
 
 } // namespace
@@ -175,8 +257,9 @@ struct Packer::Tables {
 
 bool operator==(const PackedLayout& a, const PackedLayout& b) noexcept {
     return a.cls == b.cls && a.lo_bits == b.lo_bits && a.hi_bits == b.hi_bits &&
-           a.group == b.group && a.scale_f16 == b.scale_f16 && a.has_min == b.has_min &&
-           a.has_lut == b.has_lut && a.zero == b.zero &&
+           a.group == b.group && a.scale_mode == b.scale_mode && a.outer == b.outer &&
+           a.scale_bits == b.scale_bits && a.scale_zero == b.scale_zero &&
+           a.has_min == b.has_min && a.has_lut == b.has_lut && a.zero == b.zero &&
            std::memcmp(a.lut, b.lut, sizeof a.lut) == 0;
 }
 
@@ -191,16 +274,12 @@ PackedLayout choose_layout(const tenon_format& format) noexcept {
     if (format.group % 16 != 0) return layout;
     PackedLayout codes;
     codes.cls = PackedClass::kCodes;
-    codes.group = format.group % 32 == 0 ? 32 : 16;
+    codes.group = format.group % 32 == 0 ? format.group : 16;
     codes.has_min = format.min_type != 0;
-    codes.scale_f16 = format.scale_type == TENON_F16 && format.n_scale_fields == 0 &&
-                      (format.min_type == 0 ||
-                       (format.min_type == TENON_F16 && format.n_min_fields == 0));
+    int32_t doublings = 0;
+    if (format.cls == TENON_FORMAT_LUT_GROUP && !integer_levels(format, &doublings)) return layout;
+    choose_scales(format, doublings, &codes);
     if (format.cls == TENON_FORMAT_LUT_GROUP) {
-        int32_t doublings = 0;
-        if (!integer_levels(format, &doublings)) return layout;
-        // Halving a binary16 could lose its last bits.
-        codes.scale_f16 = codes.scale_f16 && doublings == 0;
         if ((1u << format.bits) > kLutCodes) {
             codes.lo_bits = 8;
             codes.zero = kSignedZero;
@@ -231,8 +310,12 @@ PlaneBytes row_bytes(const PackedLayout& layout, uint32_t cols) noexcept {
     }
     bytes.lo = round_up(padded * layout.lo_bits / 8, 16);
     bytes.hi = round_up(padded * layout.hi_bits / 8, 16);
-    const uint64_t entry = (layout.has_min ? 2 : 1) * (layout.scale_f16 ? 2 : 4);
-    bytes.scale = round_up(padded / layout.group * entry, 16);
+    const uint64_t groups = pieces(padded, layout.group);
+    const uint64_t scales = layout.scale_bits == 0
+                                ? groups * float_entry_bytes(layout)
+                                : outer_bytes(layout, cols) +
+                                      (groups * coded_entry_bits(layout) + 7) / 8;
+    bytes.scale = round_up(scales, 16);
     return bytes;
 }
 
@@ -285,41 +368,71 @@ void Packer::pack_floats(const uint8_t* stored, uint8_t* lo) const noexcept {
     std::memset(lo + used, 0, t.planes.lo - used);
 }
 
+size_t Packer::put_floats(const uint8_t* block, uint32_t g, uint8_t* out) const noexcept {
+    const tenon_format& f = *tables_->format;
+    // What the block stores, where its scales have two levels the outer ones.
+    const bool stored = layout_.outer != 0;
+    if (layout_.scale_mode == ScaleMode::kFloat16) {
+        std::memcpy(out, block + f.scale_offset + 2 * g, 2);
+        if (!layout_.has_min) return 2;
+        uint16_t min;
+        std::memcpy(&min, block + f.min_offset + 2 * g, sizeof min);
+        min = static_cast<uint16_t>((f.flags & TENON_FORMAT_MIN_SUBTRACTED) != 0 ? min ^ 0x8000u
+                                                                                 : min);
+        std::memcpy(out + 2, &min, 2);
+        return 4;
+    }
+    // 2^-127 and 2^128 of E8M0 times the unit, before either leaves the floats.
+    const float scale =
+        stored ? reference::load_float(f.scale_type, block + f.scale_offset, 0) * tables_->unit
+               : reference::scaled(f, block, g, tables_->unit);
+    std::memcpy(out, &scale, 4);
+    if (!layout_.has_min) return 4;
+    const float min =
+        stored ? signed_min(f, reference::load_float(f.min_type, block + f.min_offset, 0))
+               : reference::load_min(f, block, g);
+    std::memcpy(out + 4, &min, 4);
+    return 8;
+}
+
+uint32_t Packer::scale_codes(const uint8_t* block, uint32_t g) const noexcept {
+    const tenon_format& f = *tables_->format;
+    if (layout_.scale_mode == ScaleMode::kExponent) return block[f.scale_offset + g];
+    uint32_t codes = reference::load_digits(f.scale_fields, f.n_scale_fields, block, g);
+    if ((f.flags & TENON_FORMAT_SCALE_SIGNED) != 0) codes ^= 0x80u;
+    if (layout_.has_min)
+        codes |= reference::load_digits(f.min_fields, f.n_min_fields, block, g)
+                 << layout_.scale_bits;
+    return codes;
+}
+
 void Packer::pack_scales(const uint8_t* stored, uint8_t* out) const noexcept {
     const tenon_format& f = *tables_->format;
-    const bool subtracted = (f.flags & TENON_FORMAT_MIN_SUBTRACTED) != 0;
     const uint32_t repeats = f.group / layout_.group;
-    uint8_t* const end = out + tables_->planes.scale;
+    const uint32_t bits = coded_entry_bits(layout_);
+    uint8_t* floats = out;
+    uint8_t* const codes = out + outer_bytes(layout_, cols_);
+    uint64_t bit = 0; // of codes
+    std::memset(out, 0, tables_->planes.scale);
     const uint8_t* block = stored;
     for (uint32_t done = 0; done < cols_; done += f.block_elems, block += f.block_bytes) {
+        if (layout_.outer != 0) floats += put_floats(block, 0, floats);
         for (uint32_t g = 0; g < f.block_elems / f.group; ++g) {
-            uint8_t entry[8];
-            size_t bytes = 0;
-            const auto put = [&](const void* from, size_t n) {
-                std::memcpy(entry + bytes, from, n);
-                bytes += n;
-            };
-            if (layout_.scale_f16) {
-                put(block + f.scale_offset + 2 * g, 2);
-                if (layout_.has_min) {
-                    uint16_t min;
-                    std::memcpy(&min, block + f.min_offset + 2 * g, sizeof min);
-                    min = static_cast<uint16_t>(subtracted ? min ^ 0x8000u : min);
-                    put(&min, 2);
-                }
-            } else {
-                // 2^-127 and 2^128 of E8M0 times the unit, before either leaves the floats.
-                const float scale = reference::scaled(f, block, g, tables_->unit);
-                put(&scale, 4);
-                if (layout_.has_min) {
-                    const float min = reference::load_min(f, block, g);
-                    put(&min, 4);
-                }
+            if (bits == 0) {
+                uint8_t entry[8];
+                const size_t bytes = put_floats(block, g, entry);
+                for (uint32_t i = 0; i < repeats; ++i, floats += bytes)
+                    std::memcpy(floats, entry, bytes);
+                continue;
             }
-            for (uint32_t i = 0; i < repeats; ++i, out += bytes) std::memcpy(out, entry, bytes);
+            // 4, 8 or 16 bits, which cross no byte or fill two.
+            const uint32_t entry = scale_codes(block, g);
+            for (uint32_t i = 0; i < repeats; ++i, bit += bits) {
+                codes[bit / 8] |= static_cast<uint8_t>(entry << bit % 8);
+                if (bits == 16) codes[bit / 8 + 1] = static_cast<uint8_t>(entry >> 8);
+            }
         }
     }
-    std::memset(out, 0, static_cast<size_t>(end - out));
 }
 
 bool Packer::pack(const void* stored, uint32_t rows, const PackedPlanes& planes) const noexcept {
@@ -373,7 +486,7 @@ void unpack_row(const PackedLayout& layout, const uint8_t* lo, const uint8_t* hi
         if (layout.hi_bits != 0)
             code |= get_bits(hi + row * bytes.hi, i, layout.hi_bits) << layout.lo_bits;
         float factor, min;
-        load_entry(layout, scale + row * bytes.scale, i / layout.group, &factor, &min);
+        load_scales(layout, scale + row * bytes.scale, cols, i, &factor, &min);
         const float unit = layout.has_lut
                                ? static_cast<float>(layout.lut[code])
                                : static_cast<float>(static_cast<int32_t>(code) - layout.zero);
@@ -391,7 +504,10 @@ DecodeConstants decode_constants(const PackedLayout& layout) noexcept {
     set(TENON_SPEC_LO_BITS, layout.lo_bits);
     set(TENON_SPEC_HI_BITS, layout.hi_bits);
     set(TENON_SPEC_GROUP, layout.group);
-    set(TENON_SPEC_SCALE_F16, layout.scale_f16 ? 1 : 0);
+    set(TENON_SPEC_SCALE_MODE, static_cast<uint32_t>(layout.scale_mode));
+    set(TENON_SPEC_OUTER, layout.outer);
+    set(TENON_SPEC_SCALE_BITS, layout.scale_bits);
+    set(TENON_SPEC_SCALE_ZERO, static_cast<uint32_t>(layout.scale_zero));
     set(TENON_SPEC_HAS_MIN, layout.has_min ? 1 : 0);
     set(TENON_SPEC_ZERO, static_cast<uint32_t>(layout.zero));
     set(TENON_SPEC_HAS_LUT, layout.has_lut ? 1 : 0);

@@ -7,7 +7,11 @@
 // code, plane hi hi_bits (0, 1 or 2), first column in the lowest bits of the first 32-bit word;
 //   code = lo | hi << lo_bits,  value = scale * (code - zero) + min,
 // or with a codebook value = scale * lut[code] + min. Plane scale has one entry per `group` columns:
-// binary32 scale (and min), or binary16 scale and min in one word, or binary16 scales, two a word.
+// binary32 scale (and min), or binary16 scale and min in one word, or binary16 scales, two a word,
+// or bytes b for 2^(b - scale_zero). Scales of two levels: such floats, one entry per `outer` columns,
+// then from the next word on, for each `group` columns, scale_bits bits of a scale's code (and as many
+// of a min's), first group lowest;
+//   scale = outer scale * (scale's code - scale_zero),  min = outer min * min's code.
 // Each row of each plane starts at a multiple of 16 bytes.
 //
 // Plain functions on raw memory, no Vulkan; different rows may be packed by different threads.
@@ -29,6 +33,12 @@ enum class PackedClass : uint32_t {
     kCodes = TENON_PACKED_CODES
 };
 
+enum class ScaleMode : uint32_t {
+    kFloat32 = TENON_SCALE_F32,
+    kFloat16 = TENON_SCALE_F16,
+    kExponent = TENON_SCALE_E8M0
+};
+
 constexpr uint32_t kBlockCols = TENON_BLOCK_COLS;
 constexpr uint32_t kPlanes = 3; // lo, hi, scale
 
@@ -38,7 +48,10 @@ struct PackedLayout {
     uint32_t lo_bits = 0;
     uint32_t hi_bits = 0;
     uint32_t group = 0;
-    bool scale_f16 = false;
+    ScaleMode scale_mode = ScaleMode::kFloat32;
+    uint32_t outer = 0;      // 0: scales of one level
+    uint32_t scale_bits = 0; // 4 or 8; 0: scales and mins are floats
+    int32_t scale_zero = 0;
     bool has_min = false;
     bool has_lut = false;
     int32_t zero = 0;
@@ -88,6 +101,9 @@ public:
 private:
     struct Tables;
     void pack_floats(const uint8_t* stored, uint8_t* lo) const noexcept;
+    // Floats of group g, or outer ones of the block, to `out`; how many bytes they are.
+    size_t put_floats(const uint8_t* block, uint32_t g, uint8_t* out) const noexcept;
+    uint32_t scale_codes(const uint8_t* block, uint32_t g) const noexcept;
     void pack_scales(const uint8_t* stored, uint8_t* out) const noexcept;
     PackedLayout layout_;
     uint32_t cols_ = 0;

@@ -20,15 +20,27 @@ const char* class_name(PackedClass cls) noexcept {
     return "codes";
 }
 
-// "4-bit codes, f16 scale and min per 32"
+const char* scale_name(ScaleMode mode) noexcept {
+    return mode == ScaleMode::kFloat16 ? "f16" : mode == ScaleMode::kExponent ? "e8m0" : "f32";
+}
+
+// "4-bit codes, f16 scale and min per 32", or "4-bit codes, 8-bit scale and min per 32, f16 per 256"
 void describe(const PackedLayout& layout, char (&text)[kLayoutText]) noexcept {
     if (layout.cls != PackedClass::kCodes) {
         std::snprintf(text, sizeof text, "%s", class_name(layout.cls));
         return;
     }
-    std::snprintf(text, sizeof text, "%u-bit %s, %s scale%s per %u", layout.lo_bits + layout.hi_bits,
-                  layout.has_lut ? "levels" : "codes", layout.scale_f16 ? "f16" : "f32",
-                  layout.has_min ? " and min" : "", layout.group);
+    const uint32_t bits = layout.lo_bits + layout.hi_bits;
+    const char* codes = layout.has_lut ? "levels" : "codes";
+    const char* min = layout.has_min ? " and min" : "";
+    if (layout.outer == 0) {
+        std::snprintf(text, sizeof text, "%u-bit %s, %s scale%s per %u", bits, codes,
+                      scale_name(layout.scale_mode), min, layout.group);
+    } else {
+        std::snprintf(text, sizeof text, "%u-bit %s, %u-bit scale%s per %u, %s per %u", bits, codes,
+                      layout.scale_bits, min, layout.group, scale_name(layout.scale_mode),
+                      layout.outer);
+    }
 }
 
 const char* name_of(const shaders::ShaderVariant* variant) noexcept {

@@ -2,7 +2,7 @@
 // includer declared, for weight number `set` of a dispatch:
 //   uvec4 packed_lo(uint set, uint index)  16 bytes of plane lo
 //   uint packed_lo_word(uint set, uint index), packed_hi(set, index), packed_scale(set, index)
-// and after params, which hold lo_stride (16-byte units), hi_stride and scale_stride (words).
+// and after params, which hold cols, lo_stride (16-byte units), hi_stride and scale_stride (words).
 // Sequence: PackedBlock b = load_block(set, row, block); then decode_eight for each 8 of its 32
 // columns. Values equal tenon/reference/dequant.h bit for bit where a device rounds multiplies and
 // adds correctly and keeps subnormals.
@@ -12,7 +12,7 @@ layout(constant_id = TENON_SPEC_CLS) const uint CLS = TENON_PACKED_CODES;
 layout(constant_id = TENON_SPEC_LO_BITS) const uint LO_BITS = 4;
 layout(constant_id = TENON_SPEC_HI_BITS) const uint HI_BITS = 0;
 layout(constant_id = TENON_SPEC_GROUP) const uint GROUP = 32;
-layout(constant_id = TENON_SPEC_SCALE_F16) const uint SCALE_F16 = 1;
+layout(constant_id = TENON_SPEC_SCALE_MODE) const uint SCALE_MODE = TENON_SCALE_F16;
 layout(constant_id = TENON_SPEC_HAS_MIN) const uint HAS_MIN = 1;
 layout(constant_id = TENON_SPEC_ZERO) const int ZERO = 0;
 layout(constant_id = TENON_SPEC_HAS_LUT) const uint HAS_LUT = 0;
@@ -20,27 +20,72 @@ layout(constant_id = TENON_SPEC_LUT_0) const uint LUT_0 = 0;
 layout(constant_id = TENON_SPEC_LUT_1) const uint LUT_1 = 0;
 layout(constant_id = TENON_SPEC_LUT_2) const uint LUT_2 = 0;
 layout(constant_id = TENON_SPEC_LUT_3) const uint LUT_3 = 0;
+layout(constant_id = TENON_SPEC_OUTER) const uint OUTER = 0;
+layout(constant_id = TENON_SPEC_SCALE_BITS) const uint SCALE_BITS = 0;
+layout(constant_id = TENON_SPEC_SCALE_ZERO) const int SCALE_ZERO = 0;
+
+const uint GROUP_BLOCKS = GROUP < 32u ? 1u : GROUP / 32u; // blocks under one scale
+const uint OUTER_BLOCKS = OUTER < 32u ? 1u : OUTER / 32u;
+const uint CODED_BITS = HAS_MIN != 0u ? 2u * SCALE_BITS : SCALE_BITS; // of a scale's code and a min's
 
 // Codes of 32 columns with their scales, still packed. Empty for the classes of floats.
 struct PackedBlock {
     uvec4 lo0, lo1;  // 2 bits: lo0.xy; 4 bits: lo0; 8 bits: both
     uvec2 hi;        // 1 bit: x; 2 bits: both
-    vec2 entry0;     // scale and min of the first group
+    vec2 entry0;     // scale and min of columns 0 to 15
     vec2 entry1;     // of columns 16 to 31
 };
 
-// Entry `group` of a row of plane scale.
-vec2 load_entry(uint set, uint row, uint group) {
-    const uint base = row * params.scale_stride;
-    if (SCALE_F16 != 0) {
-        if (HAS_MIN != 0) return unpackHalf2x16(packed_scale(set, base + group));
-        const uint pair = packed_scale(set, base + (group >> 1));
-        return vec2(unpackHalf2x16(pair >> ((group & 1u) * 16u)).x, 0.0);
+// Scale and min number `index` of those that begin at word `base` of plane scale.
+vec2 load_scale(uint set, uint base, uint index) {
+    if (SCALE_MODE == TENON_SCALE_F16) {
+        if (HAS_MIN != 0) return unpackHalf2x16(packed_scale(set, base + index));
+        const uint pair = packed_scale(set, base + (index >> 1));
+        return vec2(unpackHalf2x16(pair >> ((index & 1u) * 16u)).x, 0.0);
     }
     if (HAS_MIN != 0)
-        return uintBitsToFloat(uvec2(packed_scale(set, base + 2u * group),
-                                     packed_scale(set, base + 2u * group + 1u)));
-    return vec2(uintBitsToFloat(packed_scale(set, base + group)), 0.0);
+        return uintBitsToFloat(uvec2(packed_scale(set, base + 2u * index),
+                                     packed_scale(set, base + 2u * index + 1u)));
+    return vec2(uintBitsToFloat(packed_scale(set, base + index)), 0.0);
+}
+
+// Words of the outer scales of a row, in front of the codes.
+uint outer_words() {
+    if (OUTER == 0) return 0u;
+    const uint parts = (params.cols + OUTER - 1u) / OUTER * (HAS_MIN != 0 ? 2u : 1u);
+    return SCALE_MODE == TENON_SCALE_F16 ? (parts + 1u) >> 1 : parts;
+}
+
+// 2^exponent for -149 .. 128, the last of which is infinity.
+float power_of_two(int exponent) {
+    const uint subnormal = 0x00400000u >> uint(max(-127 - exponent, 0));
+    return uintBitsToFloat(exponent < -126 ? subnormal : uint(exponent + 127) << 23);
+}
+
+// The scale and min that the lowest CODED_BITS bits of `codes` give.
+vec2 coded_scale(uint codes, vec2 outer) {
+    const uint mask = (1u << SCALE_BITS) - 1u;
+    const int code = int(codes & mask) - SCALE_ZERO;
+    if (SCALE_MODE == TENON_SCALE_E8M0) return vec2(power_of_two(code), 0.0);
+    precise vec2 entry = vec2(outer.x * float(code), 0.0);
+    if (HAS_MIN != 0) entry.y = outer.y * float((codes >> SCALE_BITS) & mask);
+    return entry;
+}
+
+// Those of the halves of a block. Codes of neighbouring groups of 16 share a word.
+void load_scales(uint set, uint row, uint block, out vec2 first, out vec2 second) {
+    const uint base = row * params.scale_stride;
+    const uint group = GROUP == 16 ? 2u * block : block / GROUP_BLOCKS;
+    if (SCALE_BITS == 0) {
+        first = second = load_scale(set, base, group);
+        if (GROUP == 16) second = load_scale(set, base, group + 1u);
+        return;
+    }
+    const vec2 outer = OUTER == 0 ? vec2(0) : load_scale(set, base, block / OUTER_BLOCKS);
+    const uint bit = group * CODED_BITS;
+    const uint codes = packed_scale(set, base + outer_words() + (bit >> 5)) >> (bit & 31u);
+    first = second = coded_scale(codes, outer);
+    if (GROUP == 16) second = coded_scale(codes >> CODED_BITS, outer);
 }
 
 PackedBlock load_block(uint set, uint row, uint block) {
@@ -65,12 +110,7 @@ PackedBlock load_block(uint set, uint row, uint block) {
         b.hi.x = packed_hi(set, row * params.hi_stride + 2u * block);
         b.hi.y = packed_hi(set, row * params.hi_stride + 2u * block + 1u);
     }
-    if (GROUP == 32) {
-        b.entry0 = b.entry1 = load_entry(set, row, block);
-    } else {
-        b.entry0 = load_entry(set, row, 2u * block);
-        b.entry1 = load_entry(set, row, 2u * block + 1u);
-    }
+    load_scales(set, row, block, b.entry0, b.entry1);
     return b;
 }
 
