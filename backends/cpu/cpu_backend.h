@@ -17,6 +17,7 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/common/host_timeline.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/thread_pool.h"
 
@@ -57,23 +58,9 @@ struct Buffer {
     uint8_t* at(uint64_t offset) noexcept { return static_cast<uint8_t*>(memory.data()) + offset; }
 };
 
-struct Timeline {
-    struct Notice {
-        uint64_t value;
-        uint64_t cookie;
-    };
-
+// Guarded by the device's mutex.
+struct Timeline : common::HostTimeline {
     Device* device = nullptr;
-    uint64_t value = 0;
-    sdk::Status failure; // first failure, for good
-    std::vector<Notice> notices;
-
-    // With the device's mutex held. A value below the present one changes nothing.
-    void raise(uint64_t to) noexcept;
-    void fail(const sdk::Status& status) noexcept;
-
-private:
-    void tell() noexcept;
 };
 
 // One packed or plain weight. Memory belongs to the set.

@@ -55,18 +55,6 @@ void Queue::push() noexcept {
 
 namespace {
 
-// OK and *ready when all waits are reached; the failure of the first failed one.
-const sdk::Status* failed_wait(const Work& work, bool* ready) noexcept {
-    *ready = true;
-    for (uint32_t i = 0; i < work.n_waits; ++i) {
-        const Timeline& timeline = *Handles::get(work.waits[i].timeline);
-        if (timeline.value >= work.waits[i].value) continue;
-        *ready = false;
-        if (!timeline.failure.ok()) return &timeline.failure;
-    }
-    return nullptr;
-}
-
 sdk::Status run(Work& work) noexcept {
     switch (work.kind) {
         case Work::Kind::kCopy:
@@ -86,7 +74,7 @@ bool Device::run_one(std::unique_lock<std::mutex>& lock) noexcept {
         if (queue->count == 0) continue;
         Work& work = queue->ring[queue->first];
         bool ready = false;
-        const sdk::Status* failed = failed_wait(work, &ready);
+        const sdk::Status* failed = common::failed_wait<Handles>(work.waits, work.n_waits, &ready);
         if (!ready && failed == nullptr) continue;
         sdk::Status status;
         if (failed != nullptr) {
@@ -98,14 +86,7 @@ bool Device::run_one(std::unique_lock<std::mutex>& lock) noexcept {
             lock.lock();
             running = false;
         }
-        for (uint32_t i = 0; i < work.n_signals; ++i) {
-            Timeline& timeline = *Handles::get(work.signals[i].timeline);
-            if (status.ok()) {
-                timeline.raise(work.signals[i].value);
-            } else {
-                timeline.fail(status);
-            }
-        }
+        common::end_signals<Handles>(work.signals, work.n_signals, status);
         queue->first = (queue->first + 1) % kPendingMax;
         --queue->count;
         changed.notify_all();

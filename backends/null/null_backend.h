@@ -13,6 +13,8 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/common/host_timeline.h"
+
 namespace tenon::null_backend {
 
 namespace sdk = tenon::sdk;
@@ -33,23 +35,9 @@ struct Buffer {
     uint8_t* at(uint64_t offset) noexcept { return static_cast<uint8_t*>(memory.data()) + offset; }
 };
 
-struct Timeline {
-    struct Notice {
-        uint64_t value;
-        uint64_t cookie;
-    };
-
+// Guarded by the device's mutex.
+struct Timeline : common::HostTimeline {
     Device* device = nullptr;
-    uint64_t value = 0;
-    int32_t failure = TENON_OK; // first failure, for good
-    std::vector<Notice> notices;
-
-    // With the device's mutex held. A value below the present one changes nothing.
-    void raise(uint64_t to) noexcept;
-    void fail(int32_t status) noexcept;
-
-private:
-    void tell() noexcept;
 };
 
 struct Weights {
@@ -125,10 +113,6 @@ struct Queue {
 sdk::Status run_copies(const tenon_copy* copies, uint32_t n) noexcept;
 sdk::Status check_copies(const tenon_copy* copies, uint32_t n) noexcept;
 sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept;
-// The failure of the first failed wait, or OK; *ready says whether all are reached.
-int32_t waits_state(const tenon_point* waits, uint32_t n, bool* ready) noexcept;
-// Raises the signals, or fails them with `status`.
-void signal_all(const tenon_point* signals, uint32_t n, int32_t status) noexcept;
 
 // The functions behind the table: the contract is in tenon/sdk/backend.hpp.
 struct Impl {
@@ -189,10 +173,10 @@ sdk::Status Queue::order(const tenon_sync& sync, Body&& body, Keep&& keep) {
     }
     const std::lock_guard<std::mutex> lock(device->mutex);
     bool ready = false;
-    const int32_t failed = waits_state(sync.waits, sync.n_waits, &ready);
-    if (count == 0 && (ready || failed != TENON_OK)) {
-        const int32_t status = failed != TENON_OK ? failed : body().code();
-        signal_all(sync.signals, sync.n_signals, status);
+    const sdk::Status* failed = common::failed_wait<Handles>(sync.waits, sync.n_waits, &ready);
+    if (count == 0 && (ready || failed != nullptr)) {
+        const sdk::Status status = failed != nullptr ? *failed : body();
+        common::end_signals<Handles>(sync.signals, sync.n_signals, status);
         device->pump();
         device->changed.notify_all();
         return sdk::Status();

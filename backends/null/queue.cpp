@@ -50,12 +50,13 @@ void Device::pump() noexcept {
             while (queue->count > 0) {
                 Work& work = queue->ring[queue->first];
                 bool ready = false;
-                const int32_t failed = waits_state(work.waits, work.n_waits, &ready);
-                if (!ready && failed == TENON_OK) break;
-                const int32_t status = failed != TENON_OK ? failed : run(work).code();
+                const sdk::Status* failed =
+                    common::failed_wait<Handles>(work.waits, work.n_waits, &ready);
+                if (!ready && failed == nullptr) break;
+                const sdk::Status status = failed != nullptr ? *failed : run(work);
                 queue->first = (queue->first + 1) % kPendingMax;
                 --queue->count;
-                signal_all(work.signals, work.n_signals, status);
+                common::end_signals<Handles>(work.signals, work.n_signals, status);
                 moved = true;
             }
         }

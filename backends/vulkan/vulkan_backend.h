@@ -16,6 +16,7 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/common/host_timeline.h"
 #include "backends/vulkan/features.h"
 #include "backends/vulkan/kernel_table.h"
 #include "backends/vulkan/memory.h"
@@ -98,24 +99,10 @@ struct Buffer {
     uint64_t bytes = 0; // as asked for; the last word may be bound whole
 };
 
-struct Timeline {
-    struct Notice {
-        uint64_t value;
-        uint64_t cookie;
-    };
-
+// Guarded by the device's mutex.
+struct Timeline : common::HostTimeline {
     Device* device = nullptr;
-    uint64_t value = 0;
     uint64_t pending = 0; // will be reached by work that is on the VkQueue
-    sdk::Status failure;  // first failure, for good
-    std::vector<Notice> notices;
-
-    // With the device's mutex held. A value below the present one changes nothing.
-    void raise(uint64_t to) noexcept;
-    void fail(const sdk::Status& status) noexcept;
-
-private:
-    void tell() noexcept;
 };
 
 // Rows [first_row, first_row + rows) of a packed weight; no plane of a slice is longer than

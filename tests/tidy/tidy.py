@@ -54,6 +54,7 @@ ARROWS = {
     "plugins/sdk": (),
     "plugins/check": ("plugins/sdk", "core/base", "core/tensor", "core/ops", "core/host"),
     "plugins": ("plugins/sdk",),
+    "backends/common": ("plugins/sdk",),
     "backends": ("plugins/sdk", "backends/common", "kernels", "shaders"),
     "kernels": (),
     "shaders": (),
@@ -63,6 +64,7 @@ EVERYONE = "core/abi/include/"
 INCLUDE_FOLDERS = (EVERYONE, "plugins/sdk/include/", "kernels/include/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
+SHARED_FOLDERS = ("backends/common", "tests/backends/common")
 BANNED_STEM = re.compile(r"(^|_)(utils?|helpers?|common|misc)$")
 NOTE_TO_SELF = re.compile(r"\b(" + "TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 MACHINE_PATH = re.compile(r"(/wo" + r"rk/|\.\./sha" + r"red|(?<!\w)/ho" + r"me/[a-z]|(?<!\w)/ro" + r"ot/|\.py" + r"env)")
@@ -174,7 +176,7 @@ class Tidy:
             parts = path.split("/")
             for index, part in enumerate(parts):
                 where = "/".join(parts[:index + 1])
-                if BANNED_STEM.search(part.split(".")[0]) and where != "backends/common":
+                if BANNED_STEM.search(part.split(".")[0]) and where not in SHARED_FOLDERS:
                     self.fail("name", path, 1, f"'{part}' says nothing; name the noun that lives there")
                     break
 
@@ -311,12 +313,12 @@ def room_of(path):
 
 
 def may_include(room, path, target):
-    if target.startswith(EVERYONE) or target.startswith(room + "/"):
-        # One plugin or backend does not include another one.
-        if room in ("plugins", "backends") and not target.startswith((EVERYONE, "plugins/sdk/")):
-            return path.split("/")[1] == target.split("/")[1]
+    if target.startswith(EVERYONE) or any(target.startswith(allowed + "/") for allowed in ARROWS[room]):
         return True
-    return any(target.startswith(allowed + "/") for allowed in ARROWS[room])
+    if not target.startswith(room + "/"):
+        return False
+    # One plugin or backend does not include another one.
+    return room not in ("plugins", "backends") or path.split("/")[1] == target.split("/")[1]
 
 
 def mirrors(subject):

@@ -87,6 +87,20 @@ class Seeded(unittest.TestCase):
                     seed={"backends/null/a.cpp": '#include "backends/cpu/plugin.cpp"\n',
                           "backends/null/README.md": "\n"})
 
+    def test_backend_includes_what_backends_share(self):
+        shared = {"backends/common/x.h": "#include <tenon/abi.h>\n", "backends/common/README.md": "\n"}
+        code, _, output = run_tidy({**CLEAN, **shared,
+                                    "backends/cpu/a.cpp": '#include "backends/common/x.h"\n'})
+        self.assertEqual(code, 0, output)
+        self.expect("arrow", "core/base/a.cpp",
+                    seed={**shared, "core/base/a.cpp": '#include "backends/common/x.h"\n'})
+
+    def test_what_backends_share_includes_a_device(self):
+        for target in ("backends/cpu/plugin.cpp", "kernels/cpu/dot.h"):
+            self.expect("arrow", "backends/common/x.h",
+                        seed={"backends/common/x.h": f'#include "{target}"\n',
+                              "backends/common/README.md": "\n"})
+
     def test_low_room_includes_high_room(self):
         self.expect("arrow", "core/base/a.cpp", seed={"core/base/a.cpp": '#include "../formats/gguf.cpp"\n'})
 
@@ -124,7 +138,8 @@ class Seeded(unittest.TestCase):
             self.expect("name", name, seed={name: "\n"})
 
     def test_backends_common_is_a_name(self):
-        code, _, output = run_tidy({**CLEAN, "backends/common/x.h": "\n", "backends/common/README.md": "\n"})
+        code, _, output = run_tidy({**CLEAN, "backends/common/x.h": "\n", "backends/common/README.md": "\n",
+                                    "tests/backends/common/x_test.cpp": "\n"})
         self.assertEqual(code, 0, output)
 
     def test_banned_calls(self):
