@@ -8,6 +8,7 @@
 #include "core/config/nearest.h"
 #include "core/config/source_excerpt.h"
 #include "core/config/yaml.h"
+#include "core/engine/plugin_options.h"
 
 #include <fmt/format.h>
 
@@ -221,7 +222,8 @@ int run_check(int argc, char** argv) {
     std::string file, reader = "serve";
     bool json = false;
     Arguments arguments("config check",
-                        "Says everything that is wrong with a configuration file, and where.");
+                        "Says everything that is wrong with a configuration file, and where: also "
+                        "with the options\nof plugins, as the manifests of those found declare them.");
     arguments.positional("FILE", file, "YAML file with options; -: standard input");
     arguments.option("--for", reader, "the verb that will read it; run stands for all but serve",
                      "VERB")
@@ -234,11 +236,12 @@ int run_check(int argc, char** argv) {
     std::vector<config::Mistake> mistakes;
     if (reader == "run") {
         config::EngineConfig config;
-        mistakes = config::find_mistakes(*text, file, config);
+        mistakes = config::find_mistakes(*text, file, config, nullptr, engine::find_plugin_mistakes);
     } else {
         config::ServeConfig config;
         config::Origins origins;
-        mistakes = config::find_mistakes(*text, file, config, &origins);
+        mistakes =
+            config::find_mistakes(*text, file, config, &origins, engine::find_plugin_mistakes);
         if (mistakes.empty()) mistakes = broken_rules(*text, config, origins);
     }
     if (json) {

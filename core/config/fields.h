@@ -17,7 +17,8 @@ struct Constraint {
     const char* unit = "";
 };
 
-// A plugin's own options, as canonical text: key -> value. Checked by the plugin.
+// A plugin's own options, as canonical text: key -> value. Checked against its manifest, then by the
+// plugin.
 using PluginOptions = std::map<std::string, std::string>;
 
 // How a model is loaded and run: the options of `run`, `bench`, `perplexity` and later `serve`.

@@ -5,8 +5,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 
 namespace tenon::config {
 
@@ -50,7 +53,21 @@ public:
         }
     }
 
+    // Each at the place where the document has what it is about.
+    void add(const std::vector<PluginMistake>& mistakes) {
+        for (const PluginMistake& one : mistakes) {
+            const auto found = plugin_marks_.find({one.plugin, one.key});
+            const PluginMarks marks =
+                found == plugin_marks_.end() ? PluginMarks() : found->second;
+            mistake(one.is_value ? marks.value : marks.name, one.sentence);
+        }
+    }
+
 private:
+    struct PluginMarks {
+        YAML::Mark name = YAML::Mark::null_mark(), value = YAML::Mark::null_mark();
+    };
+
     void mistake(const YAML::Mark& mark, const std::string& sentence) {
         document_.mistake(mark, sentence);
     }
@@ -126,7 +143,9 @@ private:
                                                           key));
                 continue;
             }
-            PluginOptions& options = field[backend.first.Scalar()];
+            const std::string& plugin = backend.first.Scalar();
+            plugin_marks_[{plugin, ""}] = {backend.first.Mark(), backend.second.Mark()};
+            PluginOptions& options = field[plugin];
             std::set<std::string> seen;
             for (const auto& option : backend.second) {
                 if (!option.first.IsScalar() || !option.second.IsScalar()) {
@@ -136,10 +155,10 @@ private:
                     mistake(option.first.Mark(),
                             fmt::format("'{}' stands here a second time", option.first.Scalar()));
                 } else {
-                    options[option.first.Scalar()] = option.second.Scalar();
-                    note(fmt::format("{}.{}.{}", key, backend.first.Scalar(),
-                                     option.first.Scalar()),
-                         option.first.Mark());
+                    const std::string& name = option.first.Scalar();
+                    options[name] = option.second.Scalar();
+                    plugin_marks_[{plugin, name}] = {option.first.Mark(), option.second.Mark()};
+                    note(fmt::format("{}.{}.{}", key, plugin, name), option.first.Mark());
                 }
             }
         }
@@ -148,22 +167,34 @@ private:
     YamlDocument& document_;
     std::string file_;
     Origins& origins_;
+    std::map<std::pair<std::string, std::string>, PluginMarks> plugin_marks_; // by plugin and key
 };
+
+const EngineConfig& engine_of(const EngineConfig& config) { return config; }
+const EngineConfig& engine_of(const ServeConfig& config) { return config.engine; }
 
 template <Section T>
 std::vector<Mistake> read_into(std::string_view text, const std::string& file, T& config,
-                               Origins* origins) {
+                               Origins* origins, const PluginCheck& check) {
     YamlDocument document(text);
     Origins found;
     T read = config;
     if (document.mistakes().empty()) {
         try {
-            Reader(document, file, found).read(document.root(), read, "");
+            Reader reader(document, file, found);
+            reader.read(document.root(), read, "");
+            if (check) reader.add(check(engine_of(read)));
         } catch (const YAML::Exception& e) {
             document.mistake(e.mark, "not YAML: " + e.msg);
         }
     }
-    if (!document.mistakes().empty()) return document.mistakes();
+    if (!document.mistakes().empty()) {
+        std::vector<Mistake> mistakes = document.mistakes();
+        std::stable_sort(mistakes.begin(), mistakes.end(), [](const Mistake& a, const Mistake& b) {
+            return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+        });
+        return mistakes;
+    }
     config = std::move(read);
     if (origins != nullptr) {
         for (auto& [field, place] : found)
@@ -283,23 +314,25 @@ std::string Mistake::to_text(const std::string& file) const {
 }
 
 std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
-                                   EngineConfig& config, Origins* origins) {
-    return read_into(text, file, config, origins);
+                                   EngineConfig& config, Origins* origins,
+                                   const PluginCheck& check) {
+    return read_into(text, file, config, origins, check);
 }
 
 std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
-                                   ServeConfig& config, Origins* origins) {
-    return read_into(text, file, config, origins);
+                                   ServeConfig& config, Origins* origins,
+                                   const PluginCheck& check) {
+    return read_into(text, file, config, origins, check);
 }
 
 Status read_yaml(std::string_view text, const std::string& file, EngineConfig& config,
                  Origins* origins) {
-    return first_to_last(read_into(text, file, config, origins), file);
+    return first_to_last(read_into(text, file, config, origins, {}), file);
 }
 
 Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config,
                  Origins* origins) {
-    return first_to_last(read_into(text, file, config, origins), file);
+    return first_to_last(read_into(text, file, config, origins, {}), file);
 }
 
 Status set_field(EngineConfig& config, std::string_view key, std::string_view value,

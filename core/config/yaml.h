@@ -5,6 +5,7 @@
 #include "core/config/fields.h"
 #include "core/config/serve_config.h"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -45,11 +46,24 @@ Status read_yaml(std::string_view text, const std::string& file, EngineConfig& c
 Status read_yaml(std::string_view text, const std::string& file, ServeConfig& config,
                  Origins* origins = nullptr);
 
-// The same, where each mistake is wanted for itself; none: `config` was filled.
+// What is wrong with a plugin's section, or with one option in it.
+struct PluginMistake {
+    std::string plugin;  // empty: of no section
+    std::string key;     // empty: of the section
+    bool is_value = false;  // the caret stands below the value, else below the name
+    std::string sentence;
+};
+// Judges EngineConfig::plugins. Gets what could be read of a file, which may have other mistakes.
+using PluginCheck = std::function<std::vector<PluginMistake>(const EngineConfig&)>;
+
+// The same, where each mistake is wanted for itself, in the order of the file; none: `config` was
+// filled. Null `check`: the options of plugins are taken as they are.
 std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
-                                   EngineConfig& config, Origins* origins = nullptr);
+                                   EngineConfig& config, Origins* origins = nullptr,
+                                   const PluginCheck& check = {});
 std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,
-                                   ServeConfig& config, Origins* origins = nullptr);
+                                   ServeConfig& config, Origins* origins = nullptr,
+                                   const PluginCheck& check = {});
 
 // Sets one field from text, as a flag or an environment variable gives it: "key", "section.key" or
 // "backend.option" for a plugin's own. `origin` names where it came from, for messages.

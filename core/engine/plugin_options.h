@@ -3,6 +3,7 @@
 
 #include "core/base/result.h"
 #include "core/config/fields.h"
+#include "core/config/yaml.h"
 #include "core/host/backend.h"
 #include "core/host/registry.h"
 
@@ -10,8 +11,13 @@
 
 namespace tenon::engine {
 
-// The plugin's own section. kConfig names an option that its manifest does not, with the nearest.
+// The plugin's own section. kConfig has a sentence for each option that its manifest does not have,
+// with the nearest, and for each value that is not of the option's type and range.
 Result<std::vector<host::PluginOption>> plugin_options(const config::EngineConfig& config,
                                                        const host::Candidate& candidate);
+
+// Everything that is wrong with the sections of all plugins: plugins that are not found or are refused
+// as well. Runs no code of a plugin.
+std::vector<config::PluginMistake> find_plugin_mistakes(const config::EngineConfig& config);
 
 }  // namespace tenon::engine

@@ -199,7 +199,7 @@ private:
         if (!node.IsSequence()) return error(node, "'options' is no list");
         for (const YAML::Node& item : node) {
             if (!item.IsMap()) return error(item, "an entry of 'options' is no mapping");
-            TENON_CHECK(check_keys(item, "an option", {"key", "type", "default", "doc"}));
+            TENON_CHECK(check_keys(item, "an option", {"key", "type", "min", "max", "default", "doc"}));
             OptionSpec option;
             TENON_TRY(option.key, text(item, "key", 64));
             TENON_TRY(const std::string type, text(item, "type", 16));
@@ -216,8 +216,13 @@ private:
                                                        "string",
                                                        printable(type)));
             }
+            TENON_CHECK(read_range(item, &option));
             const YAML::Node fallback = item["default"];
-            if (fallback.IsDefined() && fallback.IsScalar()) option.default_text = fallback.Scalar();
+            if (fallback.IsDefined() && fallback.IsScalar()) {
+                option.default_text = fallback.Scalar();
+                const std::string problem = value_problem(option, option.default_text);
+                if (!problem.empty()) return error(fallback, "default: " + problem);
+            }
             TENON_TRY(option.doc, text(item, "doc", 400));
             for (const OptionSpec& other : m->options) {
                 if (other.key == option.key) {
@@ -227,6 +232,16 @@ private:
             }
             m->options.push_back(std::move(option));
         }
+        return {};
+    }
+
+    Status read_range(const YAML::Node& item, OptionSpec* option) const {
+        for (const char* key : {"min", "max"}) {
+            if (item[key].IsDefined() && option->type != OptionSpec::Type::kInt)
+                return error(item[key], fmt::format("'{}' is of whole numbers alone", key));
+        }
+        TENON_TRY(option->min, integer_or(item, "min", option->min, option->max, option->min));
+        TENON_TRY(option->max, integer_or(item, "max", option->min, option->max, option->max));
         return {};
     }
 

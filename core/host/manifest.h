@@ -9,6 +9,7 @@
 #include "core/base/result.h"
 #include "core/base/sha256.h"
 #include "core/host/declared_format.h"
+#include "core/host/option_spec.h"
 
 namespace tenon::host {
 
@@ -16,15 +17,6 @@ namespace tenon::host {
 constexpr size_t kManifestBytesMax = 64 * 1024;
 constexpr size_t kManifestDepthMax = 8;
 constexpr size_t kManifestNodesMax = 4096;
-
-// One setting that the plugin takes below its section of the configuration.
-struct OptionSpec {
-    enum class Type { kBool, kInt, kFloat, kString };
-    std::string key;
-    Type type = Type::kString;
-    std::string default_text; // canonical text; empty: the plugin decides
-    std::string doc;
-};
 
 struct Manifest {
     std::string id;      // [a-z][a-z0-9_-]*, at most 64 bytes

@@ -111,6 +111,21 @@ class GoldenTest(product.ProductTest):
                 self.assertIn("did you mean", transcript)
                 self.keep(f"wrong-{verb.replace(' ', '-')}.txt", transcript)
 
+    def test_options_of_plugins(self):
+        for plugin in ("cpu", "prefix"):
+            if not product.has_backend(plugin):
+                self.skipTest(f"this build has no plugin {plugin}")
+        (self.folder / "f.yaml").write_text(
+            "threds: 1\nplugins:\n  cpu:\n    threads: 257\n    spin_us: 10\n    pni: true\n    pin: yes\n"
+            "  prefix: {share_tokens: 0}\n  fcfs:\n    share_tokens: 1\n  prefx:\n    share_tokens: 1\n")
+        answer = self.call("config", "check", "f.yaml")
+        self.assertEqual((answer.code, answer.out), (78, ""))
+        # Which other plugins there are is the build's affair.
+        self.keep("plugin-options.txt", re.sub(r"; found are: .*", "; found are: ...", answer.err))
+        for reader in ("serve", "run"):
+            (self.folder / "f.yaml").write_text("plugins:\n  cpu:\n    threads: 256\n    pin: true\n")
+            self.assertEqual(self.good("config", "check", "f.yaml", "--for", reader), "f.yaml: no mistakes\n")
+
     def test_schema(self):
         path = product.ROOT / "configs" / "schema" / "tenon.schema.json"
         text = self.good("config", "schema")

@@ -48,6 +48,28 @@ TEST(Yaml, RefusesDuplicatesWrongTypesAndOctal) {
     EXPECT_NE(refusal("\tthreads: 1\n").find("not YAML"), std::string::npos);
 }
 
+TEST(Yaml, MistakesOfPluginOptionsStandAtTheirPlaces) {
+    const std::string text = "plugins:\n  cpu: {pin: yes, spin: 1}\n  nosuch:\n    a: 1\nthreds: 2\n";
+    EngineConfig config;
+    const PluginCheck check = [](const EngineConfig& read) {
+        EXPECT_EQ(read.plugins.at("cpu").at("pin"), "yes");
+        return std::vector<PluginMistake>{{"nosuch", "", false, "no plugin"},
+                                          {"cpu", "spin", false, "no option"},
+                                          {"cpu", "pin", true, "no value"},
+                                          {"", "", false, "no folder"}};
+    };
+    std::string seen;
+    for (const Mistake& mistake : find_mistakes(text, "t.yaml", config, nullptr, check))
+        seen += mistake.to_text("t.yaml") + "\n";
+    EXPECT_EQ(seen, "t.yaml:1:1: no folder\n    plugins:\n    ^\n"
+                    "t.yaml:2:14: no value\n      cpu: {pin: yes, spin: 1}\n                 ^\n"
+                    "t.yaml:2:19: no option\n      cpu: {pin: yes, spin: 1}\n                      ^\n"
+                    "t.yaml:3:3: no plugin\n      nosuch:\n      ^\n"
+                    "t.yaml:5:1: 'threds' is not an option; did you mean 'threads'?\n    threds: 2\n    ^\n");
+    EXPECT_TRUE(config.plugins.empty());
+    EXPECT_TRUE(find_mistakes("plugins: {cpu: {pin: yes}}\n", "t.yaml", config).empty());
+}
+
 TEST(Yaml, StopsAtTheLimits) {
     std::string deep;
     for (int i = 0; i < 40; ++i) deep += "[";

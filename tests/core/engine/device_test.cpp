@@ -42,6 +42,10 @@ TEST(OpenDevice, AnUnknownOptionOfABackendIsAConfigurationError) {
                                    "'force_isa'?; it has: "),
               0u)
         << unknown.message;
+    config.plugins["cpu"] = {{"pin", "yes"}, {"spin_us", "1001"}, {"force_isa", "scalar"}};
+    EXPECT_EQ(error_of(config).message,
+              "cpu.pin: expected true or false, got 'yes'\n"
+              "cpu.spin_us: expected a whole number from 0 to 1000, got '1001'");
     config.plugins["cpu"] = {{"force_isa", "mmx"}};
     const Error bad = error_of(config);
     EXPECT_EQ(bad.code, Code::kConfig);

@@ -66,7 +66,8 @@ TEST(Manifest, RefusesUnknownKeyWithItsLine) {
               "plugin.yaml:13: unknown key 'author' in the manifest; known are id, version, kinds, "
               "abi, os, arch, cpu_requires, file, sha256, options, formats.");
     EXPECT_EQ(refusal(replaced("type: int", "typ: int")),
-              "plugin.yaml:11: unknown key 'typ' in an option; known are key, type, default, doc.");
+              "plugin.yaml:11: unknown key 'typ' in an option; known are key, type, min, max, default, "
+              "doc.");
 }
 
 TEST(Manifest, RefusesKeyGivenTwice) {
@@ -97,6 +98,27 @@ TEST(Manifest, RefusesBadValues) {
               "plugin.yaml:9: sha256 is no string of 64 hexadecimal digits.");
     EXPECT_EQ(refusal(replaced("type: int", "type: number")),
               "plugin.yaml:11: type is 'number', wanted bool, int, float or string.");
+}
+
+TEST(Manifest, ReadsTheRangeOfAnOption) {
+    const auto m = parse_manifest(replaced("type: int,", "type: int, min: -1, max: 64,"), "plugin.yaml");
+    ASSERT_TRUE(m.ok()) << m.error().message;
+    EXPECT_EQ(m->options[0].min, -1);
+    EXPECT_EQ(m->options[0].max, 64);
+    EXPECT_EQ(refusal(replaced("type: int,", "type: int, min: 9, max: 8,")),
+              "plugin.yaml:11: max is '8', wanted a whole number from 9 to 9223372036854775807.");
+    EXPECT_EQ(refusal(replaced("type: int,", "type: int, min: few,")),
+              "plugin.yaml:11: min is 'few', wanted a whole number from -9223372036854775808 to "
+              "9223372036854775807.");
+    EXPECT_EQ(refusal(replaced("type: string,", "type: string, max: 3,")),
+              "plugin.yaml:12: 'max' is of whole numbers alone.");
+}
+
+TEST(Manifest, RefusesADefaultThatTheOptionDoesNotTake) {
+    EXPECT_EQ(refusal(replaced("type: int, default: 0", "type: int, min: 1, default: 0")),
+              "plugin.yaml:11: default: expected a whole number of at least 1, got '0'.");
+    EXPECT_EQ(refusal(replaced("type: int, default: 0", "type: bool, default: 0")),
+              "plugin.yaml:11: default: expected true or false, got '0'.");
 }
 
 TEST(Manifest, RefusesAliases) {
