@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Compiles the shaders of one family, or writes the list of all.
 
-generate.py family DIR --out NAME [--tools DIR]   DIR/variants.yaml -> NAME.cpp, NAME.json, NAME.d
-generate.py list NAME.json... --out FILE.cpp      the functions of shader_list.h
-generate.py --check                               whether every variants.yaml is well formed
+generate.py family DIR --out NAME [--tools PREFIX]   DIR/variants.yaml -> NAME.cpp, NAME.json, NAME.d
+generate.py list NAME.json... --out FILE.cpp         the functions of shader_list.h
+generate.py --check                                  whether every variants.yaml is well formed
 
 README.md describes variants.yaml. Every module is compiled by glslangValidator for Vulkan 1.2,
 optimised by spirv-opt and checked by spirv-val; what it needs of a device must be what its
 `requires` says. A module whose sources, options and tools did not change is not compiled again.
+Debian's tools build all variants but those of `tools: optional`, which PREFIX/bin builds, or nobody.
 """
 import argparse
 import concurrent.futures
@@ -26,9 +27,7 @@ from reflect import Reflection
 
 ROOT = pathlib.Path(__file__).resolve().parent
 REPOSITORY = ROOT.parent
-FIELDS = {"name", "source", "defines", "requires", "spec", "each", "optimize"}
-# Only newer tools than Debian 12's build a variant with one of these.
-NEWER = {"coopmat"}
+FIELDS = {"name", "source", "defines", "requires", "spec", "each", "optimize", "tools"}
 # Capabilities of SPIR-V (name or pattern) by the requirement that allows them.
 CAPABILITIES = {
     "Shader": None,
@@ -75,6 +74,8 @@ def expand(entry, where):
         if wrong:
             raise Mistake(f"{where}: variant {variant['name']} requires {', '.join(wrong)}; known are "
                           f"{', '.join(REQUIREMENTS)}")
+        if entry.get("tools", "optional") != "optional":
+            raise Mistake(f"{where}: variant {variant['name']} says tools: {entry['tools']}; known is optional")
         if not re.fullmatch(r"[a-z0-9_]+", variant["name"]):
             raise Mistake(f"{where}: the name {variant['name']} is not in snake case")
         yield variant
@@ -102,17 +103,16 @@ def read_variants(folder):
 
 
 class Tools:
-    """The three programs: Debian's, or those in --tools."""
+    """The three programs: Debian's, or those of a prefix."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.newer = folder is not None
+    def __init__(self, prefix):
+        self.prefix = prefix
         # With the tools' own versions, so that a changed tool compiles everything again.
         self.versions = "".join(self.run("glslangValidator", "--version") + self.run("spirv-val", "--version")
                                 + self.run("spirv-opt", "--version"))
 
     def path(self, name):
-        return str(self.folder / name) if self.folder else name
+        return str(self.prefix / "bin" / name) if self.prefix else name
 
     def run(self, name, *arguments):
         """Its output; a Mistake that holds the output when it fails."""
@@ -122,7 +122,8 @@ class Tools:
             done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True, check=False)
         except FileNotFoundError:
-            raise Mistake(f"{name} is not installed; Debian's packages glslang-tools and spirv-tools hold it.")
+            held = "TENON_SHADER_TOOLS names the prefix" if self.prefix else "glslang-tools and spirv-tools hold it"
+            raise Mistake(f"{self.path(name)} is not there; {held}.")
         if done.returncode != 0:
             raise Mistake(done.stdout.strip() or f"{name} failed with {done.returncode} and said nothing.")
         return done.stdout
@@ -193,16 +194,17 @@ def words_of(path):
 
 
 def make_family(folder, out, tools):
-    tools = Tools(tools)
+    debian, newer = Tools(None), Tools(tools.resolve()) if tools else None
     folder = folder.resolve()
     work = out.with_suffix(".spv")
     work.mkdir(parents=True, exist_ok=True)
     variants = read_variants(folder)
-    skipped = [v["name"] for v in variants if NEWER & set(v["requires"]) and not tools.newer]
+    skipped = [v["name"] for v in variants if "tools" in v and newer is None]
     variants = [v for v in variants if v["name"] not in skipped]
     mistakes, modules = [], []
     with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for future in [pool.submit(compile_variant, v, tools, work) for v in variants]:
+        for future in [pool.submit(compile_variant, v, newer if "tools" in v else debian, work)
+                       for v in variants]:
             try:
                 modules.append(future.result())
             except Mistake as mistake:
@@ -236,7 +238,7 @@ def make_family(folder, out, tools):
     out.with_suffix(".json").write_text(json.dumps(table, indent=1) + "\n")
     out.with_suffix(".d").write_text(f"{out}.cpp {out}.json: " + " ".join(sorted(files)) + "\n")
     for name in skipped:
-        print(f"{folder.name}: variant {name} is left out: it needs newer shader tools (TENON_SHADER_TOOLS)")
+        print(f"{folder.name}: variant {name} is left out: it needs newer shader tools; shaders/README.md says which")
 
 
 def make_list(inputs, out):
