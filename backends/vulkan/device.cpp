@@ -35,7 +35,7 @@ sdk::Status list_devices(const Instance& instance, std::vector<Candidate>& list)
     for (uint32_t i = 0; i < count; ++i) {
         Candidate candidate{found[i], {}};
         std::string why;
-        if (!read_features(found[i], candidate.features, why)) {
+        if (!read_features(instance.handle(), found[i], candidate.features, why)) {
             sdk::log(TENON_LOG_INFO, "Vulkan device %s is left out: it %s.", candidate.features.name,
                      why.c_str());
             continue;
@@ -122,6 +122,7 @@ sdk::Status open_kernels(Device& device, const std::string& force, const std::st
     TENON_SDK_CHECK(device.kernels.open(has, device.features.shared_bytes, force));
     PipelineDevice where;
     where.device = device.handle;
+    where.subgroup_size = device.features.subgroup_size;
     std::memcpy(where.uuid, device.features.cache_uuid, sizeof where.uuid);
     where.driver_version = device.features.driver_version;
     where.vendor_id = device.features.vendor;

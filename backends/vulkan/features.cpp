@@ -58,6 +58,15 @@ void read_limits(const VkPhysicalDeviceLimits& limits, Features& f) noexcept {
     f.timestamp_ns = f.timestamp_bits == 0 ? 0 : limits.timestampPeriod;
 }
 
+// Whether this build holds a shader for it.
+bool has_matrix_shader() noexcept {
+    uint32_t count = 0;
+    const shaders::ShaderVariant* list = shaders::shader_list(&count);
+    return std::any_of(list, list + count, [](const shaders::ShaderVariant& variant) {
+        return (variant.requires_bits & shaders::kRequiresCoopmat) != 0;
+    });
+}
+
 bool has_extension(const std::vector<VkExtensionProperties>& list, const char* name) noexcept {
     for (const VkExtensionProperties& extension : list)
         if (std::strcmp(extension.extensionName, name) == 0) return true;
@@ -66,7 +75,7 @@ bool has_extension(const std::vector<VkExtensionProperties>& list, const char* n
 
 } // namespace
 
-bool read_features(VkPhysicalDevice physical, Features& f, std::string& why) {
+bool read_features(VkInstance instance, VkPhysicalDevice physical, Features& f, std::string& why) {
     VkPhysicalDeviceProperties basic{};
     vkGetPhysicalDeviceProperties(physical, &basic);
     std::memcpy(f.name, basic.deviceName, sizeof f.name);
@@ -109,12 +118,19 @@ bool read_features(VkPhysicalDevice physical, Features& f, std::string& why) {
     VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     features.pNext = &f11;
     f11.pNext = &f12;
+    f.cooperative_matrix =
+        v13 && has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix_feature{
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    // Without its shaders nobody asks, nor is a layer shown a struct that it may not know.
+    const bool asks_matrix = f.cooperative_matrix && has_matrix_shader();
     if (v13) {
         p12.pNext = &dot;
         dot.pNext = &size_control;
         size_control.pNext = &sizes;
         f12.pNext = &dot_feature;
         dot_feature.pNext = &size_feature;
+        if (asks_matrix) size_feature.pNext = &matrix_feature;
     }
     vkGetPhysicalDeviceProperties2(physical, &properties);
     vkGetPhysicalDeviceFeatures2(physical, &features);
@@ -164,7 +180,10 @@ bool read_features(VkPhysicalDevice physical, Features& f, std::string& why) {
     f.int_dot = v13 && dot_feature.shaderIntegerDotProduct == VK_TRUE;
     f.int_dot_accelerated =
         f.int_dot && dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
-    f.cooperative_matrix = has_extension(extensions, kCooperativeMatrix);
+    if (matrix_feature.cooperativeMatrix == VK_TRUE && f12.vulkanMemoryModel == VK_TRUE && f.float16 &&
+        f.subgroup_size_control && f.subgroup_size >= f.subgroup_size_min &&
+        f.subgroup_size <= f.subgroup_size_max)
+        f.matrix = find_matrix_shape(instance, physical);
     f.memory_budget = has_extension(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     return true;
 }
@@ -182,6 +201,7 @@ void read_mask(sdk::OptionReader& reader, FeatureMask& mask) {
     reader.boolean("mask_int64", &mask.int64);
     reader.boolean("mask_float16", &mask.float16);
     reader.boolean("mask_int_dot", &mask.int_dot);
+    reader.boolean("mask_coopmat", &mask.coopmat);
     reader.boolean("mask_timestamps", &mask.timestamps);
     reader.boolean("mask_host_access", &mask.host_access);
 }
@@ -207,6 +227,7 @@ void apply_mask(const FeatureMask& mask, Features& f) noexcept {
     f.int16 &= !mask.int16;
     f.int64 &= !mask.int64;
     f.float16 &= !mask.float16;
+    if (mask.coopmat || mask.float16 || mask.subgroup) f.matrix = {};
     f.int_dot &= !mask.int_dot;
     f.int_dot_accelerated &= !mask.int_dot;
 }
@@ -226,6 +247,7 @@ uint32_t shader_needs(const Features& f) noexcept {
     if (f.storage16) has |= shaders::kRequiresStorage16;
     // Emulated in software it is slower than what it replaces.
     if (f.int_dot_accelerated) has |= shaders::kRequiresIntDot;
+    if (f.matrix != MatrixShape{}) has |= shaders::kRequiresCoopmat;
     return has;
 }
 
@@ -247,6 +269,14 @@ EnabledFeatures::EnabledFeatures(const Features& f) {
     if (f.int_dot) {
         dot.shaderIntegerDotProduct = VK_TRUE;
         *last = &dot;
+        last = &dot.pNext;
+    }
+    if (f.matrix != MatrixShape{}) {
+        matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+        matrix.cooperativeMatrix = VK_TRUE;
+        v12.vulkanMemoryModel = VK_TRUE;
+        extensions[n_extensions++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+        *last = &matrix;
     }
     core.features.shaderInt16 = f.int16 ? VK_TRUE : VK_FALSE;
     core.features.shaderInt64 = f.int64 ? VK_TRUE : VK_FALSE;
@@ -262,18 +292,22 @@ void describe(const Features& f, char (&text)[128]) noexcept {
     char subgroup[32] = "no subgroup operations";
     if (f.subgroup_size != 0)
         std::snprintf(subgroup, sizeof subgroup, "subgroup %u", f.subgroup_size);
-    uint32_t count = 0;
-    const shaders::ShaderVariant* list = shaders::shader_list(&count);
-    const bool built = std::any_of(list, list + count, [](const shaders::ShaderVariant& variant) {
-        return (variant.requires_bits & shaders::kRequiresCoopmat) != 0;
-    });
-    const char* matrix = !f.cooperative_matrix ? "no cooperative matrix"
-                         : built               ? "cooperative matrix"
-                                               : "cooperative matrix not built";
-    std::snprintf(text, sizeof text, "%.28s %.40s, Vulkan %u.%u.%u, %s, %s", f.driver,
+    char matrix[48];
+    if (f.matrix != MatrixShape{}) {
+        std::snprintf(matrix, sizeof matrix, "cooperative matrix %ux%ux%u", f.matrix.m, f.matrix.n,
+                      f.matrix.k);
+    } else {
+        std::snprintf(matrix, sizeof matrix, "no cooperative matrix: %s",
+                      !f.cooperative_matrix ? "not in this driver"
+                      : has_matrix_shader() ? "not of f16"
+                                            : "not in this build");
+    }
+    char whole[192];
+    std::snprintf(whole, sizeof whole, "%.20s %.34s, Vulkan %u.%u.%u, %s, %s", f.driver,
                   f.driver_info, VK_API_VERSION_MAJOR(f.api_version),
                   VK_API_VERSION_MINOR(f.api_version), VK_API_VERSION_PATCH(f.api_version),
                   subgroup, matrix);
+    sdk::set_text(text, whole);
 }
 
 } // namespace tenon::vulkan

@@ -7,6 +7,7 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/vulkan/cooperative_matrix.h"
 #include "backends/vulkan/volk.h"
 
 namespace tenon::vulkan {
@@ -46,6 +47,7 @@ struct Features {
     bool int_dot = false;             // the feature
     bool int_dot_accelerated = false; // packed 4 x 8 signed, in hardware
     bool cooperative_matrix = false;  // VK_KHR_cooperative_matrix is listed
+    MatrixShape matrix;               // what shaders use of it; zeros: nothing
     bool memory_budget = false;       // VK_EXT_memory_budget
     float timestamp_ns = 0;           // length of a tick; 0: no timestamps in compute queues
     uint32_t timestamp_bits = 0;
@@ -62,12 +64,14 @@ struct FeatureMask {
     bool subgroup = false, storage8 = false, storage16 = false;
     bool int8 = false, int16 = false, int64 = false, float16 = false, int_dot = false;
     bool timestamps = false;
+    bool coopmat = false;
     bool host_access = false; // only staging memory is mapped, as on a GPU without a window
 };
 
 // False when the device is none for us: older than Vulkan 1.2, without compute or timeline semaphores.
 // `why` then says so.
-bool read_features(VkPhysicalDevice physical, Features& features, std::string& why);
+bool read_features(VkInstance instance, VkPhysicalDevice physical, Features& features,
+                   std::string& why);
 
 // Reads the keys mask_* of a device's options.
 void read_mask(sdk::OptionReader& reader, FeatureMask& mask);
@@ -85,6 +89,7 @@ struct EnabledFeatures {
     VkPhysicalDeviceVulkan12Features v12{};
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup{};
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot{};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{};
     const char* extensions[8] = {};
     uint32_t n_extensions = 0;
 };

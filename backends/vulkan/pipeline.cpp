@@ -223,6 +223,13 @@ sdk::Status PipelineTable::make(Pipeline& pipeline) {
     info.stage.pName = "main";
     info.stage.pSpecializationInfo = &special;
     info.layout = pipeline.layout;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
+        VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
+    size.requiredSubgroupSize = device_.subgroup_size;
+    if ((variant.requires_bits & shaders::kRequiresCoopmat) != 0) {
+        info.stage.pNext = &size;
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+    }
     const VkResult result = vkCreateComputePipelines(device_.device, cache_, 1, &info, nullptr,
                                                         &pipeline.pipeline);
     vkDestroyShaderModule(device_.device, module, nullptr);

@@ -40,6 +40,7 @@ struct Pipeline {
 // What a pipeline table is made for.
 struct PipelineDevice {
     VkDevice device = VK_NULL_HANDLE;
+    uint32_t subgroup_size = 0; // what variants of cooperative matrices are made for
     uint8_t uuid[16] = {};
     uint32_t driver_version = 0;
     uint32_t vendor_id = 0;
