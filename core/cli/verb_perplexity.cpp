@@ -22,7 +22,7 @@ int run(int argc, char** argv) {
     engine.config.context_length = 512;
     declare(arguments, engine, "tokens of a chunk [512]");
     arguments.option("--file", file, "the text (required)", "FILE");
-    arguments.flag("--json", json, "one object: perplexity, tokens");
+    arguments.flag("--json", json, "one object: perplexity, tokens, loss by chunk");
     arguments.example("tenon perplexity smollm2.gguf --file book.txt -c 512 --compute precise");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     if (file.empty()) {
@@ -47,18 +47,26 @@ int run(int argc, char** argv) {
     if (!ids.ok()) return report("perplexity", ids.error());
 
     Result<engine::Perplexity> score = Error{};
+    std::vector<double> chunks;  // mean loss of each, in nats
     {
         Progress progress("scoring");
-        score = engine::score_perplexity(*open->runner, *ids, engine.config.context_length,
-                                         tokenizer.adds_bos() ? tokenizer.bos() : std::nullopt,
-                                         [&](const engine::Perplexity&, uint32_t done,
-                                             uint32_t total) { progress.show(done, total); });
+        engine::Perplexity before;
+        score = engine::score_perplexity(
+            *open->runner, *ids, engine.config.context_length,
+            tokenizer.adds_bos() ? tokenizer.bos() : std::nullopt,
+            [&](const engine::Perplexity& now, uint32_t done, uint32_t total) {
+                chunks.push_back((now.nll_sum - before.nll_sum) /
+                                 static_cast<double>(now.tokens - before.tokens));
+                before = now;
+                progress.show(done, total);
+            });
     }
     if (!score.ok()) return report("perplexity", score.error());
     if (json) {
         JsonWriter out;
         out.begin_object().field("perplexity", score->perplexity).field("tokens", score->tokens);
         out.field("nll_per_token", score->nll_sum / static_cast<double>(score->tokens));
+        out.array("nll_per_chunk", chunks);
         out.field("compute", engine.config.compute).field("backend", open->backend).end_object();
         fmt::print("{}\n", out.text());
     } else {

@@ -24,6 +24,8 @@ usage: ./test.sh accept formats [--peers DIR] [--oracle DIR] [--only N[,N...]] [
   --fresh        forget what passed before; without it a run that was cut off goes on
 
 Criterion 1 writes about 3 GB below build/accept/formats/files and keeps it: llama-quantize's files of SmolLM2.
+In 1d `fast` may exceed llama.cpp's perplexity by two standard errors of the chunks' paired differences: both round
+activations to 8 bits, which moves a figure up or down. A file on which llama-perplexity crashes is left out by name.
 EOT
             exit 0
             ;;
@@ -127,7 +129,7 @@ begin_topic "$fresh"
 check 1a "a file of SmolLM2 in every format" formats files
 check 1b "reference decoder against gguf, bit for bit" formats decode
 check 1c "precise perplexity against float32 on those weights" formats precise
-check 1d "fast perplexity against llama.cpp" formats fast
+check 1d "fast perplexity not above llama.cpp's, chance apart" formats fast
 check 1e "every architecture in every format, whole and split" formats tiny
 check 2a "tokenizers against llama.cpp" tokenizers
 check 2b "chat templates against jinja2" templates

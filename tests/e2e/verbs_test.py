@@ -19,9 +19,13 @@ class ModelVerbsTest(product.ProductTest):
     def test_perplexity(self):
         words = ("perplexity", "model.gguf", "--file", "text", "-c", "64")
         answer = self.json(*words, "--compute", "precise")
-        self.assertEqual(set(answer), {"perplexity", "tokens", "nll_per_token", "compute", "backend"})
+        self.assertEqual(set(answer), {"perplexity", "tokens", "nll_per_token", "nll_per_chunk", "compute",
+                                       "backend"})
         ids = self.json("tokenize", "model.gguf", "--file", "text")["ids"]
         self.assertEqual(answer["tokens"], len(ids) // 64 * 31)
+        chunks = answer["nll_per_chunk"]
+        self.assertEqual(len(chunks), len(ids) // 64)
+        self.assertAlmostEqual(sum(chunks) / len(chunks), answer["nll_per_token"], 6)
         self.assertAlmostEqual(answer["perplexity"], math.exp(answer["nll_per_token"]), 6)
         self.assertEqual((answer["compute"], answer["backend"]), ("precise", "cpu"))
         fast = self.json(*words)
