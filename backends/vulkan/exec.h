@@ -140,6 +140,7 @@ struct Exec {
     bool profile = false;
     bool measured = false; // serves exec_info alone
     bool deterministic = true;
+    bool coarse = false; // COMPUTE_FAST without PREPARE_DETERMINISTIC: factors may keep 11 bits
     uint32_t n_slots = 0;
     uint32_t n_symbols = 0;
     uint32_t n_buckets = 0;

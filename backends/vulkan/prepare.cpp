@@ -285,6 +285,8 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     made->device = &device;
     made->weights = Handles::get(how.weights);
     made->kv = Handles::get(how.kv);
+    made->coarse = how.compute == TENON_COMPUTE_FAST &&
+                   (how.flags & TENON_PREPARE_DETERMINISTIC) == 0;
     made->profile = (how.flags & TENON_PREPARE_PROFILE) != 0;
     made->measured = (how.flags & TENON_PREPARE_MEASURE) != 0;
     if (made->profile && device.features.timestamp_bits == 0)

@@ -58,6 +58,23 @@ static_assert(sizeof(MatmulParams) == 48, "MatmulParams");
 #define TENON_MATMUL_SPEC_OP 3         // a TENON_MATMUL_OP_*
 #define TENON_MATMUL_SPEC_ACTIVATION 4 // a tenon_activation: OP_GLU and OP_GATED
 #define TENON_MATMUL_SPEC_RAGGED 5     // 1 where cols % 32 != 0 or x_stride % 4 != 0
+// cooperative alone, where ROWS and TOKENS count matrices of a subgroup and TEAM subgroups side by side
+// along the tokens: invocations of a subgroup, and the sizes M, N and K of a matrix. K divides 32.
+#define TENON_MATMUL_SPEC_SUBGROUP 7
+#define TENON_MATMUL_SPEC_MATRIX_TOKENS 8
+#define TENON_MATMUL_SPEC_MATRIX_ROWS 9
+#define TENON_MATMUL_SPEC_MATRIX_COLS 10
+
+// Bytes of shared memory of `cooperative`: `group_rows` and `group_tokens` are those of a workgroup,
+// `matrix` the elements of a matrix of sums, `sets` 2 for OP_GLU, else 1.
+#ifdef __cplusplus
+namespace tenon::shaders {
+constexpr uint matmul_cooperative_shared(uint subgroups, uint group_rows, uint group_tokens, uint sets,
+                                         uint matrix) {
+    return (sets * group_rows + group_tokens) * (32 / 4 + 2) * 8 + subgroups * (sets * matrix * 4 + 8);
+}
+} // namespace tenon::shaders
+#endif
 
 #define TENON_MATMUL_OP_PLAIN 0 // y = alpha * (x w^T) + bias + residual
 #define TENON_MATMUL_OP_GLU 1   // y = activation(x gate^T) * (x up^T): two weights of one layout
