@@ -123,9 +123,11 @@ sdk::Status open_kernels(Device& device, const std::string& force, const std::st
     PipelineDevice where;
     where.device = device.handle;
     where.subgroup_size = device.features.subgroup_size;
-    std::memcpy(where.uuid, device.features.cache_uuid, sizeof where.uuid);
-    where.driver_version = device.features.driver_version;
-    where.vendor_id = device.features.vendor;
+    where.owner.vendor = device.features.vendor;
+    where.owner.device = device.features.device;
+    where.owner.driver_version = device.features.driver_version;
+    std::memcpy(where.owner.cache_uuid, device.features.cache_uuid, VK_UUID_SIZE);
+    std::memcpy(where.owner.driver_uuid, device.features.driver_uuid, VK_UUID_SIZE);
     where.cache_path = cache_path(cache, device.features);
     return device.pipelines.open(where);
 }

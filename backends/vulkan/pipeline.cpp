@@ -1,111 +1,49 @@
 #include "backends/vulkan/pipeline.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "backends/vulkan/result.h"
 
 namespace tenon::vulkan {
-namespace {
-
-constexpr uint64_t kCacheBytesMax = uint64_t{256} << 20;
-
-// In front of the driver's bytes. Any difference makes the file worthless.
-struct CacheHeader {
-    char magic[8];
-    uint32_t version;
-    uint32_t vendor_id;
-    uint32_t driver_version;
-    uint32_t pad;
-    uint8_t uuid[16];
-    uint64_t bytes;
-    uint64_t checksum; // FNV-1a of the bytes behind it
-};
-
-uint64_t checksum(const uint8_t* bytes, size_t count) noexcept {
-    uint64_t sum = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < count; ++i) sum = (sum ^ bytes[i]) * 0x100000001b3u;
-    return sum;
-}
-
-CacheHeader header_of(const PipelineDevice& device) noexcept {
-    CacheHeader header{};
-    std::memcpy(header.magic, "TENONVKC", sizeof header.magic);
-    header.version = 1;
-    header.vendor_id = device.vendor_id;
-    header.driver_version = device.driver_version;
-    std::memcpy(header.uuid, device.uuid, sizeof header.uuid);
-    return header;
-}
-
-bool read_all(int file, uint8_t* to, size_t count) noexcept {
-    for (size_t done = 0; done < count;) {
-        const ssize_t got = read(file, to + done, count - done);
-        if (got <= 0) return false;
-        done += static_cast<size_t>(got);
-    }
-    return true;
-}
-
-bool write_all(int file, const uint8_t* from, size_t count) noexcept {
-    for (size_t done = 0; done < count;) {
-        const ssize_t put = write(file, from + done, count - done);
-        if (put <= 0) return false;
-        done += static_cast<size_t>(put);
-    }
-    return true;
-}
-
-// The driver's bytes, or nothing.
-std::vector<uint8_t> read_cache(const std::string& path, const CacheHeader& wanted) {
-    std::vector<uint8_t> bytes;
-    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return bytes;
-    CacheHeader seen{};
-    struct stat facts {};
-    if (fstat(file, &facts) == 0 && read_all(file, reinterpret_cast<uint8_t*>(&seen), sizeof seen) &&
-        std::memcmp(&seen, &wanted, offsetof(CacheHeader, bytes)) == 0 &&
-        seen.bytes <= kCacheBytesMax &&
-        static_cast<uint64_t>(facts.st_size) == sizeof seen + seen.bytes) {
-        bytes.resize(seen.bytes);
-        if (!read_all(file, bytes.data(), bytes.size()) ||
-            checksum(bytes.data(), bytes.size()) != seen.checksum)
-            bytes.clear();
-    }
-    close(file);
-    return bytes;
-}
-
-// Beside the file, then renamed: a reader sees the old one or the new one.
-void write_cache(const std::string& path, CacheHeader header, const std::vector<uint8_t>& bytes) {
-    char suffix[32];
-    std::snprintf(suffix, sizeof suffix, ".%d.part", static_cast<int>(getpid()));
-    const std::string part = path + suffix;
-    const int file = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0) return;
-    header.bytes = bytes.size();
-    header.checksum = checksum(bytes.data(), bytes.size());
-    bool good = write_all(file, reinterpret_cast<const uint8_t*>(&header), sizeof header) &&
-                write_all(file, bytes.data(), bytes.size());
-    good = close(file) == 0 && good;
-    if (!good || rename(part.c_str(), path.c_str()) != 0) unlink(part.c_str());
-}
-
-} // namespace
 
 sdk::Status PipelineTable::open(const PipelineDevice& device) {
     std::vector<uint8_t> bytes;
-    if (!device.cache_path.empty()) bytes = read_cache(device.cache_path, header_of(device));
-    VkPipelineCacheCreateInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+    const char* path = device.cache_path.c_str();
+    if (!device.cache_path.empty()) {
+        switch (read_cache(device.cache_path, device.owner, bytes)) {
+            case CacheState::kUsed:
+                sdk::log(TENON_LOG_DEBUG, "The pipeline cache %s gives %zu bytes to the driver.", path,
+                         bytes.size());
+                break;
+            case CacheState::kAbsent: break;
+            case CacheState::kForeign:
+                sdk::log(TENON_LOG_INFO,
+                         "The pipeline cache %s is of another device or driver; it will be replaced.",
+                         path);
+                break;
+            case CacheState::kDamaged:
+                warned_ = true;
+                sdk::log(TENON_LOG_WARN,
+                         "The pipeline cache %s is damaged or no file of ours: it is left out, pipelines "
+                         "are compiled again.",
+                         path);
+                break;
+        }
+    }
+    VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
     info.initialDataSize = bytes.size();
     info.pInitialData = bytes.data();
-    TENON_VK_CHECK(vkCreatePipelineCache, device.device, &info, nullptr, &cache_);
+    VkResult result = vkCreatePipelineCache(device.device, &info, nullptr, &cache_);
+    if (result != VK_SUCCESS && !bytes.empty()) {
+        // Its own bytes, refused: it may do without.
+        info.initialDataSize = 0;
+        info.pInitialData = nullptr;
+        result = vkCreatePipelineCache(device.device, &info, nullptr, &cache_);
+    }
+    TENON_SDK_CHECK(check_result(result, "vkCreatePipelineCache"));
     device_ = device;
     return {};
 }
@@ -132,7 +70,11 @@ void PipelineTable::save() noexcept {
         if (vkGetPipelineCacheData(device_.device, cache_, &count, bytes.data()) != VK_SUCCESS)
             return;
         bytes.resize(count);
-        if (count <= kCacheBytesMax) write_cache(device_.cache_path, header_of(device_), bytes);
+        if (write_cache(device_.cache_path, device_.owner, bytes) || warned_) return;
+        warned_ = true;
+        sdk::log(TENON_LOG_WARN,
+                 "The pipeline cache %s cannot be written (%s); pipelines are compiled again next time.",
+                 device_.cache_path.c_str(), std::strerror(errno));
     } catch (const std::exception&) {
         // Out of memory: no cache this time.
     }

@@ -10,6 +10,7 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/vulkan/pipeline_cache.h"
 #include "backends/vulkan/volk.h"
 #include "shaders/shader_list.h"
 
@@ -41,15 +42,14 @@ struct Pipeline {
 struct PipelineDevice {
     VkDevice device = VK_NULL_HANDLE;
     uint32_t subgroup_size = 0; // what variants of cooperative matrices are made for
-    uint8_t uuid[16] = {};
-    uint32_t driver_version = 0;
-    uint32_t vendor_id = 0;
+    CacheOwner owner;
     std::string cache_path; // file of the driver's cache; empty: none
 };
 
 class PipelineTable {
 public:
-    // A cache file that cannot be read, is damaged or belongs to another device or driver is ignored.
+    // A cache file that is damaged or belongs to another device or driver is left out, the former with a
+    // warning in the log.
     sdk::Status open(const PipelineDevice& device);
     // Writes the cache file if a pipeline was made since, and frees everything.
     ~PipelineTable();
@@ -63,8 +63,8 @@ public:
     sdk::Status get(const shaders::ShaderVariant& variant, std::vector<SpecConstant> constants,
                     uint32_t push_bytes, uint32_t bindings, const Pipeline** pipeline);
 
-    // Writes the cache file, if there is one and it lacks something. Failures are silent: the cache
-    // only saves time.
+    // Writes the cache file, if there is one and it lacks something. What fails is at most a warning in
+    // the log: the cache only saves time.
     void save() noexcept;
 
 private:
@@ -74,6 +74,7 @@ private:
     std::mutex mutex_;
     VkPipelineCache cache_ = VK_NULL_HANDLE;
     bool dirty_ = false;
+    bool warned_ = false; // about the cache file; once is enough
     std::vector<std::unique_ptr<Pipeline>> pipelines_;
 };
 

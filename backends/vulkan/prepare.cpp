@@ -297,6 +297,7 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     }
     TENON_SDK_CHECK(Compiler(program, how, *made).compile());
     if (!made->measured) TENON_SDK_CHECK(warm_up(*made));
+    device.pipelines.save();
     uint64_t phases = 0;
     for (const auto& bucket : made->dispatches) phases = std::max<uint64_t>(phases, bucket.size());
     info.flags = TENON_EXEC_REPLAYABLE;

@@ -34,6 +34,8 @@ struct DeviceNext {
     PFN_vkWaitSemaphores wait;
     PFN_vkGetSemaphoreCounterValue counter;
     PFN_vkQueueWaitIdle queue_wait_idle;
+    PFN_vkCreatePipelineCache create_cache;
+    PFN_vkGetPipelineCacheData cache_data;
     bool lost = false;
 };
 
@@ -162,6 +164,37 @@ VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice device, VkDeviceMemory memory,
     if (memory != VK_NULL_HANDLE) --g_counts.memories;
 }
 
+uint8_t cache_byte(uint64_t at) { return static_cast<uint8_t>(at * 167 >> 3); }
+
+VKAPI_ATTR VkResult VKAPI_CALL create_cache(VkDevice device, const VkPipelineCacheCreateInfo* info,
+                                            const VkAllocationCallbacks* callbacks,
+                                            VkPipelineCache* cache) {
+    VkPipelineCacheCreateInfo plain_info = *info;
+    if (info->initialDataSize != 0) {
+        bool own = info->initialDataSize > kCacheBytes;
+        plain_info.initialDataSize = own ? info->initialDataSize - kCacheBytes : 0;
+        const auto* bytes = static_cast<const uint8_t*>(info->pInitialData);
+        for (uint64_t i = 0; own && i < kCacheBytes; ++i)
+            own = bytes[plain_info.initialDataSize + i] == cache_byte(i);
+        const std::lock_guard lock(g_mutex);
+        ++(own ? g_counts.caches_given : g_counts.caches_strange);
+    }
+    return next_of(device).create_cache(device, &plain_info, callbacks, cache);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL cache_data(VkDevice device, VkPipelineCache cache, size_t* count,
+                                          void* data) {
+    const DeviceNext next = next_of(device);
+    if (data != nullptr && *count <= kCacheBytes) return VK_INCOMPLETE;
+    if (data != nullptr) *count -= kCacheBytes;
+    const VkResult result = next.cache_data(device, cache, count, data);
+    if (result != VK_SUCCESS) return result;
+    auto* bytes = static_cast<uint8_t*>(data);
+    for (uint64_t i = 0; data != nullptr && i < kCacheBytes; ++i) bytes[*count + i] = cache_byte(i);
+    *count += kCacheBytes;
+    return VK_SUCCESS;
+}
+
 // The link of the loader's chain that is ours; moved on for the next layer.
 template <class Link, class Info>
 Link* own_link(const Info* info, VkStructureType type) {
@@ -240,6 +273,8 @@ VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
     find(next.wait, "vkWaitSemaphores");
     find(next.counter, "vkGetSemaphoreCounterValue");
     find(next.queue_wait_idle, "vkQueueWaitIdle");
+    find(next.create_cache, "vkCreatePipelineCache");
+    find(next.cache_data, "vkGetPipelineCacheData");
     const std::lock_guard lock(g_mutex);
     g_devices[key_of(*device)] = next;
     ++g_counts.devices;
@@ -289,6 +324,8 @@ PFN_vkVoidFunction find_ours(const char* name, bool device_only) {
         {"vkQueueWaitIdle", plain(queue_wait_idle), true},
         {"vkWaitSemaphores", plain(wait_semaphores), true},
         {"vkWaitSemaphoresKHR", plain(wait_semaphores), true},
+        {"vkCreatePipelineCache", plain(create_cache), true},
+        {"vkGetPipelineCacheData", plain(cache_data), true},
         {"vkGetSemaphoreCounterValue", plain(get_counter), true},
         {"vkGetSemaphoreCounterValueKHR", plain(get_counter), true},
     };
@@ -327,6 +364,7 @@ FAULT_EXPORT void tenon_fault_arm(tenon::fault::Call call, uint64_t at, bool for
     g_left = at;
     g_forever = forever;
     g_counts.allocations = g_counts.submits = g_counts.waits = g_counts.injected = 0;
+    g_counts.caches_given = g_counts.caches_strange = 0;
 }
 
 FAULT_EXPORT tenon::fault::Counts tenon_fault_counts() {

@@ -21,6 +21,8 @@ enum class Call : uint32_t {
 struct Counts {
     uint64_t allocations, submits, waits;
     uint64_t injected;  // calls that were made to fail
+    // Pipeline caches made out of bytes, and those whose bytes the driver never gave.
+    uint64_t caches_given, caches_strange;
     // Alive now.
     int64_t memories, devices, instances;
 };
@@ -29,6 +31,10 @@ struct Counts {
 // A lost device stays lost: each later call on it that can say so does. kNone disarms.
 using ArmFn = void (*)(Call call, uint64_t at, bool forever);
 using CountsFn = Counts (*)();
+
+// What the driver gives of a pipeline cache is longer by so many bytes, a stand-in for a driver with
+// much to keep; they are checked, and cut off, when it gets them back.
+inline constexpr uint64_t kCacheBytes = 48 * 1024;
 
 inline constexpr char kArmName[] = "tenon_fault_arm";
 inline constexpr char kCountsName[] = "tenon_fault_counts";

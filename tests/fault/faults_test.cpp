@@ -1,48 +1,18 @@
 // A driver that runs out of memory or loses its device at any call of loading a model and of its
 // steps.
-#include <gtest/gtest.h>
-
-#include <dlfcn.h>
+#include "tests/fault/layered.h"
 
 #include <chrono>
 #include <cstdlib>
-#include <string>
-#include <vector>
-
-#include "core/host/host_table.h"
-#include "tests/core/engine/tiny.h"
-#include "tests/fault/fault_layer.h"
 
 namespace tenon::fault {
 namespace {
 
-using engine::ModelRunner;
-using engine::Sequence;
-using engine::StepItem;
-namespace tiny = engine::tiny;
-
-constexpr char kBackend[] = "vulkan";
-constexpr char kLayer[] = "VK_LAYER_TENON_fault";
-
-class Faults : public testing::Test {
+class Faults : public Layered {
 protected:
     void SetUp() override {
-        SKIP_WITHOUT(kBackend);
-        setenv("VK_ADD_LAYER_PATH", FAULT_LAYER_FOLDER, 1);
-        setenv("VK_INSTANCE_LAYERS", kLayer, 1);
-        void* file = dlopen(FAULT_LAYER_FOLDER "/fault_layer.so", RTLD_NOW);
-        ASSERT_NE(file, nullptr) << dlerror();
-        arm_ = reinterpret_cast<ArmFn>(dlsym(file, kArmName));
-        counts_ = reinterpret_cast<CountsFn>(dlsym(file, kCountsName));
-        ASSERT_TRUE(arm_ != nullptr && counts_ != nullptr);
-        arm_(Call::kNone, 0, false);
-        const Result<Logits> clean = run();
-        if (!clean.ok() && clean.error().code == Code::kUnsupported &&
-            clean.error().message.find("finds no device") != std::string::npos) {
-            GTEST_SKIP() << clean.error().message;
-        }
-        ASSERT_OK(clean);
-        expected_ = *clean;
+        Layered::SetUp();
+        if (testing::Test::IsSkipped() || testing::Test::HasFatalFailure()) return;
         total_ = counts_();
         ASSERT_GT(total_.allocations, 0u);
         ASSERT_GT(total_.submits, 0u);
@@ -50,34 +20,6 @@ protected:
         RecordProperty("submits", std::to_string(total_.submits));
         RecordProperty("waits", std::to_string(total_.waits));
         expect_nothing_left();
-    }
-
-    using Logits = std::vector<float>;
-
-    // Opens the device, loads the model and takes a few steps; the last logits.
-    static Result<Logits> run(bool validation = false) {
-        engine::RunnerOptions options = tiny::logits_options(32);
-        config::EngineConfig config = tiny::config(kBackend);
-        if (validation) config.plugins[kBackend]["validation"] = "true";
-        TENON_TRY(tiny::Opened opened,
-                  tiny::open(tiny::path("llama3-tied-f32.gguf"), std::move(options), config));
-        TENON_TRY(Sequence sequence, opened.runner->open());
-        const std::vector<int32_t> ids = tiny::ids(7);
-        for (const size_t count : {5, 1, 1}) {
-            const auto tokens = std::span(ids).subspan(sequence.length(), count);
-            const StepItem item{&sequence, tokens, 1, {}};
-            TENON_CHECK(opened.runner->step({&item, 1}));
-        }
-        const std::span<const float> last = opened.runner->logits();
-        return Logits(last.begin(), last.end());
-    }
-
-    void expect_nothing_left() const {
-        const Counts counts = counts_();
-        EXPECT_EQ(counts.memories, 0);
-        EXPECT_EQ(counts.devices, 0);
-        EXPECT_EQ(counts.instances, 0);
-        EXPECT_EQ(host::plugin_bytes_live(), 0u);
     }
 
     // The `at`th call of its kind fails: an answer that is right all the same, or one error.
@@ -122,9 +64,6 @@ protected:
         return numbers;
     }
 
-    ArmFn arm_ = nullptr;
-    CountsFn counts_ = nullptr;
-    Logits expected_;
     Counts total_{};
     uint32_t errors_ = 0;
 };
@@ -173,7 +112,7 @@ TEST_F(Faults, NothingOutlivesTheDevice) {
             if (level == TENON_LOG_ERROR) lines.emplace_back(text.p, text.n);
         },
         nullptr);
-    const Result<Logits> clean = run(true);
+    const Result<Logits> clean = run({{"validation", "true"}});
     if (!clean.ok() && clean.error().code == Code::kUnsupported) {
         host::set_log(nullptr, nullptr);
         GTEST_SKIP() << clean.error().message;
@@ -185,7 +124,7 @@ TEST_F(Faults, NothingOutlivesTheDevice) {
             SCOPED_TRACE(testing::Message()
                          << "kind " << static_cast<int>(call) << ", call " << at);
             arm_(call, at, true);
-            const Result<Logits> answer = run(true);
+            const Result<Logits> answer = run({{"validation", "true"}});
             const uint64_t injected = counts_().injected;
             arm_(Call::kNone, 0, false);
             // Copies that find the device idle need no submit: the last one is not in every run.
