@@ -105,14 +105,13 @@ struct KvPool {
     uint8_t* memory = nullptr; // owned mapping
     uint64_t pool_bytes = 0;
     uint64_t layer_block_bytes = 0; // one block of one layer
-    uint32_t n_layers = 0;
-    uint32_t n_blocks = 0;
+    tenon_kv_desc desc{};
     kernels::KvType type = kernels::KvType::kF16;
     kernels::KvGeometry geometry{};
     ~KvPool();
 
     uint8_t* block(uint32_t layer, uint32_t id) const noexcept {
-        return memory + (uint64_t{layer} * n_blocks + id) * layer_block_bytes;
+        return memory + (uint64_t{layer} * desc.n_blocks + id) * layer_block_bytes;
     }
 };
 

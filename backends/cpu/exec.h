@@ -7,27 +7,20 @@
 #include <cstdint>
 #include <vector>
 
+#include "backends/common/program_reader.h"
 #include "backends/cpu/cpu_backend.h"
 
 namespace tenon::cpu {
 
-constexpr uint32_t kInputsMax = 10;
-constexpr uint32_t kOutputsMax = 2;
+using common::kInputsMax;
+using common::kOutputsMax;
 // Up to a tile of tokens a step is bound by memory: work is split by weight rows, and each thread
 // computes the norms that it reads instead of meeting the others once more.
 constexpr int64_t kSmallRows = kernels::kTileTokens;
 constexpr uint32_t kPanelTokens = 64; // tokens of one unit of a large matmul
 constexpr uint32_t kGluBlocks = 2;    // blocks of 32 outputs of a gated unit done at once
 
-struct Value {
-    uint32_t kind = 0;
-    uint32_t dtype = 0;
-    uint32_t slot = TENON_NONE;
-    uint32_t weight = TENON_NONE;
-    uint32_t rank = 0;
-    tenon_dim dims[TENON_MAX_RANK] = {};
-    uint64_t cols = 0;        // elements behind one index of the first dimension
-    int64_t rows_max = 0;     // over all buckets
+struct Value : common::ProgramValue {
     bool as_float = false;    // somebody reads (or is given) the floats
     bool as_codes = false;    // some matmul reads it in 8 bits
     bool per_thread = false;  // while small, every thread that reads it computes its own copy
@@ -38,20 +31,11 @@ struct Value {
     uint64_t thread_float_at = 0, thread_codes_at = 0; // in each thread's arena
 };
 
-struct Node {
-    uint32_t op = 0;
-    const void* attrs = nullptr;
-    uint32_t in[kInputsMax];
-    uint32_t out[kOutputsMax];
+struct Node : common::ProgramNode {
     const WeightEntry* weights[2] = {nullptr, nullptr}; // matmul, embed; glu: gate, up
     kernels::MatmulFn multiply[2] = {nullptr, nullptr};
     bool fast = false;       // the matmul reads codes
     uint32_t rope_table = 0; // index into Exec::rope_tables
-
-    template <class T>
-    const T& attr() const noexcept {
-        return *static_cast<const T*>(attrs);
-    }
 };
 
 struct Phase;
@@ -102,16 +86,12 @@ private:
     uint64_t bytes_ = 0;
 };
 
-struct Exec final : public Job {
+struct Exec final : public Job, public common::StepBounds {
     Device* device = nullptr;
     Weights* weights = nullptr;
     KvPool* kv = nullptr;
     bool fast = false;
     bool profile = false;
-    bool measured = false; // serves exec_info alone
-    uint32_t n_slots = 0;
-    uint32_t n_symbols = 0;
-    std::vector<int64_t> bucket_symbols; // n_buckets rows of n_symbols upper bounds
     std::vector<Value> values;
     std::vector<Node> nodes;
     std::vector<Phase> phases;
@@ -191,9 +171,6 @@ extern const PhaseKind kMatmulPhase, kGluPhase, kRopePhase, kRopeTablePhase, kAt
 
 // Bytes of scratch that a sample phase needs for a vocabulary.
 uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept;
-
-// Whether one node runs here; also what prepare relies on.
-sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept;
 
 // Lifetimes and offsets of all temporaries, tables and thread scratch; allocates them.
 sdk::Status plan_memory(Exec& exec);

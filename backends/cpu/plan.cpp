@@ -2,46 +2,16 @@
 
 #include <algorithm>
 
+#include "backends/common/temporaries.h"
 #include "backends/cpu/exec.h"
 
 namespace tenon::cpu {
 namespace {
 
+using common::place_temporaries;
+using common::round_up;
+
 constexpr uint64_t kLine = 64;
-
-uint64_t round_up(uint64_t value, uint64_t unit) noexcept { return (value + unit - 1) / unit * unit; }
-
-// Memory alive from one phase to another, both included.
-struct Item {
-    uint64_t bytes;
-    uint32_t first, last;
-    uint64_t* at;
-};
-
-// Largest first, each at the lowest place free of every item alive at the same time.
-uint64_t place_items(std::vector<Item>& items) {
-    std::stable_sort(items.begin(), items.end(),
-                     [](const Item& a, const Item& b) { return a.bytes > b.bytes; });
-    uint64_t total = 0;
-    std::vector<const Item*> neighbours;
-    for (size_t i = 0; i < items.size(); ++i) {
-        Item& item = items[i];
-        neighbours.clear();
-        for (size_t j = 0; j < i; ++j)
-            if (items[j].first <= item.last && item.first <= items[j].last)
-                neighbours.push_back(&items[j]);
-        std::sort(neighbours.begin(), neighbours.end(),
-                  [](const Item* a, const Item* b) { return *a->at < *b->at; });
-        uint64_t at = 0;
-        for (const Item* other : neighbours) {
-            if (at + item.bytes <= *other->at) break;
-            at = std::max(at, *other->at + other->bytes);
-        }
-        *item.at = at;
-        total = std::max(total, at + item.bytes);
-    }
-    return total;
-}
 
 uint64_t codes_bytes(uint64_t rows, uint64_t cols) noexcept {
     return kernels::tile_count(static_cast<uint32_t>(rows)) * (cols / kernels::kBlockCols) *
@@ -87,8 +57,8 @@ bool Mapping::allocate(uint64_t bytes) noexcept {
 
 sdk::Status plan_memory(Exec& exec) {
     find_lifetimes(exec);
-    std::vector<Item> shared;
-    std::vector<Item> per_thread;
+    std::vector<common::Temporary> shared;
+    std::vector<common::Temporary> per_thread;
     uint64_t row = 1;
     uint64_t vocabulary = 0;
     for (Value& v : exec.values) {
@@ -120,8 +90,8 @@ sdk::Status plan_memory(Exec& exec) {
     for (const Node& node : exec.nodes)
         if (node.op == TENON_OP_SAMPLE)
             vocabulary = std::max(vocabulary, exec.values[node.in[0]].cols);
-    const uint64_t shared_bytes = place_items(shared);
-    uint64_t bytes = place_items(per_thread);
+    const uint64_t shared_bytes = place_temporaries(shared);
+    uint64_t bytes = place_temporaries(per_thread);
     exec.row_scratch_at = bytes;
     bytes += round_up(row * sizeof(float), kLine);
     exec.glu_scratch_at = bytes;

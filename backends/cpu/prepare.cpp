@@ -14,15 +14,9 @@ public:
     sdk::Status compile();
 
 private:
-    sdk::Status take_buckets();
-    sdk::Status take_values();
-    sdk::Status take_nodes();
-    sdk::Status check_plain(const Node& node) const;
-    sdk::Status take_matmul(Node& node, uint32_t weight_port, uint32_t which);
-    sdk::Status take_kv(const Node& node, uint32_t kv_heads, uint32_t dim_k, uint32_t dim_v,
-                        uint32_t layer) const;
+    void take_nodes(const std::vector<common::ProgramNode>& nodes);
+    void take_weight(Node& node, uint32_t weight_port, uint32_t which) const;
     void find_readers();
-    void find_attention_inputs();
     void add_checks(uint32_t index);
     void add_check(IndexCheck check);
     Phase& add_phase(const PhaseKind& kind, uint32_t node);
@@ -37,78 +31,12 @@ private:
     std::vector<bool> feeds_attention_; // of each value: q, k or v before their rotation
 };
 
-sdk::Status Compiler::take_buckets() {
-    exec_.n_slots = program_.n_slots;
-    exec_.n_symbols = program_.n_symbols;
-    if (program_.n_slots > kSlotsMax || program_.n_symbols > kSymbolsMax) {
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "The program has %u slots and %u symbols, this backend takes %u and %u.",
-                         program_.n_slots, program_.n_symbols, kSlotsMax, kSymbolsMax);
-    }
-    for (uint32_t b = 0; b < how_.n_buckets; ++b) {
-        for (uint32_t s = 0; s < program_.n_symbols; ++s) {
-            const int64_t max = how_.buckets[b].max[s];
-            if (max < 0 || max > sdk::symbol_at(program_, s).max || max > (int64_t{1} << 30)) {
-                return sdk::fail(TENON_INVALID, "Bucket %u lets symbol %u grow to %lld, legal is %lld.",
-                                 b, s, static_cast<long long>(max),
-                                 static_cast<long long>(sdk::symbol_at(program_, s).max));
-            }
-            exec_.bucket_symbols.push_back(max);
-        }
-    }
-    return {};
-}
-
-sdk::Status Compiler::take_values() {
-    for (uint32_t i = 0; i < program_.n_values; ++i) {
-        const tenon_value& source = sdk::value_at(program_, i);
-        Value value;
-        value.kind = source.kind;
-        value.dtype = source.dtype;
-        value.slot = source.slot;
-        value.weight = source.weight;
-        value.rank = source.rank;
-        value.cols = 1;
-        for (uint32_t d = 0; d < source.rank; ++d) {
-            value.dims[d] = source.dims[d];
-            if (d == 0) continue;
-            if (source.dims[d].add <= 0 || value.cols > (uint64_t{1} << 32))
-                return sdk::fail(TENON_INVALID, "Value %u has an illegal extent.", i);
-            value.cols *= static_cast<uint64_t>(source.dims[d].add);
-        }
-        for (uint32_t b = 0; b < how_.n_buckets && source.rank > 0; ++b)
-            value.rows_max = std::max(
-                value.rows_max,
-                sdk::extent(source.dims[0],
-                            exec_.bucket_symbols.data() + size_t{b} * program_.n_symbols));
-        if (source.kind == TENON_VALUE_KV && exec_.kv == nullptr)
-            return sdk::fail(TENON_INVALID, "Value %u is a KV pool, but none is bound.", i);
-        if (source.kind == TENON_VALUE_WEIGHT &&
-            (exec_.weights == nullptr || !exec_.weights->finished ||
-             source.weight >= exec_.weights->entries.size()))
-            return sdk::fail(TENON_INVALID, "Value %u names weight %u of a finished set of %zu.", i,
-                             source.weight,
-                             exec_.weights == nullptr ? size_t{0} : exec_.weights->entries.size());
-        exec_.values.push_back(value);
-    }
-    return {};
-}
-
-sdk::Status Compiler::take_matmul(Node& node, uint32_t port, uint32_t which) {
-    const Value& value = exec_.values[node.in[port]];
-    const WeightEntry& entry = exec_.weights->entries[value.weight];
-    const int64_t rows = value.dims[0].add;
-    if (entry.packed == nullptr || entry.rows != rows || entry.cols != value.cols)
-        return sdk::fail(TENON_INVALID, "Weight %u is %u x %u, the program has it as %lld x %llu.",
-                         value.weight, entry.rows, entry.cols, static_cast<long long>(rows),
-                         static_cast<unsigned long long>(value.cols));
+void Compiler::take_weight(Node& node, uint32_t port, uint32_t which) const {
+    const WeightEntry& entry = exec_.weights->entries[exec_.values[node.in[port]].weight];
     const kernels::MatmulEntry& kernel =
         *exec_.device->kernels.matmul[static_cast<size_t>(entry.layout.format)];
     node.weights[which] = &entry;
-    if (node.op == TENON_OP_EMBED) return {};
-    if (exec_.values[node.in[0]].cols != entry.cols)
-        return sdk::fail(TENON_INVALID, "A matmul's x has %llu columns, its weight %u.",
-                         static_cast<unsigned long long>(exec_.values[node.in[0]].cols), entry.cols);
+    if (node.op == TENON_OP_EMBED) return;
     // Scores are exponentiated: q, k and v from 8-bit activations cost more perplexity than all other
     // matmuls together (DECISIONS 0013).
     const bool fast = exec_.fast && kernel.fast != nullptr && !feeds_attention_[node.out[0]];
@@ -118,94 +46,28 @@ sdk::Status Compiler::take_matmul(Node& node, uint32_t port, uint32_t which) {
         const auto other = static_cast<size_t>(node.weights[0]->layout.format);
         node.multiply[0] = exec_.device->kernels.matmul[other]->precise;
         node.multiply[1] = kernel.precise;
-        return {};
+        return;
     }
     node.fast = fast;
     const bool rounds = exec_.fast && kernel.rounded != nullptr && !feeds_attention_[node.out[0]];
     node.multiply[which] = fast ? kernel.fast : rounds ? kernel.rounded : kernel.precise;
-    return {};
 }
 
-sdk::Status Compiler::take_kv(const Node&, uint32_t kv_heads, uint32_t dim_k, uint32_t dim_v,
-                              uint32_t layer) const {
-    if (exec_.kv == nullptr)
-        return sdk::fail(TENON_INVALID, "The program reads a KV pool, but none is bound.");
-    const kernels::KvGeometry& g = exec_.kv->geometry;
-    if (g.kv_heads != kv_heads || g.dim_k != dim_k || g.dim_v != dim_v ||
-        layer >= exec_.kv->n_layers)
-        return sdk::fail(TENON_INVALID,
-                         "The program wants layer %u of %u heads of %u and %u; the KV pool has %u "
-                         "layers of %u heads of %u and %u.",
-                         layer, kv_heads, dim_k, dim_v, exec_.kv->n_layers, g.kv_heads, g.dim_k,
-                         g.dim_v);
-    return {};
-}
-
-// Weights that are read as floats (gains, biases, frequencies) were put for that use.
-sdk::Status Compiler::check_plain(const Node& node) const {
-    const auto is_matrix = [&](uint32_t port) {
-        return (node.op == TENON_OP_EMBED && port == 0) ||
-               (node.op == TENON_OP_MATMUL && port == 1) ||
-               (node.op == TENON_OP_MATMUL_GLU && (port == 1 || port == 2));
-    };
-    for (uint32_t port = 0; port < kInputsMax; ++port) {
-        if (node.in[port] == TENON_NONE || is_matrix(port)) continue;
-        const Value& value = exec_.values[node.in[port]];
-        if (value.kind != TENON_VALUE_WEIGHT) continue;
-        const WeightEntry& entry = exec_.weights->entries[value.weight];
-        const uint64_t count = static_cast<uint64_t>(value.dims[0].add) * value.cols;
-        if (entry.plain == nullptr || uint64_t{entry.rows} * entry.cols != count)
-            return sdk::fail(TENON_INVALID,
-                             "Weight %u is read as %llu floats; it was put as %u x %u%s.",
-                             value.weight, static_cast<unsigned long long>(count), entry.rows,
-                             entry.cols, entry.plain == nullptr ? ", not for elementwise use" : "");
-    }
-    return {};
-}
-
-// Before the nodes are checked: indices may be anything.
-void Compiler::find_attention_inputs() {
-    feeds_attention_.assign(program_.n_values, false);
-    for (uint32_t i = 0; i < program_.n_nodes; ++i) {
-        const tenon_node& node = sdk::node_at(program_, i);
-        if (node.op != TENON_OP_ROPE_KV_WRITE) continue;
-        for (uint32_t port = 0; port < std::min(node.n_inputs, 3u); ++port)
-            if (node.inputs[port] < program_.n_values) feeds_attention_[node.inputs[port]] = true;
-    }
-}
-
-sdk::Status Compiler::take_nodes() {
-    find_attention_inputs();
-    for (uint32_t i = 0; i < program_.n_nodes; ++i) {
-        TENON_SDK_CHECK(check_node(program_, i).at_node(i));
-        const tenon_node& source = sdk::node_at(program_, i);
-        Node node;
-        node.op = source.op;
-        node.attrs = source.attrs;
-        for (uint32_t port = 0; port < kInputsMax; ++port)
-            node.in[port] = port < source.n_inputs ? source.inputs[port] : TENON_NONE;
-        for (uint32_t port = 0; port < kOutputsMax; ++port)
-            node.out[port] = port < source.n_outputs ? source.outputs[port] : TENON_NONE;
-        TENON_SDK_CHECK(check_plain(node).at_node(i));
-        sdk::Status status;
-        if (node.op == TENON_OP_EMBED) status = take_matmul(node, 0, 0);
-        if (node.op == TENON_OP_MATMUL) status = take_matmul(node, 1, 0);
+void Compiler::take_nodes(const std::vector<common::ProgramNode>& nodes) {
+    feeds_attention_.assign(exec_.values.size(), false);
+    for (const common::ProgramNode& node : nodes)
+        for (uint32_t port = 0; port < 3 && node.op == TENON_OP_ROPE_KV_WRITE; ++port)
+            if (node.in[port] != TENON_NONE) feeds_attention_[node.in[port]] = true;
+    for (const common::ProgramNode& read : nodes) {
+        Node node{read};
+        if (node.op == TENON_OP_EMBED) take_weight(node, 0, 0);
+        if (node.op == TENON_OP_MATMUL) take_weight(node, 1, 0);
         if (node.op == TENON_OP_MATMUL_GLU) {
-            status = take_matmul(node, 1, 0);
-            if (status.ok()) status = take_matmul(node, 2, 1);
+            take_weight(node, 1, 0);
+            take_weight(node, 2, 1);
         }
-        if (node.op == TENON_OP_ROPE_KV_WRITE) {
-            const auto& attr = node.attr<tenon_attr_rope_kv_write>();
-            status = take_kv(node, attr.n_kv_heads, attr.dim_k, attr.dim_v, attr.layer);
-        }
-        if (node.op == TENON_OP_PAGED_ATTN) {
-            const auto& attr = node.attr<tenon_attr_paged_attn>();
-            status = take_kv(node, attr.n_kv_heads, attr.dim_k, attr.dim_v, attr.layer);
-        }
-        if (!status.ok()) return std::move(status).at_node(i);
         exec_.nodes.push_back(node);
     }
-    return {};
 }
 
 void Compiler::find_readers() {
@@ -263,7 +125,7 @@ void Compiler::add_checks(uint32_t index) {
     } else if (node.op == TENON_OP_ROPE_KV_WRITE) {
         check.kind = IndexCheck::Kind::kSlots;
         check.value = node.in[4];
-        check.limit = exec_.kv->n_blocks * exec_.kv->geometry.block_tokens;
+        check.limit = exec_.kv->desc.n_blocks * exec_.kv->geometry.block_tokens;
         add_check(check);
     } else if (node.op == TENON_OP_GATHER_ROWS) {
         check.kind = IndexCheck::Kind::kRows;
@@ -361,9 +223,13 @@ void Compiler::add_node(uint32_t index) {
 }
 
 sdk::Status Compiler::compile() {
-    TENON_SDK_CHECK(take_buckets());
-    TENON_SDK_CHECK(take_values());
-    TENON_SDK_CHECK(take_nodes());
+    common::ReadProgram read;
+    const common::ProgramParts parts = common::parts_of(
+        exec_.weights, exec_.kv == nullptr ? nullptr : &exec_.kv->desc);
+    TENON_SDK_CHECK(common::read_program(program_, how_, parts, read));
+    static_cast<common::StepBounds&>(exec_) = std::move(read.bounds);
+    for (const common::ProgramValue& value : read.values) exec_.values.push_back(Value{value});
+    take_nodes(read.nodes);
     find_readers();
     codes_written_.assign(exec_.values.size(), false);
     for (Node& node : exec_.nodes)
@@ -396,11 +262,6 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     made->kv = Handles::get(how.kv);
     made->fast = how.compute == TENON_COMPUTE_FAST;
     made->profile = (how.flags & TENON_PREPARE_PROFILE) != 0;
-    made->measured = (how.flags & TENON_PREPARE_MEASURE) != 0;
-    if (made->weights != nullptr && made->weights->measured && !made->measured) {
-        return sdk::fail(TENON_INVALID,
-                         "The weight set was only measured; it serves PREPARE_MEASURE alone.");
-    }
     Compiler compiler(program, how, *made);
     TENON_SDK_CHECK(compiler.compile());
     info.flags = TENON_EXEC_REPLAYABLE | TENON_EXEC_DETERMINISTIC;

@@ -1,58 +1,10 @@
 #include <chrono>
 
+#include "backends/common/bind_check.h"
 #include "backends/cpu/exec.h"
 
 namespace tenon::cpu {
 namespace {
-
-// Bytes of a bound value with these symbols; false when it wraps or an extent is negative.
-bool value_bytes(const Value& value, const int64_t* symbols, uint64_t* bytes) noexcept {
-    const int64_t rows = sdk::extent(value.dims[0], symbols);
-    *bytes = sdk::dtype_bytes(value.dtype);
-    return rows >= 0 && !__builtin_mul_overflow(*bytes, value.cols, bytes) &&
-           !__builtin_mul_overflow(*bytes, static_cast<uint64_t>(rows), bytes);
-}
-
-sdk::Status check_bind(const Exec& exec, const tenon_bind& bind) noexcept {
-    if (exec.measured) {
-        return sdk::fail(TENON_INVALID, "The program was prepared with PREPARE_MEASURE.");
-    }
-    if (bind.n_slots != exec.n_slots || (bind.n_slots != 0 && bind.buffers == nullptr)) {
-        return sdk::fail(TENON_INVALID, "%u buffers are bound, the program has %u slots.",
-                         bind.n_slots, exec.n_slots);
-    }
-    if (exec.n_symbols != 0 && bind.symbols == nullptr) {
-        return sdk::fail(TENON_INVALID, "tenon_bind.symbols is null.");
-    }
-    if (uint64_t{bind.bucket} * exec.n_symbols + exec.n_symbols > exec.bucket_symbols.size()) {
-        return sdk::fail(TENON_INVALID, "Bucket %u was not prepared.", bind.bucket);
-    }
-    const int64_t* max = exec.bucket_symbols.data() + uint64_t{bind.bucket} * exec.n_symbols;
-    for (uint32_t i = 0; i < exec.n_symbols; ++i) {
-        if (bind.symbols[i] < 0 || bind.symbols[i] > max[i]) {
-            return sdk::fail(TENON_INVALID, "Symbol %u is %lld, the bucket allows 0 to %lld.", i,
-                             static_cast<long long>(bind.symbols[i]),
-                             static_cast<long long>(max[i]));
-        }
-    }
-    for (const Value& value : exec.values) {
-        if (value.kind != TENON_VALUE_INPUT && value.kind != TENON_VALUE_OUTPUT) continue;
-        if (value.first_phase == UINT32_MAX) continue;
-        Buffer* buffer = Handles::get(bind.buffers[value.slot]);
-        const uint64_t offset = bind.offsets == nullptr ? 0 : bind.offsets[value.slot];
-        uint64_t bytes = 0;
-        if (buffer == nullptr || !value_bytes(value, bind.symbols, &bytes) ||
-            offset > buffer->memory.bytes() || bytes > buffer->memory.bytes() - offset) {
-            return sdk::fail(TENON_INVALID, "The %llu bytes of slot %u do not fit its buffer.",
-                             static_cast<unsigned long long>(bytes), value.slot);
-        }
-        if (offset % sdk::dtype_bytes(value.dtype) != 0) {
-            return sdk::fail(TENON_INVALID, "Slot %u is bound at offset %llu, off its alignment.",
-                             value.slot, static_cast<unsigned long long>(offset));
-        }
-    }
-    return {};
-}
 
 void resolve(Exec& exec, const tenon_bind& bind) noexcept {
     for (size_t i = 0; i < exec.values.size(); ++i) {
@@ -107,9 +59,9 @@ sdk::Status check_sequences(const Exec& exec, const IndexCheck& check) noexcept 
                              static_cast<unsigned long long>(width), block_tokens);
         const int32_t* row = exec.indices(check.block_table) + static_cast<uint64_t>(s) * width;
         for (uint64_t b = 0; b < blocks; ++b)
-            if (row[b] < 0 || row[b] >= static_cast<int32_t>(exec.kv->n_blocks))
+            if (row[b] < 0 || row[b] >= static_cast<int32_t>(exec.kv->desc.n_blocks))
                 return sdk::fail(TENON_INVALID, "Block %d of sequence %lld is not one of %u.",
-                                 row[b], static_cast<long long>(s), exec.kv->n_blocks);
+                                 row[b], static_cast<long long>(s), exec.kv->desc.n_blocks);
     }
     return {};
 }
@@ -181,7 +133,10 @@ sdk::Status run_step(Exec& exec, const tenon_bind& bind) noexcept {
 }
 
 sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync) {
-    TENON_SDK_CHECK(check_bind(exec, bind));
+    const auto bytes_of = [](tenon_buffer* buffer) -> uint64_t {
+        return Handles::get(buffer)->memory.bytes();
+    };
+    TENON_SDK_CHECK(common::check_bind(exec, bind, bytes_of));
     const std::lock_guard<std::mutex> lock(queue.device->mutex);
     Work* work = nullptr;
     TENON_SDK_CHECK(queue.reserve(sync, &work));

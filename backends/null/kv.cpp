@@ -1,34 +1,17 @@
 #include <sys/mman.h>
 
-#include <tenon/reference/kv.h>
+#include "backends/common/kv_shape.h"
 
 #include "null_backend.h"
 
 namespace tenon::null_backend {
 
 sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
-    if (!reference::is_kv_dtype(desc.dtype)) {
-        return sdk::fail(TENON_UNSUPPORTED, "KV element type %u is not known.", desc.dtype);
-    }
-    if (desc.block_tokens != 16 && desc.block_tokens != 32) {
-        return sdk::fail(TENON_INVALID, "KV blocks hold %u tokens, wanted 16 or 32.",
-                         desc.block_tokens);
-    }
+    TENON_SDK_CHECK(common::check_kv_shape(desc, {}));
     // 8-bit integers have a float scale for each key and each value.
-    uint64_t bytes = uint64_t{desc.dim_k} + desc.dim_v;
-    bool wraps = __builtin_mul_overflow(bytes, uint64_t{sdk::dtype_bytes(desc.dtype)}, &bytes);
+    uint64_t bytes = (uint64_t{desc.dim_k} + desc.dim_v) * sdk::dtype_bytes(desc.dtype);
     if (desc.dtype == TENON_I8) bytes += 2 * sizeof(float);
-    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.block_tokens}, &bytes);
-    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_kv_heads}, &bytes);
-    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_layers}, &bytes);
-    uint64_t pool = 0;
-    wraps |= __builtin_mul_overflow(bytes, uint64_t{desc.n_blocks}, &pool);
-    if (wraps || bytes == 0) {
-        return sdk::fail(TENON_INVALID, "The KV pool's size is zero or does not fit 64 bits.");
-    }
-    info.block_bytes = bytes;
-    info.pool_bytes = pool;
-    return {};
+    return common::size_kv_pool(desc, bytes * desc.block_tokens * desc.n_kv_heads, info);
 }
 
 sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
@@ -37,7 +20,7 @@ sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
     TENON_SDK_CHECK(kv_query(device, desc, info));
     auto made = std::make_unique<KvPool>();
     made->block_bytes = info.block_bytes;
-    made->n_blocks = desc.n_blocks;
+    made->desc = desc;
     if (info.pool_bytes != 0) {
         void* memory = mmap(nullptr, info.pool_bytes, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -52,7 +35,7 @@ sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
 }
 
 KvPool::~KvPool() {
-    if (memory != nullptr) munmap(memory, block_bytes * n_blocks);
+    if (memory != nullptr) munmap(memory, block_bytes * desc.n_blocks);
 }
 
 sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept {
@@ -70,13 +53,7 @@ sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
     for (uint32_t i = 0; i < moves.count; ++i) {
         const KvPool& dst = *Handles::get(moves[i].dst_pool);
         const KvPool& src = *Handles::get(moves[i].src_pool);
-        if (dst.block_bytes != src.block_bytes) {
-            return sdk::fail(TENON_INVALID, "Move %u joins pools whose blocks differ in size.", i);
-        }
-        if (moves[i].dst >= dst.n_blocks || moves[i].src >= src.n_blocks) {
-            return sdk::fail(TENON_INVALID, "Move %u goes from block %u of %u to block %u of %u.",
-                             i, moves[i].src, src.n_blocks, moves[i].dst, dst.n_blocks);
-        }
+        TENON_SDK_CHECK(common::check_kv_move(i, moves[i], dst.desc, src.desc));
     }
     return queue.order(
         sync, [&] { return run_moves(moves.first, moves.count); },

@@ -14,6 +14,7 @@
 #include <tenon/plugin.hpp>
 
 #include "backends/common/host_timeline.h"
+#include "backends/common/step_bounds.h"
 
 namespace tenon::null_backend {
 
@@ -51,24 +52,14 @@ struct Weights {
 struct KvPool {
     uint8_t* memory = nullptr; // owned mapping
     uint64_t block_bytes = 0;
-    uint32_t n_blocks = 0;
+    tenon_kv_desc desc{};
     ~KvPool();
 };
 
-struct Exec {
-    struct Output {
-        uint32_t slot;
-        uint32_t element_bytes;
-        uint32_t rank;
-        tenon_dim dims[TENON_MAX_RANK];
-    };
-    std::vector<Output> outputs;
-    std::vector<int64_t> bucket_symbols; // n_buckets rows of n_symbols upper bounds
-    uint32_t n_symbols = 0;
-    uint32_t n_slots = 0;
+// What is bound are the outputs; nothing else is read.
+struct Exec : common::StepBounds {
     uint32_t n_nodes = 0;
     bool profile = false;
-    bool measured = false; // serves exec_info alone
 
     // Zeroes every output of `bind` and counts its nodes as finished.
     sdk::Status run(const tenon_bind& bind) const noexcept;

@@ -1,3 +1,5 @@
+#include "backends/common/program_reader.h"
+
 #include "null_backend.h"
 
 namespace tenon::null_backend {
@@ -31,45 +33,26 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     }
     auto made = std::make_unique<Exec>();
     const Weights* weights = Handles::get(how.weights);
-    made->measured = (how.flags & TENON_PREPARE_MEASURE) != 0;
-    if (weights != nullptr && weights->measured && !made->measured) {
-        return sdk::fail(TENON_INVALID,
-                         "The weight set was only measured; it serves PREPARE_MEASURE alone.");
+    common::ProgramParts parts;
+    parts.kv = how.kv == nullptr ? nullptr : &Handles::get(how.kv)->desc;
+    if (weights != nullptr) {
+        TENON_SDK_CHECK(common::check_measured(how, weights->measured));
+        parts.weights_finished = weights->finished;
+        parts.weights.resize(weights->n_entries);
     }
+    TENON_SDK_CHECK(common::read_step_bounds(program, how, *made));
     for (uint32_t i = 0; i < program.n_values; ++i) {
         const tenon_value& value = sdk::value_at(program, i);
-        if (value.kind == TENON_VALUE_WEIGHT &&
-            (weights == nullptr || !weights->finished || value.weight >= weights->n_entries)) {
-            return sdk::fail(TENON_INVALID, "Value %u names weight %u of a set of %u.", i,
-                             value.weight, weights == nullptr ? 0 : weights->n_entries);
-        }
-        if (value.kind == TENON_VALUE_KV && how.kv == nullptr) {
-            return sdk::fail(TENON_INVALID, "Value %u is a KV pool, but none is bound.", i);
-        }
+        TENON_SDK_CHECK(common::check_source(value, i, parts));
         if (value.kind != TENON_VALUE_OUTPUT) continue;
-        Exec::Output output{};
-        output.slot = value.slot;
-        output.element_bytes = sdk::dtype_bytes(value.dtype);
-        if (output.element_bytes == 0) {
+        common::BoundValue output = common::bound_value(value);
+        output.optional = true;
+        if (output.element_bytes == 0)
             return sdk::fail(TENON_UNSUPPORTED, "Value %u has element type %u.", i, value.dtype);
-        }
-        output.rank = value.rank;
-        for (uint32_t d = 0; d < value.rank; ++d) output.dims[d] = value.dims[d];
-        made->outputs.push_back(output);
+        made->bound.push_back(output);
     }
-    if (program.n_slots > kSlotsMax || program.n_symbols > kSymbolsMax) {
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "The program has %u slots and %u symbols, this backend takes %u and %u.",
-                         program.n_slots, program.n_symbols, kSlotsMax, kSymbolsMax);
-    }
-    made->n_symbols = program.n_symbols;
-    made->n_slots = program.n_slots;
     made->n_nodes = program.n_nodes;
     made->profile = (how.flags & TENON_PREPARE_PROFILE) != 0;
-    for (uint32_t b = 0; b < how.n_buckets; ++b) {
-        made->bucket_symbols.insert(made->bucket_symbols.end(), how.buckets[b].max,
-                                    how.buckets[b].max + program.n_symbols);
-    }
     info.flags = TENON_EXEC_REPLAYABLE | TENON_EXEC_DETERMINISTIC;
     info.n_phases = 0;
     info.scratch_bytes = 0;

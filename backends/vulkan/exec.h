@@ -11,50 +11,30 @@
 #include <memory>
 #include <vector>
 
+#include "backends/common/program_reader.h"
 #include "backends/vulkan/pipeline.h"
 #include "backends/vulkan/vulkan_backend.h"
 
 namespace tenon::vulkan {
 
-constexpr uint32_t kInputsMax = 10;
-constexpr uint32_t kOutputsMax = 2;
+using common::kInputsMax;
+using common::kOutputsMax;
 constexpr uint32_t kStepsInFlight = 2;      // of one program
 constexpr uint32_t kRecordingsMax = 4;      // of one bucket, each with other bound buffers
 constexpr uint32_t kSegmentDispatches = 48; // between two looks at the cancel word
 constexpr uint64_t kPlaceAlign = 256;       // offsets of bindings; no device wants more
 
-struct Value {
-    uint32_t kind = 0;
-    uint32_t dtype = 0;
-    uint32_t slot = TENON_NONE;
-    uint32_t weight = TENON_NONE;
-    uint32_t rank = 0;
-    tenon_dim dims[TENON_MAX_RANK] = {};
-    uint64_t cols = 0;             // elements behind one index of the first dimension
-    int64_t rows_max = 0;          // over all buckets
+struct Value : common::ProgramValue {
     uint32_t first_node = UINT32_MAX; // that touches it
     uint32_t last_node = 0;
     uint64_t at = 0;               // TEMP: bytes into the scratch memory
 
     bool used() const noexcept { return first_node != UINT32_MAX; }
-    // Bytes at its largest.
-    uint64_t bytes_max() const noexcept {
-        return static_cast<uint64_t>(rows_max) * cols * sdk::dtype_bytes(dtype);
-    }
 };
 
-struct Node {
-    uint32_t op = 0;
-    const void* attrs = nullptr;
-    uint32_t in[kInputsMax];
-    uint32_t out[kOutputsMax];
+struct Node : common::ProgramNode {
     uint32_t scratch = TENON_NONE; // a value of this node alone
     const WeightEntry* weights[2] = {nullptr, nullptr}; // matmul, embed; glu: gate, up
-
-    template <class T>
-    const T& attr() const noexcept {
-        return *static_cast<const T*>(attrs);
-    }
 };
 
 // Where the bytes of a binding lie.
@@ -133,18 +113,13 @@ struct StepRun {
     uint32_t bucket = 0;
 };
 
-struct Exec {
+struct Exec : common::StepBounds {
     Device* device = nullptr;
     Weights* weights = nullptr;
     KvPool* kv = nullptr;
     bool profile = false;
-    bool measured = false; // serves exec_info alone
     bool deterministic = true;
     bool coarse = false; // COMPUTE_FAST without PREPARE_DETERMINISTIC: factors may keep 11 bits
-    uint32_t n_slots = 0;
-    uint32_t n_symbols = 0;
-    uint32_t n_buckets = 0;
-    std::vector<int64_t> bucket_symbols; // n_buckets rows of n_symbols upper bounds
     std::vector<Value> values;
     std::vector<Node> nodes;
     std::vector<std::vector<Dispatch>> dispatches; // of each bucket
@@ -167,9 +142,6 @@ struct Exec {
     ~Exec();
     const Value& value(uint32_t id) const noexcept { return values[id]; }
 };
-
-// Whether one node runs here; also what prepare relies on.
-sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept;
 
 // Places all temporaries, given the nodes that touch them; sets temp_bytes, takes nothing.
 void plan_memory(Exec& exec);

@@ -1,43 +1,14 @@
 #include <cstring>
 
-#include <tenon/reference/kv.h>
-
+#include "backends/common/kv_shape.h"
 #include "backends/vulkan/queue.h"
 #include "shaders/include/kv.h"
 
 namespace tenon::vulkan {
 namespace {
 
-constexpr uint32_t kExtentMax = 1u << 20; // heads, dims and layers: keeps products within 64 bits
-constexpr uint32_t kHeadsMax = 1u << 16;  // keeps the words of a block within 32 bits
-constexpr uint32_t kHeadDimMax = 512;     // elements of a head
-
-sdk::Status check_desc(const tenon_kv_desc& desc) {
-    if (!reference::is_kv_dtype(desc.dtype)) {
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "KV element type %u is not offered; F32, F16, BF16, F8_E4M3, F8_E5M2 and "
-                         "I8 are.",
-                         desc.dtype);
-    }
-    if (desc.block_tokens != 16 && desc.block_tokens != 32) {
-        return sdk::fail(TENON_INVALID, "KV blocks hold %u tokens, wanted 16 or 32.",
-                         desc.block_tokens);
-    }
-    for (uint32_t extent : {desc.n_layers, desc.n_kv_heads, desc.dim_k, desc.dim_v}) {
-        if (extent == 0 || extent > kExtentMax) {
-            return sdk::fail(TENON_INVALID,
-                             "A KV pool of %u layers, %u heads, keys of %u and values of %u "
-                             "elements: each must be 1 to %u.",
-                             desc.n_layers, desc.n_kv_heads, desc.dim_k, desc.dim_v, kExtentMax);
-        }
-    }
-    if (desc.n_kv_heads > kHeadsMax || desc.dim_k > kHeadDimMax || desc.dim_v > kHeadDimMax) {
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "%u heads of %u and %u elements; at most %u of %u are supported.",
-                         desc.n_kv_heads, desc.dim_k, desc.dim_v, kHeadsMax, kHeadDimMax);
-    }
-    return {};
-}
+// So many heads keep the words of a block within 32 bits.
+constexpr common::KvLimits kLimits = {1u << 16, common::kHeadDimMax};
 
 // Bytes of one block of one layer.
 uint64_t layer_bytes(const tenon_kv_desc& desc) noexcept {
@@ -60,14 +31,9 @@ uint32_t kv_type(uint32_t dtype) noexcept {
 }
 
 sdk::Status Impl::kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info) {
-    TENON_SDK_CHECK(check_desc(desc));
+    TENON_SDK_CHECK(common::check_kv_shape(desc, kLimits));
     const uint64_t layer = layer_bytes(desc);
-    uint64_t block = 0;
-    uint64_t pool = 0;
-    if (__builtin_mul_overflow(layer, uint64_t{desc.n_layers}, &block) ||
-        __builtin_mul_overflow(block, uint64_t{desc.n_blocks}, &pool)) {
-        return sdk::fail(TENON_INVALID, "The KV pool's size does not fit 64 bits.");
-    }
+    TENON_SDK_CHECK(common::size_kv_pool(desc, layer, info));
     const uint64_t range = device.features.storage_range;
     if (layer * desc.n_blocks > range) {
         return sdk::fail(TENON_UNSUPPORTED,
@@ -77,8 +43,6 @@ sdk::Status Impl::kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_i
                          static_cast<unsigned long long>(range),
                          static_cast<unsigned long long>(range / layer));
     }
-    info.block_bytes = block;
-    info.pool_bytes = pool;
     return {};
 }
 
@@ -106,18 +70,9 @@ sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
     for (uint32_t i = 0; i < moves.count; ++i) {
         const KvPool& dst = *Handles::get(moves[i].dst_pool);
         const KvPool& src = *Handles::get(moves[i].src_pool);
-        const tenon_kv_desc& a = dst.desc;
-        const tenon_kv_desc& b = src.desc;
-        if (a.n_layers != b.n_layers || a.dtype != b.dtype || a.n_kv_heads != b.n_kv_heads ||
-            a.dim_k != b.dim_k || a.dim_v != b.dim_v || a.block_tokens != b.block_tokens) {
-            return sdk::fail(TENON_INVALID, "Move %u joins pools whose blocks differ.", i);
-        }
         if (dst.device != queue.device || src.device != queue.device)
             return sdk::fail(TENON_INVALID, "Move %u names a pool of another device.", i);
-        if (moves[i].dst >= a.n_blocks || moves[i].src >= b.n_blocks) {
-            return sdk::fail(TENON_INVALID, "Move %u goes from block %u of %u to block %u of %u.",
-                             i, moves[i].src, b.n_blocks, moves[i].dst, a.n_blocks);
-        }
+        TENON_SDK_CHECK(common::check_kv_move(i, moves[i], dst.desc, src.desc));
     }
     const std::lock_guard<std::mutex> lock(queue.device->mutex);
     Work* work = nullptr;
