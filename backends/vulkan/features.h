@@ -20,6 +20,7 @@ struct Features {
     uint32_t vendor = 0;
     uint32_t device = 0;
     uint32_t kind = 0; // a tenon_device_kind
+    bool gpu = false;  // shaders are chosen as for a GPU
     uint8_t uuid[VK_UUID_SIZE] = {};
     uint8_t driver_uuid[VK_UUID_SIZE] = {};
     uint8_t cache_uuid[VK_UUID_SIZE] = {}; // pipelineCacheUUID
@@ -65,6 +66,7 @@ struct FeatureMask {
     bool int8 = false, int16 = false, int64 = false, float16 = false, int_dot = false;
     bool timestamps = false;
     bool coopmat = false;
+    bool assume_gpu = false;  // masks nothing: a processor gets the shaders that a GPU would
     bool host_access = false; // only staging memory is mapped, as on a GPU without a window
 };
 
