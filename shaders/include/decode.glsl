@@ -75,7 +75,7 @@ vec2 coded_scale(uint codes, vec2 outer) {
 // Those of the halves of a block. Codes of neighbouring groups of 16 share a word.
 void load_scales(uint set, uint row, uint block, out vec2 first, out vec2 second) {
     const uint base = row * params.scale_stride;
-    const uint group = GROUP == 16 ? 2u * block : block / GROUP_BLOCKS;
+    const uint group = GROUP == 16 ? 2u * block : GROUP == 32 ? block : block / GROUP_BLOCKS;
     if (SCALE_BITS == 0) {
         first = second = load_scale(set, base, group);
         if (GROUP == 16) second = load_scale(set, base, group + 1u);
