@@ -9,7 +9,7 @@ python=/usr/bin/python3
 usage() {
     cat <<'EOT'
 usage: benchmarks/compare/vulkan.sh [--peers DIR] [--model FILE] [--tenon PATH] [--compute C] [-p N] [-n N] [-r ROUNDS]
-                                    [--times X | --floor TOKENS_PER_SECOND]
+                                    [--set KEY=VALUE]... [--beside KEY=VALUE] [--times X | --floor TOKENS_PER_SECOND]
 
 Runs `tenon bench --backend vulkan`, `tenon bench --backend cpu` and, with --peers, DIR/bin/llama-bench by turns on one
 model file, and prints the medians of the rounds with their extremes, the ratio to llama.cpp and the fraction of the CPU
@@ -24,6 +24,9 @@ wrong use.
   -p N, -n N     tokens of prefill and of decode; default 16 and 16 (llama.cpp takes a minute and more for 64 on a
                  CPU driver), 512 and 128 on a GPU
   -r ROUNDS      default 3
+  --set K=V      an option of the Vulkan runs, such as vulkan.force_variant=matmul:tile
+  --beside K=V   runs Vulkan with this option too, by turns; what cooperative matrices give a GPU's prefill:
+                 --beside vulkan.mask_coopmat=true -p 512 -n 128 --floor 0
   --times X      default 5
   --floor F      default 13.5: five times the 2.7 that llama.cpp gave on lavapipe and two cores
 EOT
@@ -32,9 +35,10 @@ EOT
 wrong() { echo "vulkan.sh: $1" >&2; exit 2; }
 
 peers='' model='' tenon=$root/build/release/bin/tenon compute=fast prompt=16 decode=16 rounds=3 times=5 floor=13.5
+sets=() beside=''
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --peers | --model | --tenon | --compute | -p | -n | -r | --times | --floor)
+        --peers | --model | --tenon | --compute | -p | -n | -r | --set | --beside | --times | --floor)
             [[ $# -ge 2 ]] || wrong "$1 wants a value"
             case $1 in
                 --peers) peers=$2 ;;
@@ -44,6 +48,8 @@ while [[ $# -gt 0 ]]; do
                 -p) prompt=$2 ;;
                 -n) decode=$2 ;;
                 -r) rounds=$2 ;;
+                --set) sets+=(--set "$2") ;;
+                --beside) beside=$2 ;;
                 --times) times=$2 ;;
                 --floor) floor=$2 ;;
             esac
@@ -72,9 +78,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# run_tenon BACKEND FILE
+# run_tenon BACKEND FILE OPTION...
 run_tenon() {
-    "$tenon" bench "$model" --backend "$1" -p "$prompt" -n "$decode" -b 1 -r 1 --compute "$compute" --json >"$2"
+    "$tenon" bench "$model" --backend "$1" -p "$prompt" -n "$decode" -b 1 -r 1 --compute "$compute" --json "${@:3}" >"$2"
 }
 run_llama() {
     "$peers/bin/llama-bench" -m "$model" -p "$prompt" -n "$decode" -r 1 -ngl 99 -o json >"$1" 2>"$work/llama.log" ||
@@ -85,9 +91,11 @@ run_llama() {
 }
 
 "$tenon" devices 2>/dev/null | sed 's/^/  /' || true
-echo "model: $(basename "$model"), $(stat -Lc %s "$model") bytes; pp$prompt, tg$decode; $rounds rounds; compute $compute"
+echo "model: $(basename "$model"), $(stat -Lc %s "$model") bytes; pp$prompt, tg$decode; $rounds rounds; compute $compute${sets[*]:+; ${sets[*]}}"
+if [[ -n $beside ]]; then echo "beside: the same with $beside"; fi
 for ((round = 1; round <= rounds; ++round)); do
-    run_tenon vulkan "$work/vulkan.$round"
+    run_tenon vulkan "$work/vulkan.$round" "${sets[@]}"
+    if [[ -n $beside ]]; then run_tenon vulkan "$work/beside.$round" "${sets[@]}" --set "$beside"; fi
     run_tenon cpu "$work/cpu.$round"
     if [[ -n $peers ]]; then run_llama "$work/llama.$round"; fi
 done

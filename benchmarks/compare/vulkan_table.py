@@ -1,5 +1,5 @@
 """The table of vulkan.sh: vulkan_table.py FOLDER ROUNDS PROMPT DECODE TIMES FLOOR. FOLDER holds vulkan.N, cpu.N and,
-with a peer, llama.N."""
+with a peer, llama.N; beside.N where Vulkan ran with another option too."""
 
 import json
 import statistics
@@ -21,6 +21,8 @@ def main():
     tests = (f"pp{sys.argv[3]}", f"tg{sys.argv[4]}")
     times, floor = float(sys.argv[5]), float(sys.argv[6])
     columns = {"vulkan": tenon_rows, "cpu": tenon_rows}
+    if (folder / "beside.1").is_file():
+        columns["beside"] = tenon_rows
     if (folder / "llama.1").is_file():
         columns["llama"] = llama_rows
     runs = {name: [read((folder / f"{name}.{n}").read_text()) for n in rounds] for name, read in columns.items()}
@@ -40,6 +42,9 @@ def main():
     prefill, decode = tests
     fraction = ", ".join(f"{medians['vulkan', test] / medians['cpu', test]:.1%} of the CPU backend's {test}"
                          for test in tests)
+    if "beside" in columns:
+        print("against beside: " + ", ".join(f"{test} {medians['vulkan', test] / medians['beside', test]:.2f} times"
+                                             for test in tests))
     ours = medians["vulkan", decode]
     if "llama" in columns:
         ratio, ahead = (ours / medians["llama", decode], medians["vulkan", prefill] / medians["llama", prefill])
