@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint64_t kAllocationDefault = uint64_t{1} << 30; // what Vulkan 1.1 promises at least
 constexpr uint64_t kAllocationLeast = uint64_t{32} << 20; // the staging buffers need it
-constexpr char kCooperativeMatrix[] = "VK_KHR_cooperative_matrix"; // newer than Debian's headers
 
 uint32_t kind_of(VkPhysicalDeviceType type) noexcept {
     switch (type) {
@@ -144,6 +143,7 @@ bool read_features(VkInstance instance, VkPhysicalDevice physical, Features& f, 
     f.vendor = core.vendorID;
     f.device = core.deviceID;
     f.kind = kind_of(core.deviceType);
+    f.gpu = f.kind != TENON_DEVICE_CPU;
     std::memcpy(f.uuid, p11.deviceUUID, VK_UUID_SIZE);
     std::memcpy(f.driver_uuid, p11.driverUUID, VK_UUID_SIZE);
     std::memcpy(f.cache_uuid, core.pipelineCacheUUID, VK_UUID_SIZE);
@@ -204,6 +204,7 @@ void read_mask(sdk::OptionReader& reader, FeatureMask& mask) {
     reader.boolean("mask_coopmat", &mask.coopmat);
     reader.boolean("mask_timestamps", &mask.timestamps);
     reader.boolean("mask_host_access", &mask.host_access);
+    reader.boolean("assume_gpu", &mask.assume_gpu);
 }
 
 void apply_mask(const FeatureMask& mask, Features& f) noexcept {
@@ -221,6 +222,7 @@ void apply_mask(const FeatureMask& mask, Features& f) noexcept {
         f.timestamp_ns = 0;
     }
     f.host_sees_device &= !mask.host_access;
+    f.gpu |= mask.assume_gpu;
     f.storage8 &= !mask.storage8;
     f.storage16 &= !mask.storage16;
     f.int8 &= !mask.int8;

@@ -58,6 +58,7 @@ static_assert(sizeof(MatmulParams) == 48, "MatmulParams");
 #define TENON_MATMUL_SPEC_OP 3         // a TENON_MATMUL_OP_*
 #define TENON_MATMUL_SPEC_ACTIVATION 4 // a tenon_activation: OP_GLU and OP_GATED
 #define TENON_MATMUL_SPEC_RAGGED 5     // 1 where cols % 32 != 0 or x_stride % 4 != 0
+#define TENON_MATMUL_SPEC_TEAM 6
 // cooperative alone, where ROWS and TOKENS count matrices of a subgroup and TEAM subgroups side by side
 // along the tokens: invocations of a subgroup, and the sizes M, N and K of a matrix. K divides 32.
 #define TENON_MATMUL_SPEC_SUBGROUP 7

@@ -42,6 +42,11 @@ struct Machine {
     bool make_instance();
     bool pick();
     void make_device();
+    // Appends what cooperative matrices need to the device's features, when it and this build have them.
+    void add_matrices(const VkPhysicalDeviceProperties& properties,
+                      VkPhysicalDeviceVulkan12Features& core12);
+    VkPhysicalDeviceSubgroupSizeControlFeatures size_control{};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{};
 };
 
 VKAPI_ATTR VkBool32 VKAPI_CALL note_message(VkDebugUtilsMessageSeverityFlagBitsEXT,
@@ -73,7 +78,7 @@ bool Machine::make_instance() {
     description.validates = has_layer(layer);
 
     auto application = typed<VkApplicationInfo>(VK_STRUCTURE_TYPE_APPLICATION_INFO);
-    application.apiVersion = VK_API_VERSION_1_2;
+    application.apiVersion = VK_API_VERSION_1_3;
     const VkValidationFeatureEnableEXT synchronisation =
         VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
     auto features = typed<VkValidationFeaturesEXT>(VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT);
@@ -123,6 +128,27 @@ bool Machine::pick() {
     return true;
 }
 
+void Machine::add_matrices(const VkPhysicalDeviceProperties& properties,
+                           VkPhysicalDeviceVulkan12Features& core12) {
+    if (properties.apiVersion < VK_API_VERSION_1_3 || core12.vulkanMemoryModel == VK_FALSE ||
+        core12.shaderFloat16 == VK_FALSE || find_shader("matmul", "cooperative") == nullptr)
+        return;
+    matrices.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+    size_control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
+    size_control.pNext = &matrices;
+    auto features = typed<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+    features.pNext = &size_control;
+    vkGetPhysicalDeviceFeatures2(physical, &features);
+    if (matrices.cooperativeMatrix == VK_FALSE || size_control.computeFullSubgroups == VK_FALSE)
+        return;
+    description.matrix = vulkan::find_matrix_shape(instance, physical);
+    if (description.matrix == vulkan::MatrixShape{}) return;
+    matrices.cooperativeMatrixRobustBufferAccess = VK_FALSE;
+    description.supported |= kRequiresCoopmat;
+    matrices.pNext = core12.pNext;
+    core12.pNext = &size_control;
+}
+
 void Machine::make_device() {
     auto subgroup = typed<VkPhysicalDeviceSubgroupProperties>(
         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES);
@@ -147,7 +173,10 @@ void Machine::make_device() {
     std::vector<VkExtensionProperties> extensions(count);
     vkEnumerateDeviceExtensionProperties(physical, nullptr, &count, extensions.data());
     std::vector<const char*> enabled;
+    bool lists_matrices = false;
     for (const auto& extension : extensions) {
+        lists_matrices |= std::strcmp(extension.extensionName,
+                                      VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) == 0;
         if (std::strcmp(extension.extensionName,
                         VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) == 0) {
             enabled.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
@@ -177,6 +206,9 @@ void Machine::make_device() {
                             bit(core12.storageBuffer8BitAccess, kRequiresStorage8) |
                             bit(core11.storageBuffer16BitAccess, kRequiresStorage16) |
                             bit(dot.shaderIntegerDotProduct, kRequiresIntDot);
+    if (lists_matrices) add_matrices(properties.properties, core12);
+    if ((description.supported & kRequiresCoopmat) != 0)
+        enabled.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
 
     uint32_t families = 0;
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &families, nullptr);
@@ -364,6 +396,13 @@ struct Run {
         info.stage.pName = "main";
         info.stage.pSpecializationInfo = &specialization;
         info.layout = layout;
+        auto size = typed<VkPipelineShaderStageRequiredSubgroupSizeCreateInfo>(
+            VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+        size.requiredSubgroupSize = m.description.subgroup_size;
+        if ((variant.requires_bits & kRequiresCoopmat) != 0) {
+            info.stage.pNext = &size;
+            info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+        }
         return check(
             vkCreateComputePipelines(m.device, VK_NULL_HANDLE, 1, &info, nullptr, &pipeline),
             "vkCreateComputePipelines");

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/vulkan/cooperative_matrix.h"
 #include "core/base/result.h"
 #include "shaders/include/step.h"
 #include "shaders/shader_list.h"
@@ -30,6 +31,7 @@ struct TestDevice {
     uint32_t supported;  // of Requires
     uint32_t subgroup_size;
     uint32_t shared_bytes;
+    vulkan::MatrixShape matrix;  // of cooperative matrices; zeros: none
     bool validates;  // the validation layer is on
 };
 
