@@ -88,8 +88,9 @@ gpu() {
     found=$(devices | grep -E '^i?gpu ' | head -n 1) || true
     [[ -n $found ]] || { unrun "no GPU with a Vulkan driver here: $(devices | paste -sd ';' | sed 's/^$/no device at all/')"; return; }
     if [[ ! -d build/release/lib/tenon/plugins/cuda ]]; then
+        # "beside" is the same without cooperative matrices.
         unrun "there is ${found#* }, but no CUDA backend to measure against; its own figures: $(benchmarks/compare/vulkan.sh \
-            -p 512 -n 128 --floor 0 | tail -n 1)"
+            -p 512 -n 128 --floor 0 --beside vulkan.mask_coopmat=true | tail -n 2 | paste -sd ';')"
         return
     fi
     local vulkan cuda
