@@ -67,9 +67,10 @@ inline std::vector<Run> make_runs(const tenon_format& f) {
     return runs;
 }
 
-// Adds the run's digits to the codes from its first on; `bytes`: from its byte of the block on.
-inline void add_run(const Run& run, const uint8_t* __restrict bytes,
-                    uint8_t* __restrict codes) noexcept {
+// Adds the run's digits to the codes from its first on; `bytes`: from its byte of the block on. Where
+// GCC inlines it, it forgets that they overlap no codes: 0.9 instead of 1.3 GB/s of Q4_0.
+[[gnu::noinline]] inline void add_run(const Run& run, const uint8_t* __restrict bytes,
+                                      uint8_t* __restrict codes) noexcept {
     if (run.power != 0) {
         for (uint32_t i = 0; i < run.count; ++i)
             codes[i] |= static_cast<uint8_t>(((bytes[i] * run.power & 255) * 3 >> 8) << run.place);
