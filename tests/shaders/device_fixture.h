@@ -18,22 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "backends/vulkan/cooperative_matrix.h"
 #include "core/base/result.h"
 #include "shaders/include/step.h"
-#include "shaders/shader_list.h"
+#include "tests/shaders/test_device.h"
 
 namespace tenon::shaders {
-
-// What the device of the tests has, for a test that wants to choose a variant.
-struct TestDevice {
-    std::string name;
-    uint32_t supported;  // of Requires
-    uint32_t subgroup_size;
-    uint32_t shared_bytes;
-    vulkan::MatrixShape matrix;  // of cooperative matrices; zeros: none
-    bool validates;  // the validation layer is on
-};
 
 // Skips every test of the fixture, with the reason, where no device is; fails a test during which
 // the validation layer had something to say.
