@@ -146,4 +146,8 @@ struct Exec : common::StepBounds {
 // Places all temporaries, given the nodes that touch them; sets temp_bytes, takes nothing.
 void plan_memory(Exec& exec);
 
+// The shader that multiplies so many tokens with a weight: what force_variant names, else what suits the
+// device; null where it runs none.
+const shaders::ShaderVariant* matmul_variant(const Device& device, int64_t tokens) noexcept;
+
 } // namespace tenon::vulkan

@@ -12,8 +12,6 @@ namespace {
 // 1024 in 10 s; a prompt of 512 tokens takes 30, 45 and 58 % less time than with 128.
 constexpr uint32_t kHeldFloats = 256;
 
-bool on_cpu(const Builder& b) noexcept { return b.features().kind == TENON_DEVICE_CPU; }
-
 Place layer_place(const Builder& b, const KvPool& kv, uint32_t layer) noexcept {
     return b.memory(kv.layers[layer], uint64_t{kv.desc.n_blocks} * kv.layer_block_bytes);
 }
@@ -25,12 +23,18 @@ struct Way {
     bool lanes = false;
 };
 
+// Iterations of all loops of one invocation, with room for those that look for its sequence.
+constexpr uint64_t kLoopsMost = 60000;
+// Of them, for eight positions: in `rows` for each of an invocation's rows, and in `lanes`.
+constexpr uint64_t kRowsLoops = 17;
+constexpr uint64_t kLanesLoops = 2;
+
 // A CPU's driver takes one invocation for each query head of a token, as many workgroups as there are
 // eights of heads, of even size, and at least two: threads share them. A GPU takes 32 lanes for each.
 sdk::Status choose_way(const Builder& b, uint32_t heads, Way* way) {
     const Features& features = b.features();
     way->variant = b.exec().device->kernels.forced("attention");
-    if (way->variant == nullptr && !on_cpu(b)) {
+    if (way->variant == nullptr && features.gpu) {
         way->local = 32;
         const bool exact = features.subgroup_size == way->local &&
                            features.subgroup_size_min == features.subgroup_size_max;
@@ -57,6 +61,33 @@ uint32_t choose_rows(const tenon_attr_paged_attn& attr, bool lanes, int64_t toke
     return rows;
 }
 
+// Where the device is the host's processor, what an invocation may look at is limited (see
+// shaders/README.md): a context beyond what `rows` reaches takes fewer rows, then lanes of 8, which give
+// the same bits.
+sdk::Status fit_context(const Builder& b, uint64_t positions, Way* way, uint32_t* wide,
+                        const tenon_attr_paged_attn& attr) {
+    if (b.features().kind != TENON_DEVICE_CPU) return {};
+    const uint64_t eights = positions / 8 + 2;
+    if (!way->lanes) {
+        const uint64_t rows = kLoopsMost / (eights * kRowsLoops);
+        if (rows >= *wide) return {};
+        if (rows != 0) {
+            *wide = static_cast<uint32_t>(rows);
+            return {};
+        }
+        way->variant = b.exec().device->kernels.named("attention", "lanes");
+        way->lanes = true;
+        way->local = 8;
+        *wide = choose_rows(attr, true, 1);
+    }
+    if (way->variant != nullptr && eights * kLanesLoops <= kLoopsMost) return {};
+    return sdk::fail(TENON_UNSUPPORTED,
+                     "A token sees up to %llu positions, this device looks at no more than %llu.",
+                     static_cast<unsigned long long>(positions),
+                     static_cast<unsigned long long>(
+                         (kLoopsMost / (way->variant == nullptr ? kRowsLoops : kLanesLoops) - 2) * 8));
+}
+
 } // namespace
 
 sdk::Status record_rope(Builder& b) {
@@ -65,7 +96,7 @@ sdk::Status record_rope(Builder& b) {
     const auto& attr = node.attr<tenon_attr_rope_kv_write>();
     const shaders::ShaderVariant* variant = nullptr;
     TENON_SDK_CHECK(b.find("rope", "plain", &variant));
-    const uint32_t local = on_cpu(b) ? 8 : 32;
+    const uint32_t local = b.features().gpu ? 32 : 8;
     Draft draft(*variant);
     draft.constant(TENON_ROPE_SPEC_LOCAL, local);
     draft.constant(TENON_ROPE_SPEC_STYLE, attr.style);
@@ -113,7 +144,11 @@ sdk::Status record_attention(Builder& b) {
     TENON_SDK_CHECK(choose_way(b, attr.n_q_heads, &way));
     // With about one token a sequence, tokens of a row would wait for each other.
     const bool few = tokens_max <= 2 * sequences_max;
-    const uint32_t wide = choose_rows(attr, way.lanes, few ? 1 : tokens_max);
+    uint32_t wide = choose_rows(attr, way.lanes, few ? 1 : tokens_max);
+    uint64_t positions = b.value(node.in[2]).cols * kv.desc.block_tokens;
+    if (attr.window > 0)
+        positions = std::min(positions, static_cast<uint64_t>(attr.window) + wide);
+    TENON_SDK_CHECK(fit_context(b, positions, &way, &wide, attr));
     Draft draft(*way.variant);
     draft.constant(TENON_ATTENTION_SPEC_LOCAL, way.local);
     draft.constant(TENON_ATTENTION_SPEC_KV, kv_type(kv.desc.dtype));

@@ -7,10 +7,8 @@
 namespace tenon::vulkan {
 namespace {
 
-bool on_cpu(const Builder& b) noexcept { return b.features().kind == TENON_DEVICE_CPU; }
-
 // Invocations that share a row's columns.
-uint32_t column_lanes(const Builder& b) noexcept { return on_cpu(b) ? 8 : 64; }
+uint32_t column_lanes(const Builder& b) noexcept { return b.features().gpu ? 64 : 8; }
 
 // Floats of all but the first dimension as one row; a value of one dimension is a column of rows of 1.
 Groups over_columns(uint64_t cols, uint32_t lanes, uint32_t per_lane) noexcept {
@@ -26,7 +24,7 @@ sdk::Status record_norm(Builder& b) {
     // One way of summing for all buckets: what a row gives does not depend on its company.
     if (!b.find("norm", "lanes", &variant).ok()) TENON_SDK_CHECK(b.find("norm", "plain", &variant));
     const bool lanes = variant->shared_bytes != 0;
-    const uint32_t local = on_cpu(b) ? 8 : 64;
+    const uint32_t local = column_lanes(b);
     Draft draft(*variant);
     draft.constant(TENON_NORM_SPEC_LOCAL, local);
     const uint32_t y = node.out[0];

@@ -47,6 +47,17 @@ const char* name_of(const shaders::ShaderVariant* variant) noexcept {
     return variant == nullptr ? "none" : variant->name;
 }
 
+// Shaders for few and for many tokens.
+void name_matmul(const Device& device, const char* layout, char* text, uint32_t capacity) noexcept {
+    const shaders::ShaderVariant* few = matmul_variant(device, 1);
+    const shaders::ShaderVariant* many = matmul_variant(device, INT64_MAX);
+    if (few == many) {
+        std::snprintf(text, capacity, "%s, matmul:%s", layout, name_of(few));
+    } else {
+        std::snprintf(text, capacity, "%s, matmul:%s and :%s", layout, name_of(few), name_of(many));
+    }
+}
+
 int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_t, char* text,
                     uint32_t capacity) noexcept {
     if (handle == nullptr || text == nullptr || capacity == 0) return TENON_INVALID;
@@ -59,8 +70,7 @@ int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_
     describe(weight.layout, layout);
     switch (use) {
         case TENON_USE_MATMUL:
-            std::snprintf(text, capacity, "%s, matmul:%s", layout,
-                          name_of(kernels.find("matmul", "plain")));
+            name_matmul(*weights.device, layout, text, capacity);
             return TENON_OK;
         case TENON_USE_ROWS:
             std::snprintf(text, capacity, "%s, embed:%s", layout,

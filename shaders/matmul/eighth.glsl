@@ -1,7 +1,8 @@
-// Columns 8 * eighth and up of a block, for the tile: the body of two loops of matmul.comp.glsl.
+// Columns 8 * eighth and up of a block, for the tile of an invocation. EIGHT_OF(t, first, second) sets
+// those of x of its token t.
 vec4 x0[TOKENS], x1[TOKENS];
 [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    eight_of(share[t], min(token0 + t, tokens - 1), block, eighth, x0[t], x1[t]);
+    EIGHT_OF(t, x0[t], x1[t]);
 [[unroll]] for (uint j = 0; j < LANES; ++j) {
     vec4 w0, w1;
     decode_eight(j / ROWS, w[j], min(row0 + j % ROWS, params.rows - 1), block, eighth, w0, w1);

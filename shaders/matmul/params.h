@@ -1,9 +1,14 @@
 // MATMUL and MATMUL_GLU on packed weights: push constants, bindings and specialization constants,
 // read by matmul.comp.glsl and by the Vulkan backend.
 //
-// Dispatch (x, y, 1): x = ceil(rows / (local size * ROWS)), of variant `split` ceil(rows / ROWS);
-// y = ceil(T / TOKENS), with T the `rows` of the step's entry. A weight in several slices is one
-// dispatch per slice: `row_begin` says where the slice's first row lies among the outputs, the
+// Dispatch (x, y, 1) by variant, with T the `rows` of the step's entry:
+//   plain, plain_shuffle  x = ceil(rows / (LOCAL * ROWS)), y = ceil(T / TOKENS)
+//   columns               x = ceil(rows / (LOCAL / TEAM * ROWS)), y = ceil(T / TOKENS)
+//   tile                  x = ceil(rows / (LOCAL / TEAM * ROWS)), y = ceil(T / (TEAM * TOKENS))
+//   cooperative           x = ceil(rows / (LOCAL / SUBGROUP / TEAM * ROWS * MATRIX_ROWS)),
+//                         y = ceil(T / (TEAM * TOKENS * MATRIX_TOKENS))
+// All but `cooperative` give the same bits, at every choice of constants. A weight in several slices is
+// one dispatch per slice: `row_begin` says where the slice's first row lies among the outputs, the
 // planes of the slice are bound from their start.
 #ifndef TENON_SHADERS_MATMUL_PARAMS_H
 #define TENON_SHADERS_MATMUL_PARAMS_H
@@ -53,11 +58,13 @@ static_assert(sizeof(MatmulParams) == 48, "MatmulParams");
 
 // Specialization constants; those of the weight's layout are in include/decode.h.
 #define TENON_MATMUL_SPEC_LOCAL 0      // invocations of a workgroup
-#define TENON_MATMUL_SPEC_ROWS 1       // weight rows of an invocation: 1, 2 or 4
-#define TENON_MATMUL_SPEC_TOKENS 2     // tokens of an invocation: 1, 2, 4 or 8
+#define TENON_MATMUL_SPEC_ROWS 1       // weight rows of an invocation (columns: of a team)
+#define TENON_MATMUL_SPEC_TOKENS 2     // tokens of an invocation
 #define TENON_MATMUL_SPEC_OP 3         // a TENON_MATMUL_OP_*
 #define TENON_MATMUL_SPEC_ACTIVATION 4 // a tenon_activation: OP_GLU and OP_GATED
 #define TENON_MATMUL_SPEC_RAGGED 5     // 1 where cols % 32 != 0 or x_stride % 4 != 0
+// Divides LOCAL. columns: invocations that share a row; tile: invocations side by side along the tokens,
+// where ROWS and TOKENS are multiples of four.
 #define TENON_MATMUL_SPEC_TEAM 6
 // cooperative alone, where ROWS and TOKENS count matrices of a subgroup and TEAM subgroups side by side
 // along the tokens: invocations of a subgroup, and the sizes M, N and K of a matrix. K divides 32.
@@ -66,10 +73,16 @@ static_assert(sizeof(MatmulParams) == 48, "MatmulParams");
 #define TENON_MATMUL_SPEC_MATRIX_ROWS 9
 #define TENON_MATMUL_SPEC_MATRIX_COLS 10
 
-// Bytes of shared memory of `cooperative`: `group_rows` and `group_tokens` are those of a workgroup,
-// `matrix` the elements of a matrix of sums, `sets` 2 for OP_GLU, else 1.
+// Bytes of shared memory at such constants; `sets` is 2 for OP_GLU, else 1.
 #ifdef __cplusplus
 namespace tenon::shaders {
+constexpr uint matmul_columns_shared(uint local, uint team, uint sets, uint rows, uint tokens) {
+    return tokens * team * (32 / 4 + 1) * 16 + local / team * sets * rows * tokens * (team + 1) * 4;
+}
+constexpr uint matmul_tile_shared(uint local, uint team, uint sets, uint rows, uint tokens) {
+    return 32 * (local / team * rows * sets + team * tokens + 4) * 4;
+}
+// `group_rows` and `group_tokens` are those of a workgroup, `matrix` the elements of a matrix of sums.
 constexpr uint matmul_cooperative_shared(uint subgroups, uint group_rows, uint group_tokens, uint sets,
                                          uint matrix) {
     return (sets * group_rows + group_tokens) * (32 / 4 + 2) * 8 + subgroups * (sets * matrix * 4 + 8);

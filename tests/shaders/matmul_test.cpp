@@ -25,6 +25,7 @@ class MatmulTest : public shaders::DeviceTest {};
 struct Tile {
     uint32_t rows, tokens, local;
     const char* variant = "plain";
+    uint32_t team = 1;
 };
 
 std::vector<float> ramp(size_t n, uint32_t seed) {
@@ -84,6 +85,7 @@ Status run(const Case& c, Tile tile, std::vector<float>* y) {
         .spec(TENON_MATMUL_SPEC_OP, c.op)
         .spec(TENON_MATMUL_SPEC_ACTIVATION, c.activation)
         .spec(TENON_MATMUL_SPEC_RAGGED, w.cols % 32 != 0 ? 1 : 0);
+    if (tile.team != 1) dispatch.spec(TENON_MATMUL_SPEC_TEAM, tile.team);
     const DecodeConstants constants = decode_constants(w.layout);
     for (uint32_t i = 0; i < TENON_DECODE_SPEC_COUNT; ++i)
         dispatch.spec(TENON_DECODE_SPEC_FIRST + i, constants.word[i]);
@@ -99,10 +101,9 @@ Status run(const Case& c, Tile tile, std::vector<float>* y) {
         .in(TENON_MATMUL_UP_HI, up.hi)
         .in(TENON_MATMUL_UP_SCALE, up.scale)
         .out(TENON_MATMUL_Y, *y);
-    const bool split = tile.variant == std::string("split");
-    const uint32_t per_group = split ? tile.rows : tile.local * tile.rows;
-    return dispatch.run({(params.rows + per_group - 1) / per_group,
-                         (c.tokens + tile.tokens - 1) / tile.tokens, 1},
+    const uint32_t rows = tile.local / tile.team * tile.rows;
+    const uint32_t tokens = tile.variant == std::string("tile") ? tile.team * tile.tokens : tile.tokens;
+    return dispatch.run({(params.rows + rows - 1) / rows, (c.tokens + tokens - 1) / tokens, 1},
                         c.tokens);
 }
 
@@ -228,25 +229,60 @@ TEST_F(MatmulTest, ReadsRaggedRows) {
     }
 }
 
-// Other bits than the tiles, but the same for every number of tokens.
-TEST_F(MatmulTest, SplitsColumnsAmongASubgroup) {
-    if ((device().supported & shaders::kRequiresSubgroup) == 0)
-        GTEST_SKIP() << "the device adds nothing over a subgroup";
-    for (const char* name : {"q4_0", "q6_k", "bf16"}) {
+// What the backend chooses on a GPU, and constants that leave invocations without work.
+const Tile kShared[] = {{4, 1, 128, "columns", 16}, {1, 2, 32, "columns", 8}, {4, 4, 64, "tile", 8}};
+
+TEST_F(MatmulTest, SharedMemoryChangesNoBit) {
+    for (const char* name : {"q4_1", "q6_k", "bf16"}) {
         SCOPED_TRACE(name);
         const tenon_format& format = formats::find_format(name)->format;
-        const uint32_t rows = 9, cols = format.block_elems == 1 ? 300 : 1280, tokens = 3;
+        const uint32_t rows = 37, tokens = 19, cols = format.block_elems == 1 ? 300 : 1280;
         std::vector<float> w;
-        Case c = make_case(format, rows, cols, tokens, &w);
-        std::vector<float> want(size_t{rows} * tokens), seen(want.size(), NAN);
-        reference::matmul(c.x.data(), w.data(), nullptr, nullptr, tokens, rows, cols, 1.0f,
-                          want.data());
-        const uint32_t local = device().subgroup_size;
-        SHADER_OK(run(c, {2, 2, local, "split"}, &seen));
-        expect_near(seen, want, c.x, w, rows, cols);
-        std::vector<float> one(want.size(), NAN);
-        SHADER_OK(run(c, {1, 1, local, "split"}, &one));
-        EXPECT_EQ(one, seen);
+        const Case c = make_case(format, rows, cols, tokens, &w);
+        std::vector<float> plain(size_t{rows} * tokens, NAN);
+        SHADER_OK(run(c, {4, 2, 8}, &plain));
+        for (const Tile& tile : kShared) {
+            std::vector<float> seen(plain.size(), NAN);
+            SHADER_OK(run(c, tile, &seen));
+            EXPECT_EQ(seen, plain) << tile.variant << ", team of " << tile.team;
+        }
+    }
+}
+
+TEST_F(MatmulTest, SharedMemoryReadsRaggedRows) {
+    for (const uint32_t cols : {5u, 75u}) {
+        SCOPED_TRACE(cols);
+        std::vector<float> w;
+        const uint32_t rows = 5, tokens = 4;
+        Case c = make_case(formats::find_format("f16")->format, rows, cols, tokens, &w);
+        c.bias = ramp(rows, 1);
+        c.residual = ramp(size_t{rows} * tokens, 2);
+        c.alpha = 0.5f;
+        std::vector<float> plain(size_t{rows} * tokens, NAN);
+        SHADER_OK(run(c, {4, 2, 8}, &plain));
+        for (const Tile& tile : kShared) {
+            std::vector<float> seen(plain.size(), NAN);
+            SHADER_OK(run(c, tile, &seen));
+            EXPECT_EQ(seen, plain) << tile.variant << ", team of " << tile.team;
+        }
+    }
+}
+
+TEST_F(MatmulTest, SharedMemoryGatesInOneStep) {
+    const tenon_format& format = formats::find_format("q4_k")->format;
+    const uint32_t rows = 11, cols = 256, tokens = 7;
+    std::vector<float> gate;
+    Case c = make_case(format, rows, cols, tokens, &gate);
+    c.up = testing::packed(format, random_stored(format, rows, cols, 99), rows, cols);
+    c.op = TENON_MATMUL_OP_GLU;
+    c.activation = TENON_ACT_GELU_TANH;
+    std::vector<float> plain(size_t{rows} * tokens, NAN);
+    SHADER_OK(run(c, {2, 2, 8}, &plain));
+    for (const Tile& tile : {Tile{2, 1, 128, "columns", 16}, {1, 8, 64, "columns", 8},
+                             {4, 4, 32, "tile", 4}}) {
+        std::vector<float> seen(plain.size(), NAN);
+        SHADER_OK(run(c, tile, &seen));
+        EXPECT_EQ(seen, plain) << tile.variant << ", team of " << tile.team;
     }
 }
 
