@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/vulkan/hazards.h"
 #include "backends/vulkan/result.h"
 #include "shaders/include/step.h"
 
@@ -47,33 +48,6 @@ sdk::Status make_command_buffer(const Exec& exec, VkCommandBuffer* commands) {
                         "vkAllocateCommandBuffers");
 }
 
-// Bytes of memory that a command touches.
-struct Range {
-    VkBuffer buffer;
-    uint64_t begin, end;
-    bool meets(const Range& other) const noexcept {
-        return buffer == other.buffer && begin < other.end && other.begin < end;
-    }
-};
-
-// What was read and written since the last barrier.
-class Hazards {
-public:
-    bool hit(const Range& range, bool writes) const noexcept {
-        const auto meets = [&](const Range& other) { return range.meets(other); };
-        return std::any_of(written_.begin(), written_.end(), meets) ||
-               (writes && std::any_of(read_.begin(), read_.end(), meets));
-    }
-    void note(const Range& range, bool writes) { (writes ? written_ : read_).push_back(range); }
-    void clear() noexcept {
-        read_.clear();
-        written_.clear();
-    }
-
-private:
-    std::vector<Range> read_, written_;
-};
-
 // Records one bucket with the buffers of one bind.
 class Recorder {
 public:
@@ -101,6 +75,8 @@ private:
     VkCommandBuffer commands_ = VK_NULL_HANDLE;
     size_t segment_ = 0; // next one of out_.segments
     Hazards hazards_;
+    std::vector<Hazards::Use> uses_; // of one dispatch
+    uint32_t barriers_ = 0;
 };
 
 Range Recorder::nothing() const noexcept {
@@ -207,24 +183,27 @@ sdk::Status Recorder::end_segment(uint32_t end_node) {
     return end_commands(commands_);
 }
 
-// A barrier where the dispatch reads what another wrote, or writes what another touched.
+// A barrier where the dispatch must not overtake. The reading of its own size is part of what waits only
+// where the step buffer was written: else the device may look ahead.
 void Recorder::order(const Dispatch& dispatch) {
-    bool hit = hazards_.hit(step(), dispatch.reports);
+    const bool step_written = hazards_.written(step());
+    uses_.clear();
+    uses_.push_back({step(), dispatch.reports});
     for (const Binding& binding : dispatch.bindings)
-        hit = hit || hazards_.hit(resolve(binding.place), binding.writes);
-    if (hit) {
-        VkMemoryBarrier barrier{};
-        barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
-        barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
-        barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                                VK_ACCESS_INDIRECT_COMMAND_READ_BIT;
-        vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, kReaders, 0, 1,
-                             &barrier, 0, nullptr, 0, nullptr);
-        hazards_.clear();
+        uses_.push_back({resolve(binding.place), binding.writes});
+    if (!hazards_.orders(uses_)) return;
+    VkMemoryBarrier barrier{};
+    barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+    barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    VkPipelineStageFlags readers = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+    if (step_written) {
+        barrier.dstAccessMask |= VK_ACCESS_INDIRECT_COMMAND_READ_BIT;
+        readers |= VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT;
     }
-    hazards_.note(step(), dispatch.reports);
-    for (const Binding& binding : dispatch.bindings)
-        hazards_.note(resolve(binding.place), binding.writes);
+    vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, readers, 0, 1, &barrier, 0,
+                         nullptr, 0, nullptr);
+    ++barriers_;
 }
 
 void Recorder::run(uint32_t index) {
@@ -269,6 +248,8 @@ sdk::Status Recorder::record() {
     if (segment_ == 0) TENON_SDK_CHECK(begin_segment(0));
     stamp(node, 1, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT);
     TENON_SDK_CHECK(end_segment(static_cast<uint32_t>(exec_.nodes.size())));
+    sdk::log(TENON_LOG_DEBUG, "Recorded %zu dispatches with %u barriers in %zu segments.", sets_.size(),
+             barriers_, segment_);
     return {};
 }
 
