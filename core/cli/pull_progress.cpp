@@ -1,5 +1,7 @@
 #include "core/cli/pull_progress.h"
 
+#include "core/hub/byte_text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -3,8 +3,8 @@
 #include "core/cli/session.h"
 #include "core/cli/table.h"
 #include "core/cli/verb.h"
+#include "core/hub/byte_text.h"
 #include "core/hub/shelf.h"
-#include "core/hub/transfer.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>

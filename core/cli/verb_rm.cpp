@@ -2,8 +2,8 @@
 #include "core/base/json_writer.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
+#include "core/hub/byte_text.h"
 #include "core/hub/shelf.h"
-#include "core/hub/transfer.h"
 
 #include <fmt/format.h>
 

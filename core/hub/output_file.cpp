@@ -1,6 +1,6 @@
 #include "core/hub/output_file.h"
 
-#include "core/hub/transfer.h"
+#include "core/hub/byte_text.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 #include "core/hub/transfer.h"
 
+#include "core/hub/byte_text.h"
 #include "core/hub/file_digest.h"
+#include "core/hub/kept_parts.h"
 #include "core/hub/output_file.h"
-#include "core/hub/part_list.h"
 #include "core/hub/range_headers.h"
-#include "core/net/url.h"
 
 #include <fmt/format.h>
 
@@ -26,25 +26,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kProgressEvery{100};
 constexpr milliseconds kSaveEvery{1000};
-constexpr uint64_t kPartsTextMax = 4u << 20;
-
-// What became of one attempt.
-struct Outcome {
-    enum class Kind { kOk, kRetry, kFatal, kChanged };
-    Kind kind = Kind::kOk;
-    Error error;
-    milliseconds after{0};   // kRetry: the server asked for this pause
-    bool is_absent = false;  // nobody answered at all
-
-    static Outcome fatal(Error error) { return {Kind::kFatal, std::move(error), {}, false}; }
-    static Outcome retry(Error error, milliseconds after = {}) {
-        return {Kind::kRetry, std::move(error), after, false};
-    }
-    static Outcome changed() {
-        return {Kind::kChanged, {Code::kData, "the file changed on the server meanwhile"}, {}, false};
-    }
-    bool ok() const { return kind == Kind::kOk; }
-};
 
 class Transfer {
 public:
@@ -53,9 +34,9 @@ public:
         : fetcher_(fetcher),
           remote_(remote),
           partial_(partial),
-          parts_path_(partial + ".parts"),
           options_(options),
-          watch_(watch) {}
+          watch_(watch),
+          parts_(partial + ".parts") {}
 
     Result<Transferred> run() {
         // Once more when the remote file changed, or when bytes kept from before were bad.
@@ -92,7 +73,7 @@ private:
         if (size_ == 0) return {};
         const Outcome outcome = fetch_parts();
         save_parts();
-        if (outcome.kind == Outcome::Kind::kFatal && parts_->done() == 0) forget();
+        if (outcome.kind == Outcome::Kind::kFatal && parts_.done() == 0) forget();
         return outcome;
     }
 
@@ -122,7 +103,7 @@ private:
             const std::string* const length = answer.headers.find("Content-Length");
             if (length != nullptr) size = whole_number(*length);
         } else {
-            return judge(answer);
+            return judge_status(answer);
         }
         const std::string* const coding = answer.headers.find("Content-Encoding");
         if (coding != nullptr && *coding != "identity") {
@@ -157,22 +138,13 @@ private:
     }
 
     void load_parts() {
-        const std::string text = read_whole(parts_path_, kPartsTextMax);
-        parts_.reset();
-        if (!text.empty() && !identity().empty()) {
-            parts_ = PartList::parse(text, size_, identity());
-            if (!parts_) {
-                note(fmt::format("{}: what was kept is of another file; starting again",
-                                 remote_.what));
-            }
+        const KeptParts::Found found =
+            parts_.open(size_, identity(), fetcher_.options().connections);
+        if (found == KeptParts::Found::kOther) {
+            note(fmt::format("{}: what was kept is of another file; starting again", remote_.what));
         }
-        if (!parts_) {
-            static_cast<void>(unlink(parts_path_.c_str()));
-            static_cast<void>(file_->cut(0));
-            parts_.emplace(size_, size_ == 0 ? 1 : plan_piece(size_, fetcher_.options().connections));
-        }
-        result_.resumed = parts_->done();
-        saved_ = parts_->done();
+        if (found != KeptParts::Found::kSome) static_cast<void>(file_->cut(0));
+        result_.resumed = parts_.done();
         if (result_.resumed > 0) {
             note(fmt::format("{}: going on after {} of {}", remote_.what, format_bytes(result_.resumed),
                              format_bytes(size_)));
@@ -180,21 +152,13 @@ private:
     }
 
     void save_parts() {
-        uint64_t done = 0;
-        std::string text;
-        {
-            const std::lock_guard lock(mutex_);
-            done = parts_->done();
-            if (done == saved_ || identity().empty()) return;
-            text = parts_->text(identity());
-        }
         // Where no digest will tell, only bytes that reached the disk count.
-        if (remote_.sha256.empty() && remote_.git_blob.empty() && !file_->sync().ok()) return;
-        if (write_whole(parts_path_, text).ok()) saved_ = done;
+        const bool is_checked = !remote_.sha256.empty() || !remote_.git_blob.empty();
+        parts_.save(is_checked ? std::function<Status()>() : [this] { return file_->sync(); });
     }
 
     void forget() {
-        static_cast<void>(unlink(parts_path_.c_str()));
+        parts_.remove();
         static_cast<void>(unlink(partial_.c_str()));
     }
 
@@ -224,16 +188,14 @@ private:
         Clock::time_point saved = Clock::now();
         while (true) {
             std::string said;
-            uint64_t done = 0;
             bool is_over = false;
             {
                 const std::lock_guard lock(mutex_);
                 is_over = running_ == 0;
-                done = parts_->done();
                 said.swap(note_);
             }
             if (!said.empty()) note(said);
-            if (watch_.on_progress) watch_.on_progress(Phase::kFetching, done, size_);
+            if (watch_.on_progress) watch_.on_progress(Phase::kFetching, parts_.done(), size_);
             if (is_over) break;
             if (Clock::now() - saved >= kSaveEvery) {
                 save_parts();
@@ -249,30 +211,28 @@ private:
     // A thread's: piece after piece, until none is left or one of the threads failed.
     void work() {
         while (true) {
-            size_t index = 0;
-            {
+            const std::optional<size_t> taken = has_failed() ? std::nullopt : parts_.take();
+            if (!taken) {
                 const std::lock_guard lock(mutex_);
-                const std::optional<size_t> taken = failure_.ok() ? parts_->take() : std::nullopt;
-                if (!taken) {
-                    --running_;
-                    return;
-                }
-                index = *taken;
+                --running_;
+                return;
             }
-            uint64_t before = missing(index).begin;
+            const size_t index = *taken;
+            uint64_t before = parts_.missing(index).begin;
             Outcome outcome;
             uint32_t failures = 0;
-            while (missing(index).size() > 0) {
+            while (parts_.missing(index).size() > 0) {
                 outcome = fetch_piece(index);
                 if (outcome.ok()) continue;
-                const uint64_t now = missing(index).begin;
+                const uint64_t now = parts_.missing(index).begin;
                 failures = now > before ? 1 : failures + 1;
                 before = now;
                 if (has_failed() || !pause_after(outcome, failures, false)) break;
             }
+            const bool is_whole = parts_.missing(index).size() == 0;
+            parts_.give_back(index);
             const std::lock_guard lock(mutex_);
-            parts_->give_back(index);
-            if (parts_->missing(index).size() > 0 && failure_.ok()) failure_ = outcome;
+            if (!is_whole && failure_.ok()) failure_ = outcome;
         }
     }
 
@@ -281,13 +241,8 @@ private:
         return !failure_.ok();
     }
 
-    Missing missing(size_t index) {
-        const std::lock_guard lock(mutex_);
-        return parts_->missing(index);
-    }
-
     Outcome fetch_piece(size_t index) {
-        const Missing range = missing(index);
+        const Missing range = parts_.missing(index);
         Outcome outcome;
         uint64_t at = range.begin;
         bool was_direct = false;
@@ -303,10 +258,8 @@ private:
             }
             TENON_CHECK(file_->write(at, bytes));
             at += bytes.size();
-            const std::lock_guard lock(mutex_);
-            parts_->advance(index, bytes.size());
-            if (!failure_.ok()) return Error{Code::kCancelled, ""};
-            return {};
+            parts_.advance(index, bytes.size());
+            return has_failed() ? Status(Error{Code::kCancelled, ""}) : Status();
         };
         net::ClientRequest request = request_of(range, true);
         was_direct = request.url != remote_.url;
@@ -351,7 +304,7 @@ private:
             direct_.reset();
             return Outcome::retry(explain(answer), milliseconds(1));
         }
-        return judge(answer);
+        return judge_status(answer);
     }
 
     // From a server without ranges, front to back; nothing is kept of a failed attempt.
@@ -365,7 +318,7 @@ private:
         std::atomic<uint64_t> at{0};
         FetchSink sink;
         sink.on_head = [&](const FetchAnswer& answer) -> Status {
-            if (answer.status != 200) outcome = judge(answer);
+            if (answer.status != 200) outcome = judge_status(answer);
             return outcome.ok() ? Status() : Error{Code::kCancelled, ""};
         };
         sink.on_body = [&](std::string_view bytes) -> Status {
@@ -426,14 +379,14 @@ private:
                 return outcome;
             }
             const std::string aside = partial_ + ".refused";
-            static_cast<void>(unlink(parts_path_.c_str()));
+            parts_.remove();
             static_cast<void>(rename(partial_.c_str(), aside.c_str()));
             return Outcome::fatal(
                 {Code::kData, fmt::format("{} has {} {}, wanted {}; it is kept aside as {}",
                                           remote_.what, is_git ? "the git id" : "sha256", *digest,
                                           wanted, aside)});
         }
-        static_cast<void>(unlink(parts_path_.c_str()));
+        parts_.remove();
         result_.bytes = size_;
         result_.sha256 = is_git ? "" : *digest;
         return {};
@@ -461,28 +414,8 @@ private:
         return request;
     }
 
-    // A refusal by status.
-    Outcome judge(const FetchAnswer& answer) {
-        Error error = explain(answer);
-        const bool is_passing = answer.status == 408 || answer.status == 429 ||
-                                answer.status == 500 || answer.status == 502 ||
-                                answer.status == 503 || answer.status == 504;
-        if (!is_passing) return Outcome::fatal(std::move(error));
-        const milliseconds after = retry_after(answer.headers).value_or(milliseconds(0));
-        if (after > options_.retry_after_max) {
-            error.message += fmt::format("; it asks to come back in {} s", after.count() / 1000);
-            return Outcome::fatal(std::move(error));
-        }
-        return Outcome::retry(std::move(error), after);
-    }
-
-    // A failure of connection or disk.
-    static Outcome judge(const Error& error) {
-        const bool is_passing =
-            error.code == Code::kBusy || error.code == Code::kTimeout || error.code == Code::kData;
-        Outcome outcome = is_passing ? Outcome::retry(error) : Outcome::fatal(error);
-        outcome.is_absent = error.code == Code::kBusy;
-        return outcome;
+    Outcome judge_status(const FetchAnswer& answer) const {
+        return judge(answer, explain(answer), options_.retry_after_max);
     }
 
     Error explain(const FetchAnswer& answer) const {
@@ -534,18 +467,18 @@ private:
 
     Fetcher& fetcher_;
     const RemoteFile& remote_;
-    const std::string partial_, parts_path_;
+    const std::string partial_;
     const TransferOptions& options_;
     const TransferWatch& watch_;
 
     OutputFile* file_ = nullptr;  // of attempt()
     bool has_ranges_ = false, has_size_ = false;
-    uint64_t size_ = 0, saved_ = 0;
+    uint64_t size_ = 0;
     std::string etag_;
     Transferred result_;
+    KeptParts parts_;
 
     std::mutex mutex_;  // of what follows, while threads run
-    std::optional<PartList> parts_;
     std::optional<net::ClientRequest> direct_;  // where the redirects led
     Outcome failure_;
     uint32_t running_ = 0;
@@ -557,26 +490,6 @@ private:
 Result<Transferred> transfer(Fetcher& fetcher, const RemoteFile& remote, const std::string& partial,
                              const TransferOptions& options, const TransferWatch& watch) {
     return Transfer(fetcher, remote, partial, options, watch).run();
-}
-
-Error explain_status(const FetchAnswer& answer, const std::string& what) {
-    const Result<net::Url> url = net::parse_url(answer.sent.url);
-    const std::string host = url.ok() ? url->authority() : "the server";
-    const bool is_passing = answer.status == 429 || answer.status >= 500;
-    return {is_passing ? Code::kBusy : Code::kInvalid,
-            fmt::format("{} answered {} ({}) when asked for {}", host, answer.status,
-                        net::reason_of(answer.status), what)};
-}
-
-std::string format_bytes(uint64_t bytes) {
-    if (bytes < 1000) return fmt::format("{} B", bytes);
-    double value = static_cast<double>(bytes) / 1000;
-    const char* const* unit = nullptr;
-    static constexpr const char* kUnits[] = {"kB", "MB", "GB", "TB", "PB"};
-    for (unit = kUnits; value >= 999.95 && unit != kUnits + 4; ++unit)
-        value /= 1000;
-    return value < 99.95 ? fmt::format("{:.1f} {}", value, *unit)
-                         : fmt::format("{:.0f} {}", value, *unit);
 }
 
 }  // namespace tenon::hub

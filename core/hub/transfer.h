@@ -3,6 +3,7 @@
 
 #include "core/base/result.h"
 #include "core/hub/fetch.h"
+#include "core/hub/outcome.h"
 
 #include <chrono>
 #include <cstdint>
@@ -53,11 +54,5 @@ struct Transferred {
 // it than announced; kBusy, kTimeout: the server or the network; kInvalid: refused by the server.
 Result<Transferred> transfer(Fetcher& fetcher, const RemoteFile& remote, const std::string& partial,
                              const TransferOptions& options, const TransferWatch& watch);
-
-// The refusal of a server as a sentence: "HOST answered 404 (Not Found) to WHAT".
-Error explain_status(const FetchAnswer& answer, const std::string& what);
-
-// "98.4 MB": decimal units, as disks and download pages count.
-std::string format_bytes(uint64_t bytes);
 
 }  // namespace tenon::hub
