@@ -2,6 +2,7 @@
 
 #include "core/cli/pull_progress.h"
 #include "core/cli/session.h"
+#include "core/config/environment.h"
 #include "core/hub/resolve.h"
 
 #include <csignal>
@@ -17,7 +18,8 @@ Result<std::string> find_model_file(const std::string& text) {
 }
 
 Result<hub::Pulled> pull_model(std::string_view verb, const std::string& text,
-                               const hub::Places& places, const hub::PullOptions& options) {
+                               const hub::Places& places, hub::PullOptions options) {
+    TENON_TRY(options.fetch.proxies, net::ProxyRules::read(config::read_variable));
     // A file beyond the limit of the shell is an error of the write, not the end of the process.
     const auto previous = std::signal(SIGXFSZ, SIG_IGN);
     uint32_t cancel = 0;

@@ -16,9 +16,9 @@ inline constexpr const char* kModelHelp = "a .gguf file, a name of 'tenon models
 // Its path. Never asks the network: kConfig says `tenon pull X` for what was not fetched.
 Result<std::string> find_model_file(const std::string& text);
 
-// Fetches with a bar; Ctrl+C ends it with kCancelled.
+// Fetches with a bar, through the proxies that the environment names; Ctrl+C ends it with kCancelled.
 Result<hub::Pulled> pull_model(std::string_view verb, const std::string& text,
-                               const hub::Places& places, const hub::PullOptions& options);
+                               const hub::Places& places, hub::PullOptions options);
 
 // What `tenon run` does first: a name that was not fetched yet is pulled where a person watches (a
 // terminal on standard input and standard error) and HF_HUB_OFFLINE is not set; else nothing.

@@ -3,6 +3,7 @@
 #include "core/cli/model_file.h"
 #include "core/cli/session.h"
 #include "core/cli/verb.h"
+#include "core/hub/byte_text.h"
 #include "core/hub/quantization.h"
 
 #include <fmt/format.h>
@@ -36,7 +37,8 @@ int run(int argc, char** argv) {
         "pull", fmt::format("Fetches a model and prints its path. A pull that was cut off goes on where it ended.\n"
                             "Without a QUANT the first of these that the repository has is taken:\n{}.\n"
                             "HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to\n"
-                            "huggingface_hub, and the cache is shared with it. 'tenon run MODEL' on a terminal fetches what is missing.",
+                            "huggingface_hub, and the cache is shared with it; https_proxy, http_proxy, all_proxy and no_proxy what\n"
+                            "they mean to curl. 'tenon run MODEL' on a terminal fetches what is missing.",
                             fmt::join(hub::default_order(), " ")));
     arguments.positional("MODEL", model, "name of the catalog, org/repo[:QUANT], https://... or s3://bucket/key");
     arguments.option("--revision", options.revision, "branch, tag or commit of a repository", "REV");

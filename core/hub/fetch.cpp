@@ -176,6 +176,7 @@ Result<std::unique_ptr<Fetcher>> Fetcher::create(const FetchOptions& options,
     net::ClientOptions client;
     client.io_threads = std::max(1u, options.connections);
     client.connect_timeout = std::min(options.timeout, milliseconds(10'000));
+    client.proxies = options.proxies;
     TENON_TRY(std::unique_ptr<net::Client> made, net::Client::create(client));
     return std::unique_ptr<Fetcher>(
         std::make_unique<ClientFetcher>(std::move(made), options, cancel));

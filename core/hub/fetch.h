@@ -19,6 +19,7 @@ struct FetchOptions {
     // Without a connection, an answer or another byte for so long, a request fails; also when less
     // than kBytesPerSecondMin come on average in that time.
     std::chrono::milliseconds timeout{30'000};
+    net::ProxyRules proxies;
 };
 
 // The final answer of a request, without its body.

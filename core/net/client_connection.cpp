@@ -1,5 +1,7 @@
 #include "core/net/client_connection.h"
 
+#include "core/net/client_parser.h"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
 #include <type_traits>
 
 #include <fcntl.h>
@@ -24,6 +27,7 @@ using tcp = boost::asio::ip::tcp;
 namespace {
 
 constexpr size_t kReadBytes = 32 << 10;
+constexpr uint32_t kTunnelHeadBytes = 16 << 10;  // of a proxy's answer to CONNECT
 
 class TlsContext : public ClientTls {
 public:
@@ -53,22 +57,30 @@ class StreamConnection : public ClientConnection,
 public:
     template <class... Arguments>
     StreamConnection(asio::io_context& io, const Url& url, std::shared_ptr<ClientTls> tls,
-                     Arguments&&... arguments)
+                     const ClientProxy* proxy, Arguments&&... arguments)
         : tls_(std::move(tls)),
           resolver_(io),
           stream_(std::forward<Arguments>(arguments)...),
+          port_(url.port),
           host_(url.host),
-          authority_(fmt::format("{}:{}", url.host, url.port)),
-          port_(std::to_string(url.port)),
-          origin_(url.origin()) {}
+          authority_(url.host_and_port()),
+          origin_(url.origin()) {
+        if (proxy != nullptr) proxy_ = *proxy;
+    }
 
     void connect(std::function<void(Status)> done) override {
         on_connected_ = std::move(done);
+        const std::string host = proxy_ ? proxy_->host : host_;
+        const std::string port = std::to_string(proxy_ ? proxy_->port : port_);
         resolver_.async_resolve(
-            host_, port_, [self = this->shared_from_this()](ErrorCode error, auto found) {
+            host, port, [self = this->shared_from_this(), host](ErrorCode error, auto found) {
                 if (self->is_closed_) return;
                 if (error) {
-                    self->end_connect(fmt::format("cannot find {}", self->host_), error);
+                    self->end_connect(
+                        self->proxy_ ? fmt::format("cannot find the proxy {} of {}", host,
+                                                   self->proxy_->variable)
+                                     : fmt::format("cannot find {}", host),
+                        error);
                     return;
                 }
                 asio::async_connect(socket_of(self->stream_), found,
@@ -126,7 +138,10 @@ public:
 private:
     void on_tcp(ErrorCode error) {
         if (error) {
-            end_connect(fmt::format("cannot connect to {}", authority_), error);
+            end_connect(proxy_ ? fmt::format("cannot connect to the proxy {} of {}", proxy_->name(),
+                                             proxy_->variable)
+                               : fmt::format("cannot connect to {}", authority_),
+                        error);
             return;
         }
         tcp::socket& socket = socket_of(stream_);
@@ -135,9 +150,65 @@ private:
         socket.set_option(tcp::no_delay(true), ignored);
         socket.set_option(asio::socket_base::keep_alive(true), ignored);
         if constexpr (std::is_same_v<Stream, TlsStream>) {
-            start_tls();
+            if (proxy_) {
+                ask_for_tunnel();
+            } else {
+                start_tls();
+            }
         } else {
             end_connect({}, {});
+        }
+    }
+
+    void ask_for_tunnel() {
+        tunnel_request_ =
+            fmt::format("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\nUser-Agent: tenon\r\n", authority_);
+        if (!proxy_->authorization.empty()) {
+            tunnel_request_ += fmt::format("Proxy-Authorization: {}\r\n", proxy_->authorization);
+        }
+        tunnel_request_ += "\r\n";
+        ResponseParser::Limits limits;
+        limits.head_bytes = kTunnelHeadBytes;
+        tunnel_.emplace(true, limits);
+        // A write that fails is left to the read.
+        asio::async_write(socket_of(stream_), asio::buffer(tunnel_request_),
+                          [self = this->shared_from_this()](ErrorCode, size_t) {});
+        read_tunnel();
+    }
+
+    void read_tunnel() {
+        socket_of(stream_).async_read_some(
+            asio::buffer(buffer_), [self = this->shared_from_this()](ErrorCode error, size_t count) {
+                if (self->is_closed_) return;
+                if (count == 0) {
+                    self->end_connect(fmt::format("the proxy {} closed the connection before it answered",
+                                                  self->proxy_->name()),
+                                      error ? error : ErrorCode(asio::error::eof));
+                    return;
+                }
+                self->take_tunnel({self->buffer_.data(), count});
+            });
+    }
+
+    void take_tunnel(std::string_view bytes) {
+        const Result<ResponseParser::Piece> piece = tunnel_->next(bytes);
+        if (!piece.ok()) {
+            end_connect(Error{Code::kData, fmt::format("the proxy {} answered no HTTP: {}",
+                                                       proxy_->name(), piece.error().message)});
+            return;
+        }
+        if (*piece == ResponseParser::Piece::kMore) {
+            read_tunnel();
+            return;
+        }
+        if (tunnel_->status() / 100 != 2) {
+            end_connect(proxy_->refusal(tunnel_->status(), tunnel_->headers(),
+                                        "a connection to " + authority_));
+        } else if (!bytes.empty()) {
+            end_connect(Error{Code::kData, fmt::format("the proxy {} sent {} bytes before TLS began",
+                                                       proxy_->name(), bytes.size())});
+        } else {
+            start_tls();
         }
     }
 
@@ -184,7 +255,11 @@ private:
     std::shared_ptr<ClientTls> tls_;
     tcp::resolver resolver_;
     Stream stream_;
-    std::string host_, authority_, port_, origin_;
+    const uint16_t port_;
+    std::string host_, authority_, origin_;
+    std::optional<ClientProxy> proxy_;
+    std::optional<ResponseParser> tunnel_;
+    std::string tunnel_request_;
     std::function<void(Status)> on_connected_;
     std::function<void(ErrorCode, std::string_view)> on_bytes_;
     std::array<char, kReadBytes> buffer_;
@@ -222,12 +297,13 @@ Result<std::shared_ptr<ClientTls>> ClientTls::create(bool verify, const std::str
 
 std::shared_ptr<ClientConnection> ClientConnection::create(asio::io_context& io,
                                                            std::shared_ptr<ClientTls> tls,
-                                                           const Url& url) {
+                                                           const Url& url,
+                                                           const ClientProxy* proxy) {
     if (tls == nullptr) {
-        return std::make_shared<StreamConnection<tcp::socket>>(io, url, nullptr, io);
+        return std::make_shared<StreamConnection<tcp::socket>>(io, url, nullptr, proxy, io);
     }
     ssl::context& context = static_cast<TlsContext&>(*tls).context;
-    return std::make_shared<StreamConnection<TlsStream>>(io, url, std::move(tls), io, context);
+    return std::make_shared<StreamConnection<TlsStream>>(io, url, std::move(tls), proxy, io, context);
 }
 
 }  // namespace tenon::net

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/net/client_proxy.h"
 #include "core/net/url.h"
 
 #include <boost/asio/io_context.hpp>
@@ -27,12 +28,15 @@ public:
 // Everything runs on the thread of its io_context. No callback runs after close().
 class ClientConnection {
 public:
-    // `tls` null: plain text.
+    // `tls` null: plain text. `proxy` null: none. Through one, TLS goes end to end, in a tunnel that
+    // CONNECT asks for; plain requests are its own to send on.
     static std::shared_ptr<ClientConnection> create(boost::asio::io_context& io,
-                                                    std::shared_ptr<ClientTls> tls, const Url& url);
+                                                    std::shared_ptr<ClientTls> tls, const Url& url,
+                                                    const ClientProxy* proxy);
     virtual ~ClientConnection() = default;
 
-    // kBusy: nobody answers there. kInvalid: the certificate is not of this host or not trusted.
+    // kBusy: nobody answers there. kInvalid: the certificate is not of this host or not trusted, or
+    // the proxy refuses.
     virtual void connect(std::function<void(Status)> done) = 0;
     // Both texts must live until `done`.
     virtual void write(std::string_view first, std::string_view second,

@@ -48,7 +48,7 @@ void ClientExchange::pause(bool paused) {
 void ClientExchange::begin() {
     if (has_ended_) return;
     const std::shared_ptr<ClientLane> lane = lane_.lock();
-    if (Status status = compose(); !status.ok()) {
+    if (Status status = compose(lane->options().proxies); !status.ok()) {
         end(std::move(status));
         return;
     }
@@ -58,13 +58,20 @@ void ClientExchange::begin() {
     lane->acquire(shared_from_this(), url_, false);
 }
 
-Status ClientExchange::compose() {
+Status ClientExchange::compose(const ProxyRules& proxies) {
     TENON_TRY(url_, parse_url(request_.url));
+    proxy_ = proxies.find(url_);
     if (!client_fields::is_token(request_.method)) {
         return Error{Code::kInvalid, fmt::format("'{}' is not a method", request_.method)};
     }
-    head_ = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request_.method, url_.target,
+    // What is not encrypted is a proxy's own to send on: RFC 9112, 3.2.2.
+    const bool is_relayed = proxy_ != nullptr && !url_.tls;
+    head_ = fmt::format("{} {}{} HTTP/1.1\r\nHost: {}\r\n", request_.method,
+                        is_relayed ? "http://" + url_.authority() : "", url_.target,
                         url_.authority());
+    if (is_relayed && !proxy_->authorization.empty()) {
+        head_ += fmt::format("Proxy-Authorization: {}\r\n", proxy_->authorization);
+    }
     bool has_agent = false;
     for (const Header& header : request_.headers.all()) {
         if (!client_fields::is_token(header.name) || !client_fields::is_text(header.value)) {
@@ -156,6 +163,10 @@ void ClientExchange::take(std::string_view bytes) {
                 receive();
                 return;
             case ResponseParser::Piece::kHead:
+                if (proxy_ != nullptr && !url_.tls && parser_->status() == 407) {
+                    end(proxy_->refusal(407, parser_->headers(), url_.host));
+                    return;
+                }
                 has_head_ = true;
                 head_at_.reset();
                 set_clock(piece_at_, request_.between);
@@ -180,7 +191,10 @@ void ClientExchange::on_closed(ErrorCode error) {
             lane_.lock()->acquire(shared_from_this(), url_, true);
             return;
         }
-        end(Error{Code::kBusy, fmt::format("{}:{} closed the connection before it answered ({})",
+        end(Error{Code::kBusy, fmt::format("{}{}:{} closed the connection before it answered ({})",
+                                           proxy_ == nullptr || url_.tls
+                                               ? ""
+                                               : fmt::format("the proxy {} of ", proxy_->name()),
                                            url_.host, url_.port, error.message())});
         return;
     }
@@ -255,7 +269,8 @@ void ClientExchange::on_timer() {
         end(Error{Code::kTimeout, fmt::format("{} within {} ms", what, budget.count())});
     };
     if (fired(connect_at_)) {
-        expire(fmt::format("connect timeout: no connection to {}:{}", url_.host, url_.port),
+        expire(fmt::format("connect timeout: no connection to {}:{}{}", url_.host, url_.port,
+                           proxy_ == nullptr ? "" : " through the proxy " + proxy_->name()),
                lane_.lock()->options().connect_timeout);
     } else if (fired(head_at_)) {
         expire("first-byte timeout: no answer", request_.first_byte);

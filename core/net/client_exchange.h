@@ -36,7 +36,7 @@ private:
     using Clock = std::chrono::steady_clock;
     using Deadline = std::optional<Clock::time_point>;
 
-    Status compose();
+    Status compose(const ProxyRules& proxies);
     void send();
     void receive();
     void on_bytes(ErrorCode error, std::string_view bytes);
@@ -55,6 +55,7 @@ private:
     ClientRequest request_;
     ClientCallbacks callbacks_;
     Url url_;
+    const ClientProxy* proxy_ = nullptr;  // of the lane's options
     std::string head_;
     std::optional<ResponseParser> parser_;
     std::shared_ptr<ClientConnection> connection_;

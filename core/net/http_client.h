@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/result.h"
+#include "core/net/client_proxy.h"
 #include "core/net/http.h"
 
 #include <chrono>
@@ -21,6 +22,7 @@ struct ClientOptions {
     uint64_t response_body_bytes = uint64_t{64} << 20;  // of send(); streams have no limit
     bool verify_tls = true;
     std::string ca_file;  // PEM; empty: the system's
+    ProxyRules proxies;   // none: every request goes directly
 };
 
 // What is sent. url: http:// or https://, host, optional port, target.
@@ -38,8 +40,8 @@ struct ClientRequest {
 // Callbacks run on a thread of the client, in order; on_end exactly once, always last. They may
 // start, cancel and pause, but neither send() nor destroy the client.
 //
-// Errors of on_end: kInvalid: the request cannot be sent, or the certificate is refused. kBusy:
-// nobody answers there, or the connection closed before a byte of the answer. kTimeout: the message
+// Errors of on_end: kInvalid: the request cannot be sent, or the certificate is refused, or a proxy
+// refuses it. kBusy: nobody answers there, or the connection closed before a byte of the answer. kTimeout: the message
 // starts with the clock's name: connect, first-byte, between or total. kData: the answer is cut or
 // malformed. kCancelled.
 //

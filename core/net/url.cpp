@@ -30,6 +30,11 @@ std::string Url::authority() const {
     return port == (tls ? 443 : 80) ? name : fmt::format("{}:{}", name, port);
 }
 
+std::string Url::host_and_port() const {
+    const std::string name = host.find(':') == std::string::npos ? host : '[' + host + ']';
+    return fmt::format("{}:{}", name, port);
+}
+
 std::string Url::origin() const {
     return fmt::format("{}://{}:{}", tls ? "https" : "http", host, port);
 }

@@ -17,6 +17,8 @@ struct Url {
 
     // "host:port", the port only where it is not the scheme's: the Host header.
     std::string authority() const;
+    // "host:port", always with the port: the target of CONNECT.
+    std::string host_and_port() const;
     // "https://host:port": what connections are pooled by.
     std::string origin() const;
 };

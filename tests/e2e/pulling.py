@@ -28,7 +28,8 @@ class PullTest(product.ProductTest):
 
     def environment(self, **more):
         kept = {name: value for name, value in super().environment().items()
-                if not name.startswith(("HF_", "HUGGING", "AWS_", "TRANSFORMERS_", "SSL_CERT"))}
+                if not name.startswith(("HF_", "HUGGING", "AWS_", "TRANSFORMERS_", "SSL_CERT")) and
+                not name.lower().endswith("_proxy")}
         return {**kept, "HF_ENDPOINT": self.hub.url, "TENON_CATALOG": str(self.folder / "catalog"), **more}
 
     def serve(self, **files):
