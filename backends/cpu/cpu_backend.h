@@ -18,6 +18,7 @@
 #include <tenon/plugin.hpp>
 
 #include "backends/common/host_timeline.h"
+#include "backends/common/queued_work.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/thread_pool.h"
 
@@ -115,26 +116,10 @@ struct KvPool {
     }
 };
 
-constexpr uint32_t kPointsMax = 16;   // waits or signals of one piece of work
-constexpr uint32_t kPendingMax = 64;  // pieces of work that may wait in one queue
-constexpr uint32_t kSlotsMax = 64;    // bound buffers of a step
-constexpr uint32_t kSymbolsMax = 16;  // symbols of a step
+constexpr uint32_t kPendingMax = 64; // pieces of work that may wait in one queue
 
-// One queued piece of work. Fixed storage, so that submit allocates nothing.
-struct Work {
-    enum class Kind { kCopy, kMove, kStep };
-    Kind kind = Kind::kCopy;
-    uint32_t n_waits = 0;
-    uint32_t n_signals = 0;
-    tenon_point waits[kPointsMax];
-    tenon_point signals[kPointsMax];
-    std::vector<tenon_copy> copies;
-    std::vector<tenon_kv_move> moves;
-    Exec* exec = nullptr;
-    tenon_bind bind{};
-    tenon_buffer* buffers[kSlotsMax];
-    uint64_t offsets[kSlotsMax];
-    int64_t symbols[kSymbolsMax];
+struct Work : common::QueuedWork {
+    Exec* exec = nullptr; // of a step
 };
 
 // A ring of work. The first piece stays in its place while it runs.
@@ -165,42 +150,7 @@ struct Impl {
     using KvPool = cpu::KvPool;
     using Exec = cpu::Exec;
 
-    static sdk::Status enumerate(sdk::DeviceList& list);
-    static sdk::Status device_open(const uint8_t* uuid, sdk::Span<const tenon_option> options,
-                                   std::unique_ptr<Device>& device);
-    static sdk::Status device_stat(Device& device, tenon_device_info& info);
-    static const void* device_ext(Device& device, const char* id) noexcept;
-    static sdk::Status buffer_alloc(Device& device, const tenon_buffer_desc& desc,
-                                    std::unique_ptr<Buffer>& buffer);
-    static sdk::Status queue_open(Device& device, uint32_t kind, std::unique_ptr<Queue>& queue);
-    static sdk::Status timeline_create(Device& device, uint64_t value,
-                                       std::unique_ptr<Timeline>& timeline);
-    static sdk::Status timeline_query(Timeline& timeline, uint64_t& value);
-    static sdk::Status timeline_wait(Timeline& timeline, uint64_t value, uint64_t timeout_ns);
-    static sdk::Status timeline_notify(Timeline& timeline, uint64_t value, uint64_t cookie);
-    static sdk::Status timeline_signal(Timeline& timeline, uint64_t value, int32_t status);
-    static sdk::Status copy(Queue& queue, sdk::Span<const tenon_copy> copies,
-                            const tenon_sync& sync);
-    static sdk::Status weights_begin(Device& device, uint32_t n_entries, uint64_t bytes,
-                                     std::unique_ptr<Weights>& weights);
-    static sdk::Status weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry);
-    static sdk::Status weights_finish(Weights& weights, tenon_weights_info& info);
-    static sdk::Status weights_save(Weights& weights, void* blob, uint64_t& bytes);
-    static sdk::Status weights_restore(Weights& weights, const void* blob, uint64_t bytes);
-    static sdk::Status kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info);
-    static sdk::Status kv_create(Device& device, const tenon_kv_desc& desc,
-                                 std::unique_ptr<KvPool>& pool);
-    static sdk::Status kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
-                               const tenon_sync& sync);
-    static sdk::Status query(Device& device, const tenon_program& program, uint32_t compute,
-                             sdk::Strided<tenon_verdict> verdicts);
-    static sdk::Status prepare(Device& device, const tenon_program& program,
-                               const tenon_prepare& how, std::unique_ptr<Exec>& exec,
-                               tenon_exec_info& info);
-    static sdk::Status exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times,
-                                    uint32_t& count);
-    static sdk::Status submit(Queue& queue, Exec& exec, const tenon_bind& bind,
-                              const tenon_sync& sync);
+    TENON_BACKEND_FUNCTIONS;
 };
 
 using Handles = sdk::Backend<Impl>;

@@ -31,19 +31,12 @@ Queue::~Queue() {
 }
 
 sdk::Status Queue::reserve(const tenon_sync& sync, Work** work) {
-    if (sync.n_waits > kPointsMax || sync.n_signals > kPointsMax) {
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "Work has %u waits and %u signals, this backend takes %u of each.",
-                         sync.n_waits, sync.n_signals, kPointsMax);
-    }
+    TENON_SDK_CHECK(common::check_points(sync));
     if (count == kPendingMax) {
         return sdk::fail(TENON_BUSY, "The queue holds %u pieces of unfinished work.", count);
     }
     Work& place = ring[(first + count) % kPendingMax];
-    place.n_waits = sync.n_waits;
-    place.n_signals = sync.n_signals;
-    for (uint32_t i = 0; i < sync.n_waits; ++i) place.waits[i] = sync.waits[i];
-    for (uint32_t i = 0; i < sync.n_signals; ++i) place.signals[i] = sync.signals[i];
+    place.take_points(sync);
     *work = &place;
     return {};
 }

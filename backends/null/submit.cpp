@@ -29,17 +29,8 @@ sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const
     return queue.order(
         sync, [&] { return exec.run(bind); },
         [&](Work& work) {
-            work.kind = Work::Kind::kStep;
+            work.take_bind(exec, bind);
             work.exec = &exec;
-            work.bind = bind;
-            for (uint32_t i = 0; i < bind.n_slots; ++i) {
-                work.buffers[i] = bind.buffers[i];
-                work.offsets[i] = bind.offsets == nullptr ? 0 : bind.offsets[i];
-            }
-            for (uint32_t i = 0; i < exec.n_symbols; ++i) work.symbols[i] = bind.symbols[i];
-            work.bind.buffers = work.buffers;
-            work.bind.offsets = work.offsets;
-            work.bind.symbols = work.symbols;
             return sdk::Status();
         });
 }

@@ -39,21 +39,14 @@ Queue::~Queue() {
 
 sdk::Status Queue::reserve(const tenon_sync& sync, Work** work) {
     if (device->lost.load()) return device->lost_status();
-    if (sync.n_waits > kPointsMax || sync.n_signals > kPointsMax) {
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "Work has %u waits and %u signals, this backend takes %u of each.",
-                         sync.n_waits, sync.n_signals, kPointsMax);
-    }
+    TENON_SDK_CHECK(common::check_points(sync));
     if (count == kPendingMax) {
         return sdk::fail(TENON_BUSY, "The queue holds %u pieces of unfinished work.", count);
     }
     Work& place = ring[(first + count) % kPendingMax];
     place.status = {};
     place.in_flight = 0;
-    place.n_waits = sync.n_waits;
-    place.n_signals = sync.n_signals;
-    for (uint32_t i = 0; i < sync.n_waits; ++i) place.waits[i] = sync.waits[i];
-    for (uint32_t i = 0; i < sync.n_signals; ++i) place.signals[i] = sync.signals[i];
+    place.take_points(sync);
     *work = &place;
     return {};
 }
@@ -231,14 +224,7 @@ void Worker::complete(Work& work) noexcept {
         if (const sdk::Status* failure = failed_wait(work); failure != nullptr)
             work.status = *failure;
     }
-    for (uint32_t i = 0; i < work.n_signals; ++i) {
-        Timeline& timeline = *Handles::get(work.signals[i].timeline);
-        if (work.status.ok()) {
-            timeline.raise(work.signals[i].value);
-        } else {
-            timeline.fail(work.status);
-        }
-    }
+    common::end_signals<Handles>(work.signals, work.n_signals, work.status);
     Queue& queue = *work.queue;
     queue.first = (queue.first + 1) % kPendingMax;
     --queue.count;

@@ -3,10 +3,14 @@
 #include <tenon/plugin.hpp>
 #include <tenon/sdk/fake_host.hpp>
 
+#include <cstddef>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "tests/core/host/plugins/minimal_backend.h"
 
 namespace {
 
@@ -171,6 +175,20 @@ TEST(SdkHost, ShortHostTableIsRefused) {
     const auto start = [](const tenon_host&) { return sdk::Status(); };
     EXPECT_EQ(sdk::activate_plugin(&host, &error, start), TENON_INVALID);
     EXPECT_STREQ(error.msg, "tenon_host has size 8, this plugin needs 48.");
+}
+
+// A slot that the ABI gets and Backend does not fill would be null.
+TEST(SdkBackend, FillsEverySlot) {
+    const tenon_backend_table* table = sdk::Backend<minimal::Impl>::table();
+    ASSERT_EQ(table->size, sizeof *table);
+    constexpr size_t kFirst = offsetof(tenon_backend_table, enumerate);
+    constexpr size_t kSlots = (sizeof(tenon_backend_table) - kFirst) / sizeof(void*);
+    for (size_t i = 0; i < kSlots; ++i) {
+        void* slot = nullptr;
+        std::memcpy(&slot, reinterpret_cast<const char*>(table) + kFirst + i * sizeof slot,
+                    sizeof slot);
+        EXPECT_NE(slot, nullptr) << "slot " << i << " of " << kSlots;
+    }
 }
 
 TEST(SdkOpen, MismatchNamesBothSides) {

@@ -1,35 +1,10 @@
 // Backend<Impl>: the table of tenon.backend/0 over plain C++.
 //
 // An author writes a struct Impl with the types Device, Buffer, Queue, Timeline, Weights, KvPool and
-// Exec and the static functions below; Backend<Impl>::table() is the finished table. The trampolines
-// check sizes, strides and nulls, catch everything, and own handles: a handle is freed by `delete`,
-// so a type's destructor does what the ABI says of its *_free or *_close slot.
-//
-//   Status enumerate(DeviceList& list)
-//   Status device_open(const uint8_t* uuid, Span<const tenon_option>, std::unique_ptr<Device>&)
-//   Status device_stat(Device&, tenon_device_info&)
-//   const void* device_ext(Device&, const char* id) noexcept
-//   Status buffer_alloc(Device&, const tenon_buffer_desc&, std::unique_ptr<Buffer>&)
-//   Status queue_open(Device&, uint32_t kind, std::unique_ptr<Queue>&)
-//   Status timeline_create(Device&, uint64_t value, std::unique_ptr<Timeline>&)
-//   Status timeline_query(Timeline&, uint64_t& value)
-//   Status timeline_wait(Timeline&, uint64_t value, uint64_t timeout_ns)
-//   Status timeline_notify(Timeline&, uint64_t value, uint64_t cookie)
-//   Status timeline_signal(Timeline&, uint64_t value, int32_t status)
-//   Status copy(Queue&, Span<const tenon_copy>, const tenon_sync&)
-//   Status weights_begin(Device&, uint32_t n_entries, uint64_t bytes, std::unique_ptr<Weights>&)
-//   Status weights_put(Weights&, const tenon_weight&, uint32_t& entry)
-//   Status weights_finish(Weights&, tenon_weights_info&)
-//   Status weights_save(Weights&, void* blob, uint64_t& bytes)
-//   Status weights_restore(Weights&, const void* blob, uint64_t bytes)
-//   Status kv_query(Device&, const tenon_kv_desc&, tenon_kv_info&)
-//   Status kv_create(Device&, const tenon_kv_desc&, std::unique_ptr<KvPool>&)
-//   Status kv_move(Queue&, Span<const tenon_kv_move>, const tenon_sync&)
-//   Status query(Device&, const tenon_program&, uint32_t compute, Strided<tenon_verdict>)
-//   Status prepare(Device&, const tenon_program&, const tenon_prepare&, std::unique_ptr<Exec>&,
-//                  tenon_exec_info&)
-//   Status exec_profile(Exec&, Strided<tenon_node_time>, uint32_t& count)
-//   Status submit(Queue&, Exec&, const tenon_bind&, const tenon_sync&)
+// Exec, says TENON_BACKEND_FUNCTIONS in it, and defines the functions that this declares, in any files;
+// a missing one does not link. Backend<Impl>::table() is the finished table: every slot is mandatory.
+// The trampolines check sizes, strides and nulls, catch everything, and own handles: a handle is freed
+// by `delete`, so a type's destructor does what the ABI says of its *_free or *_close slot.
 //
 // Handles inside structs (tenon_copy.dst, tenon_point.timeline, tenon_bind.buffers) become Impl's
 // types by Backend<Impl>::get(handle). An absent sync arrives as one without waits and signals.
@@ -77,6 +52,44 @@ inline void set_verdict(tenon_verdict& verdict, tenon_verdict_kind kind, uint32_
     verdict.group = group;
     set_text(verdict.reason, reason);
 }
+
+// The functions behind the table, as static members of a struct that has the seven types.
+#define TENON_BACKEND_FUNCTIONS                                                                      \
+    using Status = ::tenon::sdk::Status;                                                             \
+    static Status enumerate(::tenon::sdk::DeviceList& list);                                         \
+    static Status device_open(const uint8_t* uuid, ::tenon::sdk::Span<const tenon_option> options,   \
+                              std::unique_ptr<Device>& device);                                      \
+    static Status device_stat(Device& device, tenon_device_info& info);                              \
+    static const void* device_ext(Device& device, const char* id) noexcept;                          \
+    static Status buffer_alloc(Device& device, const tenon_buffer_desc& desc,                        \
+                               std::unique_ptr<Buffer>& buffer);                                     \
+    static Status queue_open(Device& device, uint32_t kind, std::unique_ptr<Queue>& queue);          \
+    static Status timeline_create(Device& device, uint64_t value,                                    \
+                                  std::unique_ptr<Timeline>& timeline);                              \
+    static Status timeline_query(Timeline& timeline, uint64_t& value);                               \
+    static Status timeline_wait(Timeline& timeline, uint64_t value, uint64_t timeout_ns);            \
+    static Status timeline_notify(Timeline& timeline, uint64_t value, uint64_t cookie);              \
+    static Status timeline_signal(Timeline& timeline, uint64_t value, int32_t status);               \
+    static Status copy(Queue& queue, ::tenon::sdk::Span<const tenon_copy> copies,                    \
+                       const tenon_sync& sync);                                                      \
+    static Status weights_begin(Device& device, uint32_t n_entries, uint64_t bytes,                  \
+                                std::unique_ptr<Weights>& weights);                                  \
+    static Status weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry);        \
+    static Status weights_finish(Weights& weights, tenon_weights_info& info);                        \
+    static Status weights_save(Weights& weights, void* blob, uint64_t& bytes);                       \
+    static Status weights_restore(Weights& weights, const void* blob, uint64_t bytes);               \
+    static Status kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info);          \
+    static Status kv_create(Device& device, const tenon_kv_desc& desc,                               \
+                            std::unique_ptr<KvPool>& pool);                                          \
+    static Status kv_move(Queue& queue, ::tenon::sdk::Span<const tenon_kv_move> moves,               \
+                          const tenon_sync& sync);                                                   \
+    static Status query(Device& device, const tenon_program& program, uint32_t compute,              \
+                        ::tenon::sdk::Strided<tenon_verdict> verdicts);                              \
+    static Status prepare(Device& device, const tenon_program& program, const tenon_prepare& how,    \
+                          std::unique_ptr<Exec>& exec, tenon_exec_info& info);                       \
+    static Status exec_profile(Exec& exec, ::tenon::sdk::Strided<tenon_node_time> times,             \
+                               uint32_t& count);                                                     \
+    static Status submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync)
 
 template <class Impl>
 class Backend {
