@@ -4,9 +4,11 @@
 #include "core/cli/session.h"
 #include "core/cli/table.h"
 #include "core/cli/verb.h"
+#include "core/config/nearest.h"
 #include "core/engine/device.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -43,6 +45,17 @@ std::string reason_of(const PluginReport& plugin, const DeviceSurvey& survey) {
     for (const PluginLine& line : plugin.lines)
         reason += (reason.empty() ? "" : "; ") + line.text;
     return reason;
+}
+
+Error no_such_plugin(const host::Registry& registry, const std::string& id) {
+    std::vector<std::string> known;
+    for (const host::Candidate& plugin : registry.candidates())
+        known.push_back(plugin.id);
+    const std::string close = config::nearest(id, known);
+    return {Code::kConfig,
+            fmt::format("there is no backend '{}'{}; found are: {}; see 'tenon plugins list --why'", id,
+                        close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
+                        known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")))};
 }
 
 void print_json(const DeviceSurvey& survey) {
@@ -84,7 +97,7 @@ void print_text(const DeviceSurvey& survey) {
                    size_text(info.memory_bytes), size_text(info.memory_free_bytes),
                    info.threads == 0 ? "-" : std::to_string(info.threads), detail});
     }
-    fmt::print("{}", table.text());
+    if (!survey.devices.empty()) fmt::print("{}", table.text());
     for (const PluginReport& plugin : survey.plugins) {
         const std::string reason = reason_of(plugin, survey);
         if (!reason.empty()) fmt::print("{}: {}\n", plugin.id, printable(reason));
@@ -105,6 +118,8 @@ int run(int argc, char** argv) {
     const Result<host::Registry> registry = engine::scan_plugins(engine.config);
     if (!registry.ok()) return report("devices", registry.error());
     const DeviceSurvey survey = survey_devices(*registry, engine.config.backend);
+    if (survey.plugins.empty() && engine.config.backend != "auto")
+        return report("devices", no_such_plugin(*registry, engine.config.backend));
     if (json) {
         print_json(survey);
     } else {

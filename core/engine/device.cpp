@@ -134,6 +134,7 @@ Result<formats::FormatTable> find_formats(const config::EngineConfig& config) {
 
 Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     TENON_TRY(const host::Registry registry, scan_plugins(config));
+    TENON_CHECK(check_plugin_names(config, registry));
     std::vector<std::string> known;
     for (const host::Candidate& candidate : registry.candidates()) {
         if (!candidate.usable || is_backend(candidate)) known.push_back(candidate.id);

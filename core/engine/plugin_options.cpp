@@ -76,6 +76,20 @@ Result<std::vector<host::PluginOption>> plugin_options(const config::EngineConfi
     return options;
 }
 
+Status check_plugin_names(const config::EngineConfig& config, const host::Registry& registry) {
+    for (const auto& [id, section] : config.plugins) {
+        const bool is_known =
+            std::any_of(registry.candidates().begin(), registry.candidates().end(),
+                        [&](const host::Candidate& candidate) { return candidate.id == id; });
+        if (!is_known) {
+            return Error{Code::kConfig,
+                         fmt::format("{}.{}: {}", id, section.empty() ? "" : section.begin()->first,
+                                     missing_plugin(registry, id))};
+        }
+    }
+    return {};
+}
+
 std::vector<config::PluginMistake> find_plugin_mistakes(const config::EngineConfig& config) {
     std::vector<config::PluginMistake> mistakes;
     if (config.plugins.empty()) return mistakes;

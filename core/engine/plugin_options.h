@@ -16,6 +16,10 @@ namespace tenon::engine {
 Result<std::vector<host::PluginOption>> plugin_options(const config::EngineConfig& config,
                                                        const host::Candidate& candidate);
 
+// kConfig where a section names a plugin that `registry` never saw. One that was refused, or is not
+// the one in use, may have a section.
+Status check_plugin_names(const config::EngineConfig& config, const host::Registry& registry);
+
 // Everything that is wrong with the sections of all plugins: plugins that are not found or are refused
 // as well. Runs no code of a plugin.
 std::vector<config::PluginMistake> find_plugin_mistakes(const config::EngineConfig& config);

@@ -89,9 +89,14 @@ class DevicesTest(product.ProductTest):
         self.assertEqual({device["backend"] for device in only["devices"]}, {"cpu"})
 
     def test_no_device(self):
-        answer = self.call("devices", "--backend", "absent")
-        self.assertEqual(answer.code, 1)
-        self.assertIn("no backend has a device", answer.err)
+        answer = self.call("devices", "--backend", "cpuu")
+        self.assertEqual((answer.code, answer.out), (78, ""))
+        self.assertIn("there is no backend 'cpuu'; did you mean 'cpu'?; found are: ", answer.err)
+
+    def test_a_section_of_a_plugin_that_nobody_has(self):
+        answer = self.call("run", "model.gguf", "a", "-n", "1", "--set", "cpuu.pin=true")
+        self.assertEqual((answer.code, answer.out), (78, ""))
+        self.assertIn("cpuu.pin: there is no plugin 'cpuu'; did you mean 'cpu'?; found are: ", answer.err)
 
 
 class InspectTest(product.ProductTest):

@@ -52,6 +52,16 @@ TEST(OpenDevice, AnUnknownOptionOfABackendIsAConfigurationError) {
     EXPECT_NE(bad.message.find("'mmx'"), std::string::npos) << bad.message;
 }
 
+TEST(OpenDevice, ASectionOfAPluginThatNobodyHasIsAConfigurationError) {
+    SKIP_WITHOUT("cpu");
+    config::EngineConfig config = tiny::config();
+    config.plugins["cpuu"]["pin"] = "true";
+    const Error error = error_of(config);
+    EXPECT_EQ(error.code, Code::kConfig);
+    EXPECT_EQ(error.message.find("cpuu.pin: there is no plugin 'cpuu'; did you mean 'cpu'?; found are: "), 0u)
+        << error.message;
+}
+
 TEST(OpenDevice, ThreadsReachTheBackend) {
     SKIP_WITHOUT("cpu");
     config::EngineConfig config = tiny::config();
