@@ -1,5 +1,6 @@
 #include "core/cli/device_survey.h"
 
+#include "core/cli/plugin_log.h"
 #include "core/host/host_table.h"
 
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ namespace {
 class LogCapture {
 public:
     LogCapture() { host::set_log(&LogCapture::take, this); }
-    ~LogCapture() { host::set_log(nullptr, nullptr); }
+    ~LogCapture() { show_plugin_lines(); }
     LogCapture(const LogCapture&) = delete;
     LogCapture& operator=(const LogCapture&) = delete;
 

@@ -46,7 +46,7 @@ struct DeviceSurvey {
 void add_sighting(std::vector<SeenDevice>& devices, Sighting sighting);
 
 // Loads what `wanted` names ("auto": all) and asks it. Takes the host's log for that time, so no
-// other code of a plugin may run meanwhile.
+// other code of a plugin may run meanwhile; then lines are shown as `plugin_log` has it.
 DeviceSurvey survey_devices(const host::Registry& registry, const std::string& wanted);
 
 }  // namespace tenon::cli

@@ -1,6 +1,7 @@
 // tenon VERB ...: finds the verb and runs it.
 #include "core/cli/arguments.h"
 #include "core/cli/crash.h"
+#include "core/cli/plugin_log.h"
 #include "core/cli/verb.h"
 #include "core/config/nearest.h"
 
@@ -92,6 +93,7 @@ int finish(int code) {
 int main(int argc, char** argv) {
     tenon::cli::explain_crashes();
     tenon::cli::hold_standard_streams();
+    tenon::cli::show_plugin_lines();
     try {
         return tenon::cli::finish(tenon::cli::run(argc, argv));
     } catch (const std::bad_alloc&) {

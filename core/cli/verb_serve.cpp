@@ -1,4 +1,5 @@
 // tenon serve MODEL: the server, from its first line to its last.
+#include "core/cli/plugin_log.h"
 #include "core/cli/sd_notify.h"
 #include "core/cli/serve_arguments.h"
 #include "core/cli/session.h"
@@ -195,6 +196,7 @@ private:
     std::unique_ptr<host::Nvml> nvml_;
     const Steady::time_point started_ = Steady::now();
     std::unique_ptr<Log> log_;
+    std::optional<PluginLog> plugin_log_;
     std::unique_ptr<server::Front> front_;
     std::unique_ptr<Loader> loader_;  // goes before the front: its last sinks write there
     bool is_ready_ = false;
@@ -329,6 +331,7 @@ Result<int> Serving::run(const std::string& path) {
     log.line_bytes = config_.limits.log_line_bytes;
     log.lines_per_second = config_.limits.log_lines_per_second;
     TENON_TRY(log_, Log::open(std::move(log)));
+    plugin_log_.emplace(*log_);
     nvml_ = host::Nvml::open();
     server::FrontOptions options;
     options.config = config_;

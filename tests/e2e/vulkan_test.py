@@ -37,5 +37,13 @@ class InspectTest(VulkanTest):
             self.assertRegex(kernel, r"matmul:plain$")
 
 
+class LogTest(VulkanTest):
+    def test_a_pipeline_cache_that_cannot_be_kept_is_a_warning(self):
+        words = ("run", "model.gguf", "a", "-n", "1", "--temp", "0", "--backend", "vulkan")
+        answer = self.call(*words, "--set", "vulkan.pipeline_cache=/proc/nowhere")
+        self.assertEqual((answer.code, answer.out), (0, self.good(*words)), answer.err)
+        self.assertRegex(answer.err, r"^tenon: warning: [^\n]*/proc/nowhere[^\n]*\n$")
+
+
 if __name__ == "__main__":
     product.main()
