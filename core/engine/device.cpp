@@ -1,6 +1,7 @@
 #include "core/engine/device.h"
 
 #include "core/engine/plugin_options.h"
+#include "core/host/manifest.h"
 
 #include <fmt/format.h>
 
@@ -165,19 +166,14 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
     std::optional<host::Backend> best_backend;
     tenon_device_info best_device{};
     std::string seen;
-    for (const host::Candidate& candidate : registry.candidates()) {
-        if (candidate.usable && !is_backend(candidate)) continue;
-        if (!is_backend(candidate)) {
-            seen += fmt::format("\n  {}: {}", candidate.path, candidate.reason);
-            continue;
-        }
+    const auto look = [&](const host::Candidate& candidate) {
         Result<host::Backend> backend = registry.load(candidate.id);
         Result<std::vector<tenon_device_info>> devices =
             backend.ok() ? backend->enumerate()
                          : Result<std::vector<tenon_device_info>>(backend.error());
         if (!devices.ok()) {
             seen += fmt::format("\n  {}: {}", candidate.path, devices.error().message);
-            continue;
+            return;
         }
         for (const tenon_device_info& device : *devices) {
             const int rank = rank_of(device.kind);
@@ -186,7 +182,21 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
             best_backend = *backend;
             best_device = device;
         }
+    };
+    // Drivers without a device node, such as one that draws on the processor, are large: they are
+    // loaded only where nothing else was found.
+    std::vector<const host::Candidate*> without_node;
+    for (const host::Candidate& candidate : registry.candidates()) {
+        if (!is_backend(candidate)) {
+            if (!candidate.usable)
+                seen += fmt::format("\n  {}: {}", candidate.path, candidate.reason);
+        } else if (host::may_have_device(candidate.device_nodes)) {
+            look(candidate);
+        } else {
+            without_node.push_back(&candidate);
+        }
     }
+    for (size_t i = 0; best == nullptr && i < without_node.size(); ++i) look(*without_node[i]);
     if (best == nullptr) {
         return Error{Code::kUnsupported, "no backend plugin has a device on this machine" + seen +
                                              "\nSee 'tenon plugins list --why'."};

@@ -1,6 +1,7 @@
 #include "core/host/manifest.h"
 
 #include <fmt/format.h>
+#include <glob.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -94,7 +95,7 @@ public:
         if (!root.IsMap()) return error(root, "the manifest is no mapping");
         TENON_CHECK(check_keys(root, "the manifest",
                                {"id", "version", "kinds", "abi", "os", "arch", "cpu_requires",
-                                "file", "sha256", "options", "formats"}));
+                                "device_nodes", "file", "sha256", "options", "formats"}));
         Manifest m;
         TENON_CHECK(read_identity(root, &m));
         if (m.is_data()) return read_data(root, std::move(m));
@@ -105,6 +106,15 @@ public:
         TENON_TRY(m.os, text(root, "os", 32));
         TENON_TRY(m.arch, text(root, "arch", 32));
         TENON_TRY(m.cpu_requires, texts(root, "cpu_requires"));
+        TENON_TRY(m.device_nodes, texts(root, "device_nodes"));
+        for (const std::string& node : m.device_nodes) {
+            if (node.rfind("/dev/", 0) != 0 || node.find("..") != std::string::npos ||
+                node.find('\0') != std::string::npos) {
+                return error(root["device_nodes"],
+                             fmt::format("device node is '{}', wanted a path below /dev/",
+                                         printable(node)));
+            }
+        }
         TENON_TRY(m.file, text(root, "file", 128));
         if (m.file.find('/') != std::string::npos || m.file[0] == '.' ||
             m.file.find('\0') != std::string::npos) {
@@ -154,7 +164,7 @@ private:
 
     // A manifest that is all there is: nothing else lies in its folder.
     Result<Manifest> read_data(const YAML::Node& root, Manifest m) const {
-        for (const char* key : {"abi", "os", "arch", "cpu_requires", "file", "sha256", "options"}) {
+        for (const char* key : {"abi", "os", "arch", "cpu_requires", "device_nodes", "file", "sha256", "options"}) {
             if (root[key].IsDefined()) {
                 return error(root[key], fmt::format("'{}' is of plugins with a library; quant is "
                                                     "data alone",
@@ -254,6 +264,17 @@ private:
 };
 
 } // namespace
+
+bool may_have_device(const std::vector<std::string>& device_nodes) {
+    const auto is_there = [](const std::string& node) {
+        glob_t found{};
+        const bool any = glob(node.c_str(), GLOB_NOSORT, nullptr, &found) == 0;
+        globfree(&found);
+        return any;
+    };
+    return device_nodes.empty() ||
+           std::any_of(device_nodes.begin(), device_nodes.end(), is_there);
+}
 
 Result<Manifest> parse_manifest(std::string_view text, const std::string& where) {
     Reader reader(where);

@@ -27,6 +27,7 @@ struct Manifest {
     std::string os;
     std::string arch;
     std::vector<std::string> cpu_requires; // names of core/host/cpu_features.h
+    std::vector<std::string> device_nodes; // see may_have_device; patterns of glob(3) below /dev/
     std::string file;                      // a name beside the manifest, no path
     Sha256Digest sha256{};                 // of `file`; verify_plugin: of a data manifest itself
     std::vector<OptionSpec> options;
@@ -35,6 +36,10 @@ struct Manifest {
     // The manifest is the whole plugin: no file beside it, no code.
     bool is_data() const noexcept { return kinds.size() == 1 && kinds[0] == "quant"; }
 };
+
+// Whether the kernel shows one of these device nodes, without opening it; true for a plugin that names
+// none. Where false, what the plugin would load to look for its devices can wait.
+bool may_have_device(const std::vector<std::string>& device_nodes);
 
 // Parses the bytes of a manifest; `where` names them in messages. Unknown and missing keys, wrong
 // types, a file outside of the folder: one kInvalid sentence with the line.

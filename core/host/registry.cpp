@@ -105,6 +105,7 @@ void Registry::look_into(const SearchPlace& place, bool only_data) {
             candidate.version = manifest.version;
             candidate.sha256 = to_hex(manifest.sha256);
             candidate.kinds = manifest.kinds;
+            candidate.device_nodes = manifest.device_nodes;
             candidate.options = manifest.options;
             candidate.formats = manifest.formats;
             candidate.reason = manifest.is_data()

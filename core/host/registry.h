@@ -33,6 +33,7 @@ struct Candidate {
     std::string version;
     std::string sha256;
     std::vector<std::string> kinds;
+    std::vector<std::string> device_nodes;
     std::vector<OptionSpec> options;
     std::vector<DeclaredFormat> formats; // of kind quant, also of one that is refused later
 

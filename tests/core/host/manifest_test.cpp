@@ -55,6 +55,23 @@ TEST(Manifest, ReadsEveryField) {
     EXPECT_EQ(m->options[1].default_text, "");
 }
 
+TEST(Manifest, ReadsDeviceNodes) {
+    const auto m = parse_manifest(honest() + "device_nodes: [/dev/null, /dev/dri/render*]\n", "p");
+    ASSERT_TRUE(m.ok()) << m.error().message;
+    EXPECT_EQ(m->device_nodes, (std::vector<std::string>{"/dev/null", "/dev/dri/render*"}));
+    for (const char* node : {"/etc/passwd", "dev/null", "/dev/../etc/passwd"}) {
+        EXPECT_EQ(refusal(honest() + "device_nodes: [" + node + "]\n"),
+                  fmt::format("plugin.yaml:13: device node is '{}', wanted a path below /dev/.", node));
+    }
+}
+
+TEST(Manifest, LooksForDeviceNodes) {
+    EXPECT_TRUE(may_have_device({}));
+    EXPECT_TRUE(may_have_device({"/dev/null"}));
+    EXPECT_TRUE(may_have_device({"/dev/tenon-none", "/dev/nul*"}));
+    EXPECT_FALSE(may_have_device({"/dev/tenon-none", "/dev/tenon-none*"}));
+}
+
 TEST(Manifest, ReadsAQuotedNull) {
     const auto m = parse_manifest(replaced("id: cpu", "id: \"null\""), "plugin.yaml");
     ASSERT_TRUE(m.ok());
@@ -64,7 +81,7 @@ TEST(Manifest, ReadsAQuotedNull) {
 TEST(Manifest, RefusesUnknownKeyWithItsLine) {
     EXPECT_EQ(refusal(honest() + "author: me\n"),
               "plugin.yaml:13: unknown key 'author' in the manifest; known are id, version, kinds, "
-              "abi, os, arch, cpu_requires, file, sha256, options, formats.");
+              "abi, os, arch, cpu_requires, device_nodes, file, sha256, options, formats.");
     EXPECT_EQ(refusal(replaced("type: int", "typ: int")),
               "plugin.yaml:11: unknown key 'typ' in an option; known are key, type, min, max, default, "
               "doc.");
