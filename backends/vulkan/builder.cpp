@@ -60,10 +60,63 @@ void Builder::write(Draft& draft, uint32_t binding, uint32_t id) const {
     if (id != TENON_NONE) draft.bind(binding, place(id), true);
 }
 
+Place Builder::place_rows(uint32_t id, const Window& window) const noexcept {
+    Place whole = place(id);
+    const Value& value = exec_.values[id];
+    const uint64_t row = value.cols * sdk::dtype_bytes(value.dtype);
+    const auto rows = static_cast<uint64_t>(std::min(window.count, value.rows_max - window.first));
+    if (window.first == 0 && window.count >= value.rows_max) return whole;
+    whole.offset += static_cast<uint64_t>(window.first) * row;
+    whole.bytes = rows * row;
+    return whole;
+}
+
+void Builder::read_rows(Draft& draft, uint32_t binding, uint32_t id, const Window& window) const {
+    if (id != TENON_NONE) draft.bind(binding, place_rows(id, window), false);
+}
+
+void Builder::write_rows(Draft& draft, uint32_t binding, uint32_t id, const Window& window) const {
+    if (id != TENON_NONE) draft.bind(binding, place_rows(id, window), true);
+}
+
+sdk::Status Builder::cut_rows(std::initializer_list<uint32_t> ids, std::vector<Window>* windows) const {
+    uint64_t most = UINT64_MAX; // rows of a window
+    uint64_t unit = 1;          // that it is a multiple of
+    int64_t rows = 0;
+    uint64_t widest = 0;
+    for (uint32_t id : ids) {
+        if (id == TENON_NONE) continue;
+        const Value& value = exec_.values[id];
+        const uint64_t row = value.cols * sdk::dtype_bytes(value.dtype);
+        rows = std::max(rows, value.rows_max);
+        widest = std::max(widest, row);
+        most = std::min(most, features().storage_range / std::max<uint64_t>(row, 1));
+        while (unit < kPlaceAlign && row * unit % kPlaceAlign != 0) unit *= 2;
+    }
+    windows->clear();
+    if (static_cast<uint64_t>(rows) <= most) {
+        windows->push_back({});
+        return {};
+    }
+    most -= most % unit;
+    if (most == 0)
+        return sdk::fail(TENON_UNSUPPORTED,
+                         "Rows of %llu bytes are bound %llu at a time, this device binds at most %llu "
+                         "bytes.",
+                         static_cast<unsigned long long>(widest),
+                         static_cast<unsigned long long>(unit),
+                         static_cast<unsigned long long>(features().storage_range));
+    const int64_t here = rows_max(*ids.begin());
+    for (int64_t first = 0; first == 0 || first < here; first += static_cast<int64_t>(most))
+        windows->push_back({first, static_cast<int64_t>(most)});
+    return {};
+}
+
 uint32_t Builder::extent_word(const tenon_dim& dim) {
     auto& dispatches = exec_.dispatches[bucket_];
     for (uint32_t i = 0; i < dispatches.size(); ++i) {
         const tenon_dim& rows = dispatches[i].rows;
+        if (dispatches[i].rows_most != INT64_MAX) continue;
         if (rows.symbol == dim.symbol && rows.mul == dim.mul && rows.add == dim.add)
             return i * STEP_DISPATCH_WORDS + 3;
     }

@@ -3,11 +3,18 @@
 #pragma once
 
 #include <cstring>
+#include <initializer_list>
 #include <vector>
 
 #include "backends/vulkan/exec.h"
 
 namespace tenon::vulkan {
+
+// Rows [first, first + count) of values that are cut, so that each piece of each is bound alone.
+struct Window {
+    int64_t first = 0;
+    int64_t count = INT64_MAX; // beyond the last row there are none
+};
 
 // One dispatch being described.
 class Draft {
@@ -26,6 +33,8 @@ public:
     void bind(uint32_t binding, const Place& place, bool writes) {
         dispatch_.bindings.push_back({binding, place, writes});
     }
+    // The dispatch has the window's rows alone; grid() was given them by rows_in().
+    void window(const Window& window) noexcept { dispatch_.rows_most = window.count; }
     // The shader may write the error words.
     void reports() noexcept { dispatch_.reports = true; }
 
@@ -37,10 +46,16 @@ private:
 };
 
 inline Groups fixed_groups(uint64_t count, uint32_t per) noexcept {
-    return {{TENON_NONE, 0, static_cast<int64_t>(count)}, per, 1};
+    return {{TENON_NONE, 0, static_cast<int64_t>(count)}, per, 1, INT64_MAX};
 }
-inline Groups groups_over(const tenon_dim& extent, uint32_t per = 1) noexcept {
-    return {extent, per, 1};
+inline Groups groups_over(const tenon_dim& extent, uint32_t per = 1,
+                          const Window& window = {}) noexcept {
+    return {extent, per, 1, window.count};
+}
+// What a dimension of rows has from the window's first one on.
+inline tenon_dim rows_in(tenon_dim rows, const Window& window) noexcept {
+    rows.add -= window.first;
+    return rows;
 }
 
 class Builder {
@@ -66,6 +81,12 @@ public:
     // Binds a value that the dispatch reads (or writes); TENON_NONE binds nothing.
     void read(Draft& draft, uint32_t binding, uint32_t value) const;
     void write(Draft& draft, uint32_t binding, uint32_t value) const;
+    // As read and write, the window's rows alone.
+    void read_rows(Draft& draft, uint32_t binding, uint32_t value, const Window& window) const;
+    void write_rows(Draft& draft, uint32_t binding, uint32_t value, const Window& window) const;
+    // Windows over the rows of values of as many rows, TENON_NONE apart, each within what a binding may
+    // span and at an offset that it may have. UNSUPPORTED when the device binds too few rows for that.
+    sdk::Status cut_rows(std::initializer_list<uint32_t> values, std::vector<Window>* windows) const;
     // The word of the step buffer that will hold the extent of a dimension.
     uint32_t extent_word(const tenon_dim& dim);
     // Ends a draft. `params` begins with dispatch and step_words, which are filled in here.
@@ -80,6 +101,7 @@ public:
 
 private:
     sdk::Status finish(Draft&& draft);
+    Place place_rows(uint32_t value, const Window& window) const noexcept;
 
     Exec& exec_;
     uint32_t bucket_;

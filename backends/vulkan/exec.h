@@ -53,11 +53,12 @@ struct Binding {
     bool writes = false;
 };
 
-// ceil(extent / per) with the extent of a dimension, times `times`.
+// ceil(extent / per) with the extent of a dimension, `most` at most, times `times`.
 struct Groups {
     tenon_dim extent = {TENON_NONE, 0, 1};
     uint32_t per = 1;
     uint32_t times = 1;
+    int64_t most = INT64_MAX;
 };
 
 uint64_t groups_of(const Groups& groups, const int64_t* symbols) noexcept;
@@ -67,6 +68,7 @@ struct Dispatch {
     const Pipeline* pipeline = nullptr;
     uint32_t node = 0;
     tenon_dim rows = {TENON_NONE, 0, 0}; // without rows nothing is dispatched
+    int64_t rows_most = INT64_MAX;       // and of more, so many
     Groups groups[3];
     std::vector<Binding> bindings; // without the step buffer
     uint8_t push[kPushBytesMax] = {};

@@ -1,4 +1,5 @@
 // MATMUL, MATMUL_GLU and EMBED: one dispatch for each slice of a packed weight.
+#include <algorithm>
 #include <string_view>
 
 #include "backends/vulkan/builder.h"
@@ -164,47 +165,56 @@ bool choose_matrices(Builder& b, const Product& p, uint32_t weight_rows, Tile* t
     return true;
 }
 
-sdk::Status record_product(Builder& b, const Product& p) {
+// Slice `s` of the weight for the tokens of a window.
+sdk::Status record_slice(Builder& b, const Product& p, size_t s, const Window& window) {
     const uint32_t x = b.node().in[0];
     const bool glu = p.op == TENON_MATMUL_OP_GLU;
-    for (size_t s = 0; s < p.weight->slices.size(); ++s) {
-        const WeightSlice& slice = p.weight->slices[s];
-        Tile tile;
-        if (!choose_matrices(b, p, slice.rows, &tile))
-            TENON_SDK_CHECK(
-                choose_tile(b, b.rows_max(p.y), slice.rows, p.weight->cols, glu ? 2 : 1, &tile));
-        Draft draft(*tile.variant);
-        draft.constant(TENON_MATMUL_SPEC_LOCAL, tile.local);
-        draft.constant(TENON_MATMUL_SPEC_ROWS, tile.rows);
-        draft.constant(TENON_MATMUL_SPEC_TOKENS, tile.tokens);
-        draft.constant(TENON_MATMUL_SPEC_TEAM, tile.team);
-        draft.constant(TENON_MATMUL_SPEC_SUBGROUP, tile.subgroup);
-        draft.constant(TENON_MATMUL_SPEC_MATRIX_TOKENS, tile.matrix.m);
-        draft.constant(TENON_MATMUL_SPEC_MATRIX_ROWS, tile.matrix.n);
-        draft.constant(TENON_MATMUL_SPEC_MATRIX_COLS, tile.matrix.k);
-        draft.constant(TENON_MATMUL_SPEC_OP, p.op);
-        draft.constant(TENON_MATMUL_SPEC_ACTIVATION, p.activation);
-        draft.constant(TENON_MATMUL_SPEC_RAGGED, p.weight->cols % TENON_BLOCK_COLS != 0 ? 1u : 0u);
-        decode(draft, p.weight->layout);
-        draft.grid(b.rows_of(p.y), fixed_groups(slice.rows, tile.group_rows()),
-                   groups_over(b.rows_of(p.y), tile.group_tokens()));
-        b.read(draft, TENON_MATMUL_X, x);
-        b.write(draft, TENON_MATMUL_Y, p.y);
-        b.read(draft, TENON_MATMUL_BIAS_AT, p.bias);
-        b.read(draft, TENON_MATMUL_RESIDUAL_AT, p.residual);
-        bind_planes(draft, slice, TENON_MATMUL_LO);
-        if (glu) bind_planes(draft, p.up->slices[s], TENON_MATMUL_UP_LO);
-        shaders::MatmulParams params{};
-        set_strides(params, *p.weight);
-        params.rows = slice.rows;
-        params.row_begin = slice.first_row;
-        params.y_stride = p.weight->rows;
-        params.x_stride = p.weight->cols;
-        params.alpha = p.alpha;
-        params.flags = (p.bias != TENON_NONE ? TENON_MATMUL_BIAS : 0u) |
-                       (p.residual != TENON_NONE ? TENON_MATMUL_RESIDUAL : 0u);
-        TENON_SDK_CHECK(b.add(std::move(draft), params));
-    }
+    const WeightSlice& slice = p.weight->slices[s];
+    Tile tile;
+    if (!choose_matrices(b, p, slice.rows, &tile))
+        TENON_SDK_CHECK(choose_tile(b, std::min(b.rows_max(p.y), window.count), slice.rows,
+                                    p.weight->cols, glu ? 2 : 1, &tile));
+    Draft draft(*tile.variant);
+    draft.constant(TENON_MATMUL_SPEC_LOCAL, tile.local);
+    draft.constant(TENON_MATMUL_SPEC_ROWS, tile.rows);
+    draft.constant(TENON_MATMUL_SPEC_TOKENS, tile.tokens);
+    draft.constant(TENON_MATMUL_SPEC_TEAM, tile.team);
+    draft.constant(TENON_MATMUL_SPEC_SUBGROUP, tile.subgroup);
+    draft.constant(TENON_MATMUL_SPEC_MATRIX_TOKENS, tile.matrix.m);
+    draft.constant(TENON_MATMUL_SPEC_MATRIX_ROWS, tile.matrix.n);
+    draft.constant(TENON_MATMUL_SPEC_MATRIX_COLS, tile.matrix.k);
+    draft.constant(TENON_MATMUL_SPEC_OP, p.op);
+    draft.constant(TENON_MATMUL_SPEC_ACTIVATION, p.activation);
+    draft.constant(TENON_MATMUL_SPEC_RAGGED, p.weight->cols % TENON_BLOCK_COLS != 0 ? 1u : 0u);
+    decode(draft, p.weight->layout);
+    const tenon_dim rows = rows_in(b.rows_of(p.y), window);
+    draft.grid(rows, fixed_groups(slice.rows, tile.group_rows()),
+               groups_over(rows, tile.group_tokens(), window));
+    draft.window(window);
+    b.read_rows(draft, TENON_MATMUL_X, x, window);
+    b.write_rows(draft, TENON_MATMUL_Y, p.y, window);
+    b.read(draft, TENON_MATMUL_BIAS_AT, p.bias);
+    b.read_rows(draft, TENON_MATMUL_RESIDUAL_AT, p.residual, window);
+    bind_planes(draft, slice, TENON_MATMUL_LO);
+    if (glu) bind_planes(draft, p.up->slices[s], TENON_MATMUL_UP_LO);
+    shaders::MatmulParams params{};
+    set_strides(params, *p.weight);
+    params.rows = slice.rows;
+    params.row_begin = slice.first_row;
+    params.y_stride = p.weight->rows;
+    params.x_stride = p.weight->cols;
+    params.alpha = p.alpha;
+    params.flags = (p.bias != TENON_NONE ? TENON_MATMUL_BIAS : 0u) |
+                   (p.residual != TENON_NONE ? TENON_MATMUL_RESIDUAL : 0u);
+    return b.add(std::move(draft), params);
+}
+
+sdk::Status record_product(Builder& b, const Product& p) {
+    std::vector<Window> windows;
+    TENON_SDK_CHECK(b.cut_rows({p.y, b.node().in[0], p.residual}, &windows));
+    for (const Window& window : windows)
+        for (size_t s = 0; s < p.weight->slices.size(); ++s)
+            TENON_SDK_CHECK(record_slice(b, p, s, window));
     return {};
 }
 

@@ -82,16 +82,31 @@ sdk::Status record_elementwise(Builder& b) {
     params.cols = static_cast<uint32_t>(cols);
     const shaders::ShaderVariant* variant = nullptr;
     TENON_SDK_CHECK(b.find("elementwise", "plain", &variant));
-    Draft draft(*variant);
-    const uint32_t lanes = column_lanes(b);
-    draft.constant(TENON_ELEMENTWISE_SPEC_LOCAL, lanes);
-    draft.constant(TENON_ELEMENTWISE_SPEC_OP, op);
-    draft.constant(TENON_ELEMENTWISE_SPEC_ACTIVATION, activation);
-    draft.grid(rows, over_columns(cols, lanes, TENON_ELEMENTWISE_COLS), groups_over(rows));
-    b.read(draft, TENON_ELEMENTWISE_A, node.in[0]);
-    b.read(draft, TENON_ELEMENTWISE_B, node.in[1]);
-    b.write(draft, TENON_ELEMENTWISE_Y, y);
-    return b.add(std::move(draft), params);
+    // Where rows meet one row of numbers that is shorter than they are, dispatched rows are no rows of y.
+    std::vector<Window> windows(1);
+    const uint32_t whole_rows = params.b_stride != 0 ? node.in[1] : TENON_NONE;
+    if (cols == b.value(y).cols)
+        TENON_SDK_CHECK(b.cut_rows({y, node.in[0], whole_rows}, &windows));
+    for (const Window& window : windows) {
+        Draft draft(*variant);
+        const uint32_t lanes = column_lanes(b);
+        draft.constant(TENON_ELEMENTWISE_SPEC_LOCAL, lanes);
+        draft.constant(TENON_ELEMENTWISE_SPEC_OP, op);
+        draft.constant(TENON_ELEMENTWISE_SPEC_ACTIVATION, activation);
+        const tenon_dim here = rows_in(rows, window);
+        draft.grid(here, over_columns(cols, lanes, TENON_ELEMENTWISE_COLS),
+                   groups_over(here, 1, window));
+        draft.window(window);
+        b.read_rows(draft, TENON_ELEMENTWISE_A, node.in[0], window);
+        if (whole_rows != TENON_NONE) {
+            b.read_rows(draft, TENON_ELEMENTWISE_B, whole_rows, window);
+        } else {
+            b.read(draft, TENON_ELEMENTWISE_B, node.in[1]);
+        }
+        b.write_rows(draft, TENON_ELEMENTWISE_Y, y, window);
+        TENON_SDK_CHECK(b.add(std::move(draft), params));
+    }
+    return {};
 }
 
 sdk::Status record_rows(Builder& b) {

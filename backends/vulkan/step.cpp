@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "backends/vulkan/recorder.h"
@@ -59,7 +60,7 @@ BoundSlot bound_slot(const tenon_bind& bind, uint32_t slot) noexcept {
 }
 
 uint64_t groups_of(const Groups& groups, const int64_t* symbols) noexcept {
-    const int64_t extent = sdk::extent(groups.extent, symbols);
+    const int64_t extent = std::min(sdk::extent(groups.extent, symbols), groups.most);
     if (extent <= 0) return 0;
     return (static_cast<uint64_t>(extent) + groups.per - 1) / groups.per * groups.times;
 }
@@ -69,7 +70,7 @@ namespace {
 void write_words(const Exec& exec, const tenon_bind& bind, uint32_t* words) noexcept {
     shaders::StepDispatch step{};
     for (const Dispatch& d : exec.dispatches[bind.bucket]) {
-        const int64_t rows = sdk::extent(d.rows, bind.symbols);
+        const int64_t rows = std::min(sdk::extent(d.rows, bind.symbols), d.rows_most);
         step.x = static_cast<uint32_t>(groups_of(d.groups[0], bind.symbols));
         step.y = static_cast<uint32_t>(groups_of(d.groups[1], bind.symbols));
         step.z = static_cast<uint32_t>(groups_of(d.groups[2], bind.symbols));

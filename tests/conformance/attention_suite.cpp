@@ -288,6 +288,42 @@ TEST_P(Attention, ABrokenSequenceStaysAlone) {
     EXPECT_TRUE(equal_bits(second, alone({0, 21, 0}))) << "in the blocks of a broken sequence";
 }
 
+// A context of eighty thousand positions: blocks that come again and again, and at the end one whose
+// values outweigh theirs, so that an answer over a part of it is wrong.
+TEST(LongContext, EveryPositionIsSeen) {
+    Random random(Target::instance().seed(), 304);
+    Shape shape{"", 2, 1, 16, 16, 16, TENON_ROPE_NONE};
+    const uint32_t written = 5;
+    shape.table_width = 5000;
+    Trial trial = make_trial(shape, TENON_F32, random);
+    trial.kv->n_blocks = written;
+    auto runner = Runner::create(trial, TENON_COMPUTE_PRECISE);
+    CONFORMANCE_MADE(runner);
+    Oracle oracle(trial);
+    const auto both = [&](Step step) {
+        step.prepare_outputs(trial.view());
+        Step wanted = step;
+        CONFORMANCE_OK(oracle.run(wanted));
+        CONFORMANCE_OK(runner->run(step));
+        EXPECT_TRUE(close_to(wanted.get<float>(kO), step.get<float>(kO), {4e-6, 0.02}));
+    };
+    Sequences sequences = Sequences::make(1, shape.block_tokens, shape.table_width, nullptr);
+    for (size_t i = 0; i < sequences.blocks[0].size(); ++i)
+        sequences.blocks[0][i] = static_cast<int32_t>(i % (written - 1));
+    sequences.blocks[0][written - 1] = sequences.blocks[0].back() = written - 1;
+    Stream stream(shape, written * shape.block_tokens, random);
+    for (auto v = stream.v.end() - shape.block_tokens * stream.v_row; v != stream.v.end(); ++v) *v *= 1000;
+    both(make_step(sequences, {stream}, {static_cast<int32_t>(written * shape.block_tokens)}));
+
+    sequences.lengths[0] = static_cast<int32_t>(shape.table_width * shape.block_tokens) - 2;
+    Step last;
+    fill_batch(sequences, {2}, last);
+    last.set(kQ, random.normals(2 * stream.q_row));
+    last.set(kK, random.normals(2 * stream.k_row));
+    last.set(kV, random.normals(2 * stream.v_row));
+    both(last);
+}
+
 std::vector<Case> cases() {
     std::vector<Case> all;
     for (const Shape& shape : kShapes) {

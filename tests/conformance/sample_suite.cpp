@@ -1,9 +1,12 @@
 // SAMPLE, bit for bit: the token must be the reference's on any device, for the same logits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "core/formats/format_list.h"
+#include "tests/conformance/random_data.h"
 #include "tests/conformance/trial.h"
 
 namespace {
@@ -96,6 +99,57 @@ void compare(const Step& wanted, const Step& got) {
             EXPECT_EQ(a[i], b[i]);
         } else {
             EXPECT_NEAR(a[i], b[i], 1e-4) << "row " << i;
+        }
+    }
+}
+
+// Logits of eighteen megabytes that the program itself makes: more than a small device binds at once.
+TEST(Sample, RowsBeyondOneBinding) {
+    constexpr int64_t kVocabulary = 50021, kRows = 90, kCols = 8;
+    Random random(Target::instance().seed(), 402);
+    Trial trial;
+    const tenon_format& format = formats::find_format("f32")->format;
+    const uint32_t entry = trial.add({"w", format, kVocabulary, kCols, TENON_USE_MATMUL,
+                                      random_weight(random, format, kVocabulary, kCols)});
+    ProgramBuilder b;
+    const Dim rows = Dim::of(b.symbol("L", kRows));
+    enum : uint32_t { kX = kLogprob + 1 };
+    const ValueId x = b.input("x", kX, TENON_F32, {rows, kCols});
+    const ValueId product = b.matmul("y", x, b.weight("w", entry, {kVocabulary, kCols}));
+    const ValueId logits = b.softcap("cap", product, 30.0f);
+    const ProgramBuilder::SampleInputs in{b.input("temperature", kTemperature, TENON_F32, {rows}),
+                                          b.input("top_k", kTopK, TENON_I32, {rows}),
+                                          b.input("top_p", kTopP, TENON_F32, {rows}),
+                                          b.input("min_p", kMinP, TENON_F32, {rows}),
+                                          b.input("seed", kSeed, TENON_U64, {rows}),
+                                          b.input("position", kPosition, TENON_I32, {rows})};
+    b.mark_output(b.sample("sample", logits, in), kToken);
+    b.mark_output(logits, kLogits);
+    trial.program = b.build();
+    auto runner = Runner::create(trial, TENON_COMPUTE_PRECISE);
+    CONFORMANCE_MADE(runner);
+    Oracle oracle(trial);
+    for (const int64_t count : {kRows, int64_t{3}}) {
+        const auto n = static_cast<size_t>(count);
+        Step step;
+        step.symbols = {count};
+        step.set(kX, random.normals(count * kCols));
+        for (const uint32_t slot : {kTemperature, kTopP, kMinP})
+            step.set(slot, std::vector<float>(n, 0.0f));
+        for (const uint32_t slot : {kTopK, kPosition}) step.set(slot, std::vector<int32_t>(n, 0));
+        step.set(kSeed, std::vector<uint64_t>(n, 1));
+        step.prepare_outputs(trial.view());
+        Step wanted = step;
+        CONFORMANCE_OK(oracle.run(wanted));
+        CONFORMANCE_OK(runner->run(step));
+        EXPECT_TRUE(close_to(wanted.get<float>(kLogits), step.get<float>(kLogits), {4e-6, 0.02}));
+        if (!Target::instance().computes()) continue;
+        // The best of the logits that the device itself made.
+        const std::vector<float> made = step.get<float>(kLogits);
+        const std::vector<int32_t> tokens = step.get<int32_t>(kToken);
+        for (size_t row = 0; row < n; ++row) {
+            const auto begin = made.begin() + static_cast<std::ptrdiff_t>(row * kVocabulary);
+            EXPECT_EQ(std::max_element(begin, begin + kVocabulary) - begin, tokens[row]) << "row " << row;
         }
     }
 }
