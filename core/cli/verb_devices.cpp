@@ -47,15 +47,19 @@ std::string reason_of(const PluginReport& plugin, const DeviceSurvey& survey) {
     return reason;
 }
 
-Error no_such_plugin(const host::Registry& registry, const std::string& id) {
+// Whether there is such a backend, usable or refused.
+Status check_backend(const host::Registry& registry, const std::string& id) {
     std::vector<std::string> known;
-    for (const host::Candidate& plugin : registry.candidates())
-        known.push_back(plugin.id);
+    for (const host::Candidate& plugin : registry.candidates()) {
+        if (!plugin.usable || plugin.has_kind("backend")) known.push_back(plugin.id);
+    }
+    if (id == "auto" || std::find(known.begin(), known.end(), id) != known.end()) return {};
     const std::string close = config::nearest(id, known);
-    return {Code::kConfig,
-            fmt::format("there is no backend '{}'{}; found are: {}; see 'tenon plugins list --why'", id,
-                        close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
-                        known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")))};
+    return Error{Code::kConfig,
+                 fmt::format("there is no backend '{}'; {} See 'tenon plugins list --why'.", id,
+                             !close.empty()  ? fmt::format("did you mean '{}'?", close)
+                             : known.empty() ? std::string("none is found.")
+                                             : fmt::format("found are: {}.", fmt::join(known, ", ")))};
 }
 
 void print_json(const DeviceSurvey& survey) {
@@ -117,17 +121,21 @@ int run(int argc, char** argv) {
     if (const auto code = resolve("devices", engine)) return *code;
     const Result<host::Registry> registry = engine::scan_plugins(engine.config);
     if (!registry.ok()) return report("devices", registry.error());
-    const DeviceSurvey survey = survey_devices(*registry, engine.config.backend);
-    if (survey.plugins.empty() && engine.config.backend != "auto")
-        return report("devices", no_such_plugin(*registry, engine.config.backend));
+    const std::string& wanted = engine.config.backend;
+    if (const Status status = check_backend(*registry, wanted); !status.ok())
+        return report("devices", status.error());
+    const DeviceSurvey survey = survey_devices(*registry, wanted);
     if (json) {
         print_json(survey);
     } else {
         print_text(survey);
     }
     if (!survey.devices.empty()) return kExitOk;
-    return report("devices", {Code::kUnsupported, "no backend has a device on this machine; see "
-                                                  "'tenon plugins list --why'"});
+    return report("devices",
+                  {Code::kUnsupported,
+                   fmt::format("{} on this machine; see 'tenon plugins list --why'",
+                               wanted == "auto" ? "no backend has a device"
+                                                : "backend " + wanted + " finds no device")});
 }
 
 }  // namespace

@@ -158,7 +158,8 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
         TENON_TRY(const std::vector<tenon_device_info> devices, backend.enumerate());
         if (devices.empty()) {
             return Error{Code::kUnsupported,
-                         fmt::format("backend {} finds no device on this machine", config.backend)};
+                         fmt::format("backend {} finds no device on this machine; 'tenon doctor' says why",
+                                     config.backend)};
         }
         return open_on(config, *candidate, backend, devices.front());
     }

@@ -18,10 +18,12 @@ std::string unknown_option(const host::Candidate& candidate, const std::string& 
     for (const host::OptionSpec& spec : candidate.options)
         known.push_back(spec.key);
     const std::string close = config::nearest(key, known);
-    return fmt::format("{} {} has no option '{}'{}; it has: {}",
+    return fmt::format("{} {} has no option '{}'; {}",
                        candidate.kinds.empty() ? "plugin" : candidate.kinds.front(), candidate.id,
-                       key, close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
-                       known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+                       key,
+                       !close.empty()  ? fmt::format("did you mean '{}'?", close)
+                       : known.empty() ? std::string("it has none")
+                                       : fmt::format("it has: {}", fmt::join(known, ", ")));
 }
 
 std::vector<config::PluginMistake> find_section_mistakes(const config::PluginOptions& section,
@@ -53,9 +55,10 @@ std::string missing_plugin(const host::Registry& registry, const std::string& id
         if (candidate.usable) known.push_back(candidate.id);
     }
     const std::string close = config::nearest(id, known);
-    return fmt::format("there is no plugin '{}'{}; found are: {}", id,
-                       close.empty() ? "" : fmt::format("; did you mean '{}'?", close),
-                       known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+    return fmt::format("there is no plugin '{}'; {}", id,
+                       !close.empty()  ? fmt::format("did you mean '{}'?", close)
+                       : known.empty() ? std::string("none is found")
+                                       : fmt::format("found are: {}", fmt::join(known, ", ")));
 }
 
 }  // namespace

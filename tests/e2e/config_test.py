@@ -91,12 +91,12 @@ class DevicesTest(product.ProductTest):
     def test_no_device(self):
         answer = self.call("devices", "--backend", "cpuu")
         self.assertEqual((answer.code, answer.out), (78, ""))
-        self.assertIn("there is no backend 'cpuu'; did you mean 'cpu'?; found are: ", answer.err)
+        self.assertIn("there is no backend 'cpuu'; did you mean 'cpu'? See 'tenon plugins list --why'.", answer.err)
 
     def test_a_section_of_a_plugin_that_nobody_has(self):
         answer = self.call("run", "model.gguf", "a", "-n", "1", "--set", "cpuu.pin=true")
         self.assertEqual((answer.code, answer.out), (78, ""))
-        self.assertIn("cpuu.pin: there is no plugin 'cpuu'; did you mean 'cpu'?; found are: ", answer.err)
+        self.assertIn("cpuu.pin: there is no plugin 'cpuu'; did you mean 'cpu'?\n", answer.err)
 
 
 class InspectTest(product.ProductTest):

@@ -120,8 +120,7 @@ class GoldenTest(product.ProductTest):
             "  prefix: {share_tokens: 0}\n  fcfs:\n    share_tokens: 1\n  prefx:\n    share_tokens: 1\n")
         answer = self.call("config", "check", "f.yaml")
         self.assertEqual((answer.code, answer.out), (78, ""))
-        # Which other plugins there are is the build's affair.
-        self.keep("plugin-options.txt", re.sub(r"; found are: .*", "; found are: ...", answer.err))
+        self.keep("plugin-options.txt", answer.err)
         for reader in ("serve", "run"):
             (self.folder / "f.yaml").write_text("plugins:\n  cpu:\n    threads: 256\n    pin: true\n")
             self.assertEqual(self.good("config", "check", "f.yaml", "--for", reader), "f.yaml: no mistakes\n")
