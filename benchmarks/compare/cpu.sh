@@ -57,7 +57,7 @@ trap 'rm -rf "$work"' EXIT
 g++ -O3 -std=c++20 -pthread "$here/ceilings.cpp" -o "$work/ceilings"
 
 run_tenon() {
-    "$tenon" bench "$model" -p 512 -n 128 -b 1 -r 1 -t "$threads" --compute "$compute" --json
+    "$tenon" bench "$model" -p 512 -n 128 -b 1 -r 1 -t "$threads" --compute "$compute" --backend cpu --json
 }
 run_llama() {
     "$peers/bin/llama-bench" -m "$model" -p 512 -n 128 -r 1 -t "$threads" -o json 2>"$work/llama.log" ||

@@ -44,7 +44,7 @@ def processor_seconds():
 
 
 def perplexity(tenon, model, text):
-    return json.loads(run(tenon, "perplexity", model, "--file", text, "--json"))["perplexity"]
+    return json.loads(run(tenon, "perplexity", model, "--file", text, "--backend", "cpu", "--json"))["perplexity"]
 
 
 def compare(ours, theirs):

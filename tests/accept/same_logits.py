@@ -23,7 +23,7 @@ def logits(tenon, level, model, ids, compute, folder):
     out = Path(folder) / "logits.bin"
     out.unlink(missing_ok=True)
     command = [tenon, "logits", str(model), "--ids", str(ids), "--compute", compute, "--full", str(out), "--json",
-               "--set", f"cpu.force_isa={level}"]
+               "--backend", "cpu", "--set", f"cpu.force_isa={level}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if run.returncode != 0 or not out.is_file():
         sys.exit(f"{' '.join(command)}: {run.stderr.strip()}")

@@ -59,7 +59,7 @@ class Report:
 
 
 class Tenon:
-    """The program under test; `isa` None leaves the choice to it, as a `backend` other than the CPU's does."""
+    """The program under test on the CPU's paths, of which `isa` None leaves the choice to it, or on a named `backend`."""
 
     def __init__(self, program, timeout, backend=None):
         self.program, self.timeout, self.backend = program, timeout, backend
@@ -72,10 +72,8 @@ class Tenon:
         return answer
 
     def json(self, verb, model, *options, isa=None):
-        command = [self.program, verb, str(model), *map(str, options), "--json"]
-        if self.backend:
-            command += ["--backend", self.backend]
-        elif isa:
+        command = [self.program, verb, str(model), *map(str, options), "--backend", self.backend or "cpu", "--json"]
+        if isa and not self.backend:
             command += ["--set", f"cpu.force_isa={isa}"]
         try:
             run = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout)
