@@ -168,6 +168,8 @@ sdk::Status Recorder::begin_segment(uint32_t node) {
     Segment& segment = out_.segments[segment_];
     segment.first_node = node;
     commands_ = segment.commands;
+    // A recording that failed half-way is still open.
+    TENON_SDK_CHECK(check_result(vkResetCommandBuffer(commands_, 0), "vkResetCommandBuffer"));
     TENON_SDK_CHECK(begin_commands(commands_));
     full_barrier(commands_);
     hazards_.clear();
