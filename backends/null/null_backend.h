@@ -87,7 +87,6 @@ struct Queue {
 };
 
 sdk::Status run_copies(const tenon_copy* copies, uint32_t n) noexcept;
-sdk::Status check_copies(const tenon_copy* copies, uint32_t n) noexcept;
 sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept;
 
 // The functions behind the table: the contract is in tenon/sdk/backend.hpp.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/common/row_copy.h"
 #include "backends/vulkan/queue.h"
 
 namespace tenon::vulkan {
@@ -19,32 +20,14 @@ sdk::Status Impl::buffer_alloc(Device& device, const tenon_buffer_desc& desc,
 
 namespace {
 
-// Whether rows * pitch stays inside `size` without wrapping; the last row ends at row_bytes.
-bool inside(uint64_t offset, uint64_t rows, uint64_t pitch, uint64_t row_bytes, uint64_t size) {
-    if (rows == 0 || row_bytes == 0) return offset <= size;
-    uint64_t span = 0;
-    uint64_t end = 0;
-    return !__builtin_mul_overflow(rows - 1, pitch, &span) &&
-           !__builtin_add_overflow(span, row_bytes, &span) &&
-           !__builtin_add_overflow(span, offset, &end) && end <= size;
-}
-
 sdk::Status check_copies(const Device& device, const tenon_copy* copies, uint32_t n) noexcept {
     for (uint32_t i = 0; i < n; ++i) {
-        const tenon_copy& c = copies[i];
-        if (c.rows > 1 && (c.dst_pitch < c.row_bytes || c.src_pitch < c.row_bytes)) {
-            return sdk::fail(TENON_INVALID, "Copy %u has a pitch below its row of %llu bytes.", i,
-                             static_cast<unsigned long long>(c.row_bytes));
-        }
-        const Buffer* dst = Handles::get(c.dst);
-        const Buffer* src = Handles::get(c.src);
+        const Buffer* dst = Handles::get(copies[i].dst);
+        const Buffer* src = Handles::get(copies[i].src);
         if ((dst != nullptr && dst->device != &device) || (src != nullptr && src->device != &device))
             return sdk::fail(TENON_INVALID, "Copy %u names a buffer of another device.", i);
-        if ((dst != nullptr &&
-             !inside(c.dst_offset, c.rows, c.dst_pitch, c.row_bytes, dst->bytes)) ||
-            (src != nullptr && !inside(c.src_offset, c.rows, c.src_pitch, c.row_bytes, src->bytes))) {
-            return sdk::fail(TENON_INVALID, "Copy %u leaves its buffer.", i);
-        }
+        TENON_SDK_CHECK(common::check_copy(i, copies[i], dst == nullptr ? 0 : dst->bytes,
+                                           src == nullptr ? 0 : src->bytes));
     }
     return {};
 }
@@ -101,6 +84,7 @@ bool Worker::copy_at_once(const Work& work) noexcept {
     for (const tenon_copy& c : work.copies)
         if (host_view(c, true) == nullptr || host_view(c, false) == nullptr) return false;
     for (const tenon_copy& copy : work.copies) {
+        if (copy.row_bytes == 0) continue; // of any number of rows
         const tenon_copy c = collapsed(copy);
         uint8_t* dst = host_view(c, true);
         const uint8_t* src = host_view(c, false);
