@@ -44,7 +44,7 @@ if [[ ! -f build/release/build.ninja ]]; then
     if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
     cmake --preset release "${options[@]}"
 fi
-ninja -C build/release program
+CCACHE_DEPEND=1 ninja -C build/release program
 
 step 3 "model"
 model=smollm2-135m-instruct

@@ -6,7 +6,7 @@
 #     program test_NAME of every *_test.cpp in this folder, run by ctest test by test; the folder mirrors
 #     the room it tests. BINARY_DIR: the tests look for what is built, below TENON_BINARY_DIR; without
 #     it the objects of two builds are one to a compiler cache
-# BUSY: what is calculated in its tests takes so long that optimising is worth the compiler's time
+# BUSY: what is calculated in its tests takes so long that optimising is worth the compiler's time.
 # Both include from the repository's root ("core/base/result.h") and from core/abi/include (<tenon/abi.h>).
 
 # What a test program compiles is mostly GoogleTest's macros: optimising them takes longer than running
