@@ -79,7 +79,8 @@ TEST(Hazards, AnotherBarrierSettlesThem) {
     EXPECT_FALSE(hazards.orders({reads(0, 256)}));
 }
 
-// A layer of llama over its values: each waits for its inputs once, and none for its neighbours.
+// A layer with every part a dispatch of its own: each waits for its inputs once, and none for its
+// neighbours.
 TEST(Hazards, ALayerHasNineBarriers) {
     constexpr uint64_t kX = 0, kNormed = 1000, kQ = 2000, kK = 3000, kV = 4000, kMixed = 5000,
                        kGate = 6000;
