@@ -14,6 +14,8 @@ namespace tenon::cli {
 
 namespace {
 
+constexpr size_t kLinesMax = 100;  // of one plugin; later ones are dropped
+
 // The lines of the log while it lives.
 class LogCapture {
 public:
@@ -32,6 +34,7 @@ private:
         if (level > TENON_LOG_INFO) return;
         auto* capture = static_cast<LogCapture*>(self);
         const std::lock_guard lock(capture->mutex_);
+        if (capture->lines_.size() == kLinesMax) return;
         capture->lines_.push_back({level, std::string(text.p, text.n)});
     }
 

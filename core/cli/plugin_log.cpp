@@ -15,7 +15,8 @@ namespace {
 void to_standard_error(void*, tenon_log_level level, tenon_str text) {
     if (level > TENON_LOG_WARN) return;
     try {
-        const std::string line = std::string("tenon: ") + (level == TENON_LOG_ERROR ? "error: " : "warning: ") +
+        const std::string line = std::string("tenon: ") +
+                                 (level == TENON_LOG_ERROR ? "error: " : "warning: ") +
                                  printable(std::string(text.p, text.n)) + "\n";
         std::fwrite(line.data(), 1, line.size(), stderr);
     } catch (const std::exception&) {
@@ -37,10 +38,16 @@ void to_log(void* log, tenon_log_level level, tenon_str text) {
 
 }  // namespace
 
-void show_plugin_lines() noexcept { host::set_log(to_standard_error, nullptr); }
+void show_plugin_lines() noexcept {
+    host::set_log(to_standard_error, nullptr);
+}
 
-PluginLog::PluginLog(Log& log) noexcept { host::set_log(to_log, &log); }
+PluginLog::PluginLog(Log& log) noexcept {
+    host::set_log(to_log, &log);
+}
 
-PluginLog::~PluginLog() { show_plugin_lines(); }
+PluginLog::~PluginLog() {
+    show_plugin_lines();
+}
 
 }  // namespace tenon::cli

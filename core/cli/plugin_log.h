@@ -5,8 +5,8 @@
 
 namespace tenon::cli {
 
-// Errors and warnings to standard error, each as "tenon: warning: SENTENCE"; the rest nowhere. Before
-// a plugin is loaded, or while none runs.
+// Errors and warnings to standard error, each as "tenon: warning: SENTENCE"; the rest nowhere.
+// Before a plugin is loaded, or while none runs.
 void show_plugin_lines() noexcept;
 
 // While it lives: every line into `log`, which outlives it. Made and ended while no plugin runs.

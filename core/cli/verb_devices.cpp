@@ -55,11 +55,12 @@ Status check_backend(const host::Registry& registry, const std::string& id) {
     }
     if (id == "auto" || std::find(known.begin(), known.end(), id) != known.end()) return {};
     const std::string close = config::nearest(id, known);
-    return Error{Code::kConfig,
-                 fmt::format("there is no backend '{}'; {} See 'tenon plugins list --why'.", id,
-                             !close.empty()  ? fmt::format("did you mean '{}'?", close)
-                             : known.empty() ? std::string("none is found.")
-                                             : fmt::format("found are: {}.", fmt::join(known, ", ")))};
+    return Error{
+        Code::kConfig,
+        fmt::format("there is no backend '{}'; {} See 'tenon plugins list --why'.", id,
+                    !close.empty()  ? fmt::format("did you mean '{}'?", close)
+                    : known.empty() ? std::string("none is found.")
+                                    : fmt::format("found are: {}.", fmt::join(known, ", ")))};
 }
 
 void print_json(const DeviceSurvey& survey) {

@@ -38,8 +38,8 @@ std::vector<config::PluginMistake> find_section_mistakes(const config::PluginOpt
         }
         const std::string problem = host::value_problem(*spec, value);
         if (problem.empty()) continue;
-        mistakes.push_back({candidate.id, key, true,
-                            fmt::format("{}.{}: {}", candidate.id, key, problem)});
+        mistakes.push_back(
+            {candidate.id, key, true, fmt::format("{}.{}: {}", candidate.id, key, problem)});
     }
     return mistakes;
 }

@@ -20,8 +20,8 @@ Result<std::vector<host::PluginOption>> plugin_options(const config::EngineConfi
 // the one in use, may have a section.
 Status check_plugin_names(const config::EngineConfig& config, const host::Registry& registry);
 
-// Everything that is wrong with the sections of all plugins: plugins that are not found or are refused
-// as well. Runs no code of a plugin.
+// Everything that is wrong with the sections of all plugins: plugins that are not found or are
+// refused as well. Runs no code of a plugin.
 std::vector<config::PluginMistake> find_plugin_mistakes(const config::EngineConfig& config);
 
 }  // namespace tenon::engine

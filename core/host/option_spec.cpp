@@ -26,7 +26,7 @@ std::string range_text(const OptionSpec& option) {
     return has_max ? fmt::format(" of at most {}", option.max) : "";
 }
 
-} // namespace
+}  // namespace
 
 std::string value_problem(const OptionSpec& option, std::string_view value) {
     const auto wanted = [&](const std::string& what) {
@@ -44,9 +44,10 @@ std::string value_problem(const OptionSpec& option, std::string_view value) {
             double number = 0;
             return parse(value, &number) && std::isfinite(number) ? "" : wanted("a number");
         }
-        case OptionSpec::Type::kString: break;
+        case OptionSpec::Type::kString:
+            break;
     }
     return "";
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

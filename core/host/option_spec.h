@@ -12,9 +12,9 @@ struct OptionSpec {
     enum class Type { kBool, kInt, kFloat, kString };
     std::string key;
     Type type = Type::kString;
-    int64_t min = std::numeric_limits<int64_t>::min(); // of kInt
+    int64_t min = std::numeric_limits<int64_t>::min();  // of kInt
     int64_t max = std::numeric_limits<int64_t>::max();
-    std::string default_text; // canonical text; empty: the plugin decides
+    std::string default_text;  // canonical text; empty: the plugin decides
     std::string doc;
 };
 
@@ -22,4 +22,4 @@ struct OptionSpec {
 // they mean is the plugin's to judge.
 std::string value_problem(const OptionSpec& option, std::string_view value);
 
-} // namespace tenon::host
+}  // namespace tenon::host

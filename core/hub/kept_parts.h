@@ -22,8 +22,8 @@ public:
     // was of another file, and is removed): every piece is missing. An empty identity tells no file
     // from another: then nothing is kept.
     Found open(uint64_t size, const std::string& identity, uint32_t connections);
-    // Writes down what is new since, once `make_durable` (null: not asked) has said that the bytes it
-    // speaks of are on disk. Failures are left to a later call.
+    // Writes down what is new since, once `make_durable` (null: not asked) has said that the bytes
+    // it speaks of are on disk. Failures are left to a later call.
     void save(const std::function<Status()>& make_durable);
     // Forgets the file on disk.
     void remove() const;

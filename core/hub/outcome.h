@@ -22,7 +22,8 @@ struct Outcome {
     }
     // The file is not the one that was begun with.
     static Outcome changed() {
-        return {Kind::kChanged, {Code::kData, "the file changed on the server meanwhile"}, {}, false};
+        return {
+            Kind::kChanged, {Code::kData, "the file changed on the server meanwhile"}, {}, false};
     }
     bool ok() const { return kind == Kind::kOk; }
 };

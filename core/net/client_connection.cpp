@@ -178,12 +178,14 @@ private:
 
     void read_tunnel() {
         socket_of(stream_).async_read_some(
-            asio::buffer(buffer_), [self = this->shared_from_this()](ErrorCode error, size_t count) {
+            asio::buffer(buffer_),
+            [self = this->shared_from_this()](ErrorCode error, size_t count) {
                 if (self->is_closed_) return;
                 if (count == 0) {
-                    self->end_connect(fmt::format("the proxy {} closed the connection before it answered",
-                                                  self->proxy_->name()),
-                                      error ? error : ErrorCode(asio::error::eof));
+                    self->end_connect(
+                        fmt::format("the proxy {} closed the connection before it answered",
+                                    self->proxy_->name()),
+                        error ? error : ErrorCode(asio::error::eof));
                     return;
                 }
                 self->take_tunnel({self->buffer_.data(), count});
@@ -205,8 +207,9 @@ private:
             end_connect(proxy_->refusal(tunnel_->status(), tunnel_->headers(),
                                         "a connection to " + authority_));
         } else if (!bytes.empty()) {
-            end_connect(Error{Code::kData, fmt::format("the proxy {} sent {} bytes before TLS began",
-                                                       proxy_->name(), bytes.size())});
+            end_connect(
+                Error{Code::kData, fmt::format("the proxy {} sent {} bytes before TLS began",
+                                               proxy_->name(), bytes.size())});
         } else {
             start_tls();
         }
@@ -303,7 +306,8 @@ std::shared_ptr<ClientConnection> ClientConnection::create(asio::io_context& io,
         return std::make_shared<StreamConnection<tcp::socket>>(io, url, nullptr, proxy, io);
     }
     ssl::context& context = static_cast<TlsContext&>(*tls).context;
-    return std::make_shared<StreamConnection<TlsStream>>(io, url, std::move(tls), proxy, io, context);
+    return std::make_shared<StreamConnection<TlsStream>>(io, url, std::move(tls), proxy, io,
+                                                         context);
 }
 
 }  // namespace tenon::net

@@ -61,9 +61,9 @@ uint16_t port_of(std::string_view text) {
 
 Result<ClientProxy> parse_proxy(const char* variable, std::string_view text) {
     const auto wrong = [&](std::string_view seen) {
-        return Error{Code::kConfig,
-                     fmt::format("{}: expected http://[USER:PASSWORD@]HOST[:PORT], {}", variable,
-                                 seen)};
+        return Error{
+            Code::kConfig,
+            fmt::format("{}: expected http://[USER:PASSWORD@]HOST[:PORT], {}", variable, seen)};
     };
     const size_t scheme_end = text.find("://");
     if (scheme_end != std::string_view::npos) {
@@ -81,8 +81,9 @@ Result<ClientProxy> parse_proxy(const char* variable, std::string_view text) {
         text.remove_prefix(at + 1);
         const std::optional<std::string> secret = decode(user_info);
         if (!secret || secret->size() > kSecretMax) {
-            return wrong("got a user or password that cannot be sent; other characters than letters "
-                         "and digits are written as %XX");
+            return wrong(
+                "got a user or password that cannot be sent; other characters than letters "
+                "and digits are written as %XX");
         }
         const bool has_password = user_info.find(':') != std::string_view::npos;
         proxy.authorization = basic(has_password ? *secret : *secret + ':');
@@ -113,18 +114,21 @@ Error ClientProxy::refusal(int status, const Headers& headers, const std::string
     const std::string* const offered = headers.find("Proxy-Authenticate");
     const std::string scheme = offered == nullptr ? "" : lower(*offered).substr(0, 5);
     if (offered != nullptr && scheme != "basic") {
-        return {Code::kInvalid,
-                fmt::format("the proxy {} wants a login (407) of another kind than Basic, which is the "
-                            "only one that can be sent",
-                            name())};
+        return {
+            Code::kInvalid,
+            fmt::format("the proxy {} wants a login (407) of another kind than Basic, which is the "
+                        "only one that can be sent",
+                        name())};
     }
     if (!authorization.empty()) {
-        return {Code::kInvalid, fmt::format("the proxy {} refuses the user and password in {} (407)",
-                                            name(), variable)};
+        return {Code::kInvalid,
+                fmt::format("the proxy {} refuses the user and password in {} (407)", name(),
+                            variable)};
     }
-    return {Code::kInvalid, fmt::format("the proxy {} wants a user and a password (407); {} takes them as "
-                                        "http://USER:PASSWORD@{}",
-                                        name(), variable, name())};
+    return {Code::kInvalid,
+            fmt::format("the proxy {} wants a user and a password (407); {} takes them as "
+                        "http://USER:PASSWORD@{}",
+                        name(), variable, name())};
 }
 
 Result<ProxyRules> ProxyRules::read(const std::function<std::string(const char*)>& lookup) {
@@ -176,8 +180,10 @@ void ProxyRules::add_exception(std::string_view text) {
     if (network.ok()) {
         made.network = std::move(*network);
     } else {
-        while (!text.empty() && text.front() == '.') text.remove_prefix(1);
-        while (!text.empty() && text.back() == '.') text.remove_suffix(1);
+        while (!text.empty() && text.front() == '.')
+            text.remove_prefix(1);
+        while (!text.empty() && text.back() == '.')
+            text.remove_suffix(1);
         if (text.empty()) return;
         made.host = lower(text);
     }
@@ -188,7 +194,8 @@ bool ProxyRules::is_exception(const Url& url) const {
     if (is_off_) return true;
     const std::optional<IpAddress> address = parse_ip(url.host);
     std::string_view host = url.host;
-    while (!host.empty() && host.back() == '.') host.remove_suffix(1);
+    while (!host.empty() && host.back() == '.')
+        host.remove_suffix(1);
     return std::any_of(exceptions_.begin(), exceptions_.end(), [&](const Exception& one) {
         if (one.port != 0 && one.port != url.port) return false;
         if (one.host.empty()) return address && one.network.contains(to_text(*address));

@@ -18,7 +18,8 @@ struct ClientProxy {
     std::string variable;  // that named it: "https_proxy"
     std::string host;      // without the brackets of IPv6
     uint16_t port = 1080;
-    std::string authorization;  // value of Proxy-Authorization; empty: none. A secret: in no message.
+    // Value of Proxy-Authorization; empty: none. A secret: in no message.
+    std::string authorization;
 
     // "host:port", for messages.
     std::string name() const;
@@ -30,10 +31,11 @@ struct ClientProxy {
 class ProxyRules {
 public:
     // Reads http_proxy, https_proxy, all_proxy and no_proxy, each before its upper-case spelling.
-    // HTTP_PROXY does not count where REQUEST_METHOD is set: there a header of a request names it. A
-    // proxy is http://[USER[:PASSWORD]@]HOST[:PORT], the scheme optional, port 1080 by default. no_proxy
-    // has names (with all below them), addresses and networks, each with an optional port, or '*'.
-    // `lookup` gives "" for a variable that is absent. kConfig names the variable, never its value.
+    // HTTP_PROXY does not count where REQUEST_METHOD is set: there a header of a request names it.
+    // A proxy is http://[USER[:PASSWORD]@]HOST[:PORT], the scheme optional, port 1080 by default.
+    // no_proxy has names (with all below them), addresses and networks, each with an optional port,
+    // or '*'. `lookup` gives "" for a variable that is absent. kConfig names the variable, never
+    // its value.
     static Result<ProxyRules> read(const std::function<std::string(const char*)>& lookup);
 
     // Null: `url` is asked for directly. Valid as long as the rules are.
@@ -41,7 +43,7 @@ public:
 
 private:
     struct Exception {
-        std::string host;   // a name, lower case, without dots at its ends; empty: `network`
+        std::string host;  // a name, lower case, without dots at its ends; empty: `network`
         Networks network;
         uint16_t port = 0;  // 0: any
     };
