@@ -47,6 +47,7 @@ class Reflection:
             pointee = self.types[pointer][2]
             if storage == PUSH_CONSTANT:
                 self.push_bytes = self.size(pointee)
+                self.check_dense(pointee)
             elif storage == WORKGROUP:
                 self.shared_bytes += self.size(pointee)
             elif storage == STORAGE_BUFFER:
@@ -84,6 +85,23 @@ class Reflection:
                 self.constants[operands[1]] = ARITHMETIC[operands[2]](left, right) & 0xFFFFFFFF
         elif op == OP_VARIABLE:
             variables.append((operands[0], operands[1], operands[2]))
+
+    def check_dense(self, identity):
+        """Push constants lie as the struct of params.h lies in C++: words without gaps, in the order written."""
+        places = list(self.words(identity, 0))
+        if places != list(range(0, 4 * len(places), 4)):
+            raise ValueError(f"the push constants lie at bytes {places}; C++ has them one word behind the other")
+
+    def words(self, identity, base):
+        """Where in a block each 32-bit scalar of a type lies that begins at byte `base`."""
+        op, *operands = self.types[identity]
+        if op in (OP_TYPE_INT, OP_TYPE_FLOAT) and operands[0] == 32:
+            yield base
+        elif op == OP_TYPE_STRUCT:
+            for index, member in enumerate(operands):
+                yield from self.words(member, base + self.offsets[identity][index])
+        else:
+            raise ValueError("push constants are structs of 32-bit numbers; params.h holds something else")
 
     def size(self, identity):
         """Bytes of a type: by its offsets where it has them, packed else."""
