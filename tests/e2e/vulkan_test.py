@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The Vulkan backend from outside: what the program says of it, and what goes wrong there."""
+import re
 import shutil
 import subprocess
 
@@ -43,6 +44,35 @@ class LogTest(VulkanTest):
         answer = self.call(*words, "--set", "vulkan.pipeline_cache=/proc/nowhere")
         self.assertEqual((answer.code, answer.out), (0, self.good(*words)), answer.err)
         self.assertRegex(answer.err, r"^tenon: warning: [^\n]*/proc/nowhere[^\n]*\n$")
+
+
+class AutoTest(VulkanTest):
+    """A driver whose device nodes are not there is loaded only where no other plugin has a device."""
+
+    def installed(self, *backends):
+        """A program in a place of its own, with these backends and the policies beside it."""
+        place = self.folder / "-".join(backends)
+        (place / "bin").mkdir(parents=True)
+        program = place / "bin/tenon"
+        shutil.copy(product.BINARY, program)
+        for plugin in (*backends, "fcfs", "prefix"):
+            shutil.copytree(product.BACKENDS / plugin, place / "lib/tenon/plugins" / plugin)
+        manifest = place / "lib/tenon/plugins/vulkan/plugin.yaml"
+        text, count = re.subn(r"(?ms)^device_nodes: .*?\]\n", "device_nodes: [/dev/tenon-none]\n", manifest.read_text())
+        self.assertEqual(count, 1)
+        manifest.write_text(text)
+        return program
+
+    def libraries(self, program):
+        """What the dynamic linker loads while the program answers."""
+        answer = subprocess.run([str(program), "run", "model.gguf", "a", "-n", "1", "--temp", "0"], cwd=self.folder,
+                                env=self.environment() | {"LD_DEBUG": "files"}, capture_output=True, text=True)
+        self.assertEqual(answer.returncode, 0, answer.stderr[-500:])
+        return answer.stderr
+
+    def test_takes_what_shows_itself_first(self):
+        self.assertNotIn("libvulkan", self.libraries(self.installed("cpu", "vulkan")))
+        self.assertIn("libvulkan", self.libraries(self.installed("vulkan")))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,6 @@
 
 #include "tests/core/engine/tiny.h"
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-
 namespace tenon::engine {
 namespace {
 
@@ -21,49 +16,6 @@ TEST(OpenDevice, AutoNeverTakesTheNullBackend) {
     ASSERT_OK(opened);
     EXPECT_NE(opened->backend, "null");
     EXPECT_NE(opened->info.kind, static_cast<uint32_t>(TENON_DEVICE_NULL));
-}
-
-// Files of the process's memory whose name holds `part`.
-size_t mapped(const std::string& part) {
-    std::ifstream maps("/proc/self/maps");
-    size_t count = 0;
-    for (std::string line; std::getline(maps, line);) count += line.find(part) != std::string::npos;
-    return count;
-}
-
-// A plugin whose device nodes are not there is loaded only where no other one has a device.
-TEST(OpenDevice, AutoLoadsNoDriverWithoutItsDeviceNode) {
-    SKIP_WITHOUT("cpu");
-    SKIP_WITHOUT("vulkan");
-    namespace fs = std::filesystem;
-    const fs::path from = TENON_BINARY_DIR "/lib/tenon/plugins";
-    const fs::path folder =
-        fs::temp_directory_path() / ("tenon-nodes-" + std::to_string(getpid()));
-    fs::create_directories(folder);
-    for (const char* id : {"cpu", "vulkan"})
-        fs::copy(from / id, folder / id, fs::copy_options::recursive);
-    std::string text;
-    {
-        std::ifstream in(folder / "vulkan" / "plugin.yaml");
-        text.assign(std::istreambuf_iterator<char>(in), {});
-    }
-    const size_t at = text.find("device_nodes: ");
-    ASSERT_NE(at, std::string::npos);
-    text.replace(at, text.find("\nfile: ") - at, "device_nodes: [/dev/tenon-none]");
-    std::ofstream(folder / "vulkan" / "plugin.yaml") << text;
-
-    config::EngineConfig config = tiny::config("auto");
-    config.plugin_dirs = {folder.string()};
-    const size_t before = mapped("vulkan");
-    const Result<OpenedDevice> opened = open_device(config);
-    ASSERT_OK(opened);
-    EXPECT_EQ(opened->backend, "cpu");
-    EXPECT_EQ(mapped("vulkan"), before);
-    fs::remove_all(folder / "cpu");
-    const Result<OpenedDevice> alone = open_device(config);
-    EXPECT_GT(mapped("vulkan"), before);
-    EXPECT_TRUE(!alone.ok() || alone->backend == "vulkan");
-    fs::remove_all(folder);
 }
 
 TEST(OpenDevice, AnUnknownBackendNamesThoseThatAreThere) {
