@@ -6,16 +6,22 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <random>
 #include <thread>
+#include <utility>
 
 namespace tenon::engine {
 namespace {
 
 class Waiter : public OutputSink {
 public:
+    // `at_first` runs on the engine's thread when the first delta comes, before the step after next.
+    explicit Waiter(std::function<void()> at_first = {}) : at_first_(std::move(at_first)) {}
+
     void on_delta(OutputDelta&& delta) override {
+        if (at_first_) std::exchange(at_first_, {})();
         const std::lock_guard lock(mutex_);
         tokens_ += delta.tokens.size();
         if (!delta.finish) return;
@@ -39,6 +45,7 @@ public:
     }
 
 private:
+    std::function<void()> at_first_;
     std::mutex mutex_;
     std::condition_variable ended_;
     std::optional<Finish> finish_;
@@ -132,11 +139,11 @@ TEST_F(EngineTest, AnIdleEngineKeepsItsClocks) {
     start.config.max_running_requests = 1;
     Result<std::unique_ptr<EngineClient>> engine = start_engine(std::move(start));
     ASSERT_OK(engine);
-    const auto paused = std::make_shared<Waiter>(), waits = std::make_shared<Waiter>();
+    const auto paused = std::make_shared<Waiter>([&] { (*engine)->pause(1, true); });
+    const auto waits = std::make_shared<Waiter>();
     GenerationRequest first = ask(1, 10, 200);
     first.deadline_ms = 300;
     (*engine)->submit(first, paused);
-    (*engine)->pause(1, true);
     const Finish finish = paused->wait();
     ASSERT_TRUE(finish.error.has_value());
     EXPECT_EQ(finish.error->code, Code::kTimeout);
@@ -147,9 +154,8 @@ TEST_F(EngineTest, AnIdleEngineKeepsItsClocks) {
 TEST_F(EngineTest, ADrainThatIsTooShortEndsWhatRuns) {
     Result<std::unique_ptr<EngineClient>> engine = start_engine(tiny_start());
     ASSERT_OK(engine);
-    const auto waiter = std::make_shared<Waiter>();
+    const auto waiter = std::make_shared<Waiter>([&] { (*engine)->pause(1, true); });
     (*engine)->submit(ask(1, 10, 200), waiter);
-    (*engine)->pause(1, true);
     EXPECT_FALSE((*engine)->drain(20));
     EXPECT_EQ(waiter->wait().reason, FinishReason::kCancelled);
 }
