@@ -5,16 +5,17 @@
 
 #include <histedit.h>
 
+#include <langinfo.h>
 #include <cerrno>
 #include <clocale>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <langinfo.h>
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,18 +27,32 @@ namespace {
 constexpr int kHistoryLines = 1000;
 constexpr char kInvisible = '\1';  // stands around escape sequences of a prompt
 
-// One UTF-8 character from standard input, whatever the locale: what is no UTF-8 becomes U+FFFD.
-// -1 with EINTR when a signal came, 0 at the end. A window of another size is noticed meanwhile.
-int read_character(EditLine* editor, wchar_t* character) {
+// The terminal once more, so that a read of it can be without waiting while standard input, which
+// the shell shares, stays as it is: Ctrl+C throws typed keys away, also those that poll() has just
+// announced. Standard input itself where that is refused.
+int open_keys() {
+    const int keys = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return keys >= 0 ? keys : STDIN_FILENO;
+}
+
+// One UTF-8 character, whatever the locale: what is no UTF-8 becomes U+FFFD. -1 when interrupted
+// or at an error, 0 at the end. A window of another size is noticed meanwhile.
+int read_character(EditLine* editor, int keys, wchar_t* character,
+                   const std::function<bool()>& is_interrupted) {
     constexpr int kLookMs = 250;
-    const auto next = [editor](unsigned char& byte) -> int {
-        pollfd input{STDIN_FILENO, POLLIN, 0};
-        while (true) {
+    const auto next = [&](unsigned char& byte) -> int {
+        pollfd input{keys, POLLIN, 0};
+        while (!is_interrupted()) {
             const int ready = poll(&input, 1, kLookMs);
-            if (ready < 0) return -1;
-            if (ready > 0) return static_cast<int>(::read(STDIN_FILENO, &byte, 1));
+            if (ready > 0) {
+                const ssize_t got = ::read(keys, &byte, 1);
+                if (got >= 0) return static_cast<int>(got);
+            }
+            if (ready != 0 && errno != EINTR && errno != EAGAIN) return -1;
             el_resize(editor);
         }
+        errno = EINTR;
+        return -1;
     };
     unsigned char byte = 0;
     if (const int got = next(byte); got != 1) return got;
@@ -62,6 +77,19 @@ struct LineEditor::Impl {
     History* history = nullptr;
     std::string history_file, prompt, last;
     std::function<Completion(std::string_view)> completer;
+    const std::function<bool()>* is_interrupted = nullptr;  // while read() waits
+    bool was_interrupted = false;
+    int keys = STDIN_FILENO;
+
+    static int read_key(EditLine* editor, wchar_t* character) {
+        void* self = nullptr;
+        el_get(editor, EL_CLIENTDATA, &self);
+        auto& impl = *static_cast<Impl*>(self);
+        return read_character(editor, impl.keys, character, [&] {
+            impl.was_interrupted = (*impl.is_interrupted)();
+            return impl.was_interrupted;
+        });
+    }
 
     // Bound to Tab.
     static unsigned char complete(EditLine* editor, int) {
@@ -96,6 +124,7 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
         std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) {
         std::setlocale(LC_CTYPE, "C.UTF-8");
     }
+    impl_->keys = open_keys();
     impl_->editor = el_init("tenon", stdin, stdout, stderr);
     impl_->history = history_init();
     HistEvent event;
@@ -113,7 +142,7 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
     el_set(impl_->editor, EL_EDITOR, "emacs");
     el_set(impl_->editor, EL_SIGNAL, 0);
     el_set(impl_->editor, EL_HIST, ::history, impl_->history);
-    el_set(impl_->editor, EL_GETCFN, &read_character);
+    el_set(impl_->editor, EL_GETCFN, &Impl::read_key);
     el_set(impl_->editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     el_set(impl_->editor, EL_ADDFN, "tenon-complete", "completes", &Impl::complete);
     el_set(impl_->editor, EL_BIND, "^I", "tenon-complete", nullptr);
@@ -122,9 +151,11 @@ LineEditor::LineEditor(const std::string& history) : impl_(std::make_unique<Impl
 LineEditor::~LineEditor() {
     if (impl_->editor != nullptr) el_end(impl_->editor);
     if (impl_->history != nullptr) history_end(impl_->history);
+    if (impl_->keys != STDIN_FILENO) close(impl_->keys);
 }
 
-LineEditor::End LineEditor::read(const std::string& prompt, std::string& line) {
+LineEditor::End LineEditor::read(const std::string& prompt, std::string& line,
+                                 const std::function<bool()>& is_interrupted) {
     line.clear();
     if (impl_->editor == nullptr) return End::kEof;
     impl_->prompt.clear();
@@ -141,12 +172,12 @@ LineEditor::End LineEditor::read(const std::string& prompt, std::string& line) {
         }
     }
     el_resize(impl_->editor);
+    impl_->is_interrupted = &is_interrupted;
+    impl_->was_interrupted = false;
     int count = 0;
-    errno = 0;
     const char* text = el_gets(impl_->editor, &count);
-    if (text == nullptr || count <= 0) {
-        return count < 0 && errno == EINTR ? End::kInterrupted : End::kEof;
-    }
+    if (impl_->was_interrupted) return End::kInterrupted;
+    if (text == nullptr || count <= 0) return End::kEof;
     line.assign(text, static_cast<size_t>(count));
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r'))
         line.pop_back();

@@ -23,12 +23,15 @@ public:
 
     enum class End {
         kLine,         // a line, without its newline
-        kInterrupted,  // a signal came that has a handler without SA_RESTART
+        kInterrupted,  // `is_interrupted` said so; what was typed is forgotten
         kEof,          // Ctrl+D on an empty line, or the terminal has gone
     };
     // What was typed goes into `line`. `prompt` may be coloured by escape sequences; it
     // ends with a character that prints, without which the last of them would be lost.
-    End read(const std::string& prompt, std::string& line);
+    // `is_interrupted` is asked before each wait for a key, after each signal and four times a
+    // second: a signal handler sets a flag, and none is missed, whenever it comes.
+    End read(const std::string& prompt, std::string& line,
+             const std::function<bool()>& is_interrupted);
     // What Tab asks, with the line as far as the cursor. Several words are listed below the line.
     void complete_with(std::function<Completion(std::string_view before)> completer);
     // Remembers a line for the arrow keys and later runs; one equal to the last is not repeated.

@@ -31,6 +31,10 @@ extern "C" void count_signal(int signal) {
     }
 }
 
+bool is_interrupted() {
+    return g_interrupts != 0 || g_ends != 0;
+}
+
 // Without SA_RESTART: a signal ends the wait for a key.
 class Signals {
 public:
@@ -73,7 +77,7 @@ public:
         while (!is_over_ && g_ends == 0) {
             std::string line;
             std::fflush(stdout);
-            switch (editor_.read(prompt(), line)) {
+            switch (editor_.read(prompt(), line, is_interrupted)) {
                 case LineEditor::End::kLine:
                     interrupts_ = 0;
                     editor_.remember(line);
@@ -152,8 +156,7 @@ private:
         if (request.sampling.seed == 0) request.sampling.seed = std::random_device{}();
         request.stop = options_.stop;
         g_interrupts = 0;
-        const Result<LocalAnswer> answer = engine_.answer(
-            std::move(request), show, [] { return g_interrupts != 0 || g_ends != 0; });
+        const Result<LocalAnswer> answer = engine_.answer(std::move(request), show, is_interrupted);
         const bool was_stopped = g_interrupts != 0;
         g_interrupts = 0;
         if (!answer.ok()) {

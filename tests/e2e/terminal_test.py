@@ -1,8 +1,14 @@
 #!/usr/bin/python3
 """The program on a terminal, driven in tmux as a person would: a conversation, completion, the bar."""
+import fcntl
 import json
+import os
+import pty
+import random
+import select
 import shutil
 import subprocess
+import termios
 import time
 import unittest
 
@@ -224,6 +230,41 @@ class TerminalTest(product.ProductTest):
         bare.write(self.folder / "bare.gguf")
         self.terminal.type("tenon run bare.gguf")
         self.terminal.wait(lambda s: "has no chat template" in s)
+
+
+class InterruptTest(product.ProductTest):
+    def test_none_is_missed(self):
+        """Ctrl+C at any moment between two keys, where a wait for the next one has not begun yet."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        program = self.start("run", "model.gguf", stdin=slave, stdout=slave, stderr=slave,
+                             start_new_session=True,
+                             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                             env=self.environment(TERM="xterm", LC_ALL="C.UTF-8", NO_COLOR="1"))
+        os.close(slave)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        seen = ""
+
+        def wait(text):
+            nonlocal seen
+            end = time.monotonic() + 30
+            while text not in seen:
+                ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
+                self.assertTrue(ready, f"{text!r} was not seen in 30 s after {seen!r}")
+                seen += os.read(master, 4096).decode(errors="replace")
+            seen = seen.split(text, 1)[1]
+
+        wait(">>> ")
+        delays = random.Random(1)
+        for number in range(1, 201):
+            os.write(master, b"half a line")
+            time.sleep(delays.uniform(0, 0.001))
+            os.write(master, b"\x03")
+            wait("Ctrl+C once more")
+            wait(">>> ")
+            os.write(master, b"/set max_tokens %d\r" % number)
+            wait(f"max_tokens = {number}\r\n")
 
 
 if __name__ == "__main__":
