@@ -31,13 +31,13 @@ def main():
         print(f"device: {device}")
 
     medians = {}
-    print(f"{'tokens/s':9}" + "".join(f"{name:>26}" for name in columns))
+    print(f"{'tokens/s':9}" + "".join(f"{name:>32}" for name in columns))
     for test in tests:
         line = f"{test:9}"
         for name in columns:
             values = [run[test] for run in runs[name]]
             medians[name, test] = statistics.median(values)
-            line += f"{f'{medians[name, test]:.2f} ({min(values):.2f} - {max(values):.2f})':>26}"
+            line += f"{f'{medians[name, test]:.2f} ({min(values):.2f} - {max(values):.2f})':>32}"
         print(line)
     prefill, decode = tests
     fraction = ", ".join(f"{medians['vulkan', test] / medians['cpu', test]:.1%} of the CPU backend's {test}"
