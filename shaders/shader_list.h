@@ -21,17 +21,17 @@ enum Requires : uint32_t {
 };
 
 struct ShaderVariant {
-    const char* family;    // the folder: "matmul"
-    const char* name;      // unique in the family
-    const uint32_t* words; // SPIR-V, checked by spirv-val when it was built
+    const char* family;     // the folder: "matmul"
+    const char* name;       // unique in the family
+    const uint32_t* words;  // SPIR-V, checked by spirv-val when it was built
     uint32_t n_words;
     uint32_t requires_bits;  // of Requires
     // Read from the words, to be held against params.h where a pipeline is made:
-    uint32_t push_bytes;    // extent of the push constants, 0 for none
-    uint32_t binding_mask;  // bit b: the shader has a storage buffer at set 0, binding b
-    uint32_t spec_mask;     // bit i: the shader has a specialization constant with constant_id i
-    uint32_t shared_bytes;  // workgroup memory at the default specialization
-    uint32_t local_size[3]; // at the default specialization
+    uint32_t push_bytes;     // extent of the push constants, 0 for none
+    uint32_t binding_mask;   // bit b: the shader has a storage buffer at set 0, binding b
+    uint32_t spec_mask;      // bit i: the shader has a specialization constant with constant_id i
+    uint32_t shared_bytes;   // workgroup memory at the default specialization
+    uint32_t local_size[3];  // at the default specialization
 };
 
 // All variants, sorted by family, in the order of variants.yaml within one. Static storage.

@@ -44,7 +44,7 @@ sdk::Status check_value(const BoundValue& value, const tenon_bind& bind, BufferB
     return {};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status check_bind(const StepBounds& bounds, const tenon_bind& bind, BufferBytes bytes_of,
                        uint64_t align) noexcept {
@@ -60,4 +60,4 @@ sdk::Status check_bind(const StepBounds& bounds, const tenon_bind& bind, BufferB
     return {};
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

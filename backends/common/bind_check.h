@@ -16,4 +16,4 @@ using BufferBytes = uint64_t (*)(tenon_buffer* buffer);
 sdk::Status check_bind(const StepBounds& bounds, const tenon_bind& bind, BufferBytes bytes_of,
                        uint64_t align = 1) noexcept;
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -58,4 +58,4 @@ sdk::Status HostTimeline::late(uint64_t to) const noexcept {
                      static_cast<unsigned long long>(value), static_cast<unsigned long long>(to));
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -24,7 +24,7 @@ struct HostTimeline {
     };
 
     uint64_t value = 0;
-    sdk::Status failure; // first failure, for good
+    sdk::Status failure;  // first failure, for good
     std::vector<Notice> notices;
 
     // A value below the present one changes nothing; nothing raises a failed timeline.
@@ -43,11 +43,11 @@ struct HostTimeline {
     // The slot timeline_wait: OK, the timeline's failure or TIMEOUT. Before each sleep it calls
     // `run(lock)`, which may do a piece of work, the mutex released meanwhile, and says whether it did.
     template <class Run>
-    sdk::Status wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, uint64_t to,
-                     uint64_t timeout_ns, Run&& run) const;
+    sdk::Status wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                     uint64_t to, uint64_t timeout_ns, Run&& run) const;
     // The same for backends whose work runs elsewhere.
-    sdk::Status wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, uint64_t to,
-                     uint64_t timeout_ns) const {
+    sdk::Status wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                     uint64_t to, uint64_t timeout_ns) const {
         return wait(lock, changed, to, timeout_ns,
                     [](std::unique_lock<std::mutex>&) noexcept { return false; });
     }
@@ -106,4 +106,4 @@ void end_signals(const tenon_point* signals, uint32_t n, const sdk::Status& stat
     }
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -55,10 +55,10 @@ sdk::Status check_kv_move(uint32_t index, const tenon_kv_move& move, const tenon
     if (!same_kv_blocks(dst, src))
         return sdk::fail(TENON_INVALID, "Move %u joins pools whose blocks differ.", index);
     if (move.dst >= dst.n_blocks || move.src >= src.n_blocks) {
-        return sdk::fail(TENON_INVALID, "Move %u goes from block %u of %u to block %u of %u.", index,
-                         move.src, src.n_blocks, move.dst, dst.n_blocks);
+        return sdk::fail(TENON_INVALID, "Move %u goes from block %u of %u to block %u of %u.",
+                         index, move.src, src.n_blocks, move.dst, dst.n_blocks);
     }
     return {};
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

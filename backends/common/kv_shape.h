@@ -9,8 +9,9 @@ namespace tenon::common {
 
 namespace sdk = tenon::sdk;
 
-constexpr uint32_t kKvExtentMax = 1u << 20; // layers, heads, dims: keeps a block's bytes within 64 bits
-constexpr uint32_t kHeadDimMax = 512;       // elements of a head that computing backends take
+constexpr uint32_t kKvExtentMax =
+    1u << 20;                          // layers, heads, dims: keeps a block's bytes within 64 bits
+constexpr uint32_t kHeadDimMax = 512;  // elements of a head that computing backends take
 
 // Largest numbers that a backend takes, each at most kKvExtentMax.
 struct KvLimits {
@@ -32,4 +33,4 @@ bool same_kv_blocks(const tenon_kv_desc& a, const tenon_kv_desc& b) noexcept;
 sdk::Status check_kv_move(uint32_t index, const tenon_kv_move& move, const tenon_kv_desc& dst,
                           const tenon_kv_desc& src) noexcept;
 
-} // namespace tenon::common
+}  // namespace tenon::common

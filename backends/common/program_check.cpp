@@ -45,7 +45,8 @@ bool is_matrix(const tenon_program& program, const tenon_node& node, uint32_t po
     return value.kind == TENON_VALUE_WEIGHT && value.rank == 2;
 }
 
-sdk::Status check_heads(uint32_t q_heads, uint32_t kv_heads, uint32_t dim_k, uint32_t dim_v) noexcept {
+sdk::Status check_heads(uint32_t q_heads, uint32_t kv_heads, uint32_t dim_k,
+                        uint32_t dim_v) noexcept {
     if (q_heads == 0 || kv_heads == 0 || q_heads % kv_heads != 0)
         return refuse("Query heads must be a multiple of KV heads.");
     if (dim_k == 0 || dim_v == 0 || dim_k > kHeadDimMax || dim_v > kHeadDimMax)
@@ -117,7 +118,7 @@ bool whole_words(uint32_t dtype) noexcept {
     return bytes == 4 || bytes == 8;
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept {
     const tenon_node& node = sdk::node_at(program, index);
@@ -138,8 +139,8 @@ sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept {
         (node.attrs == nullptr || *static_cast<const uint32_t*>(node.attrs) != shape->attr_bytes))
         return refuse("The attributes are absent or of another size.");
     for (uint32_t port = 0; port < node.n_inputs + node.n_outputs; ++port) {
-        const uint32_t id = port < node.n_inputs ? node.inputs[port]
-                                                 : node.outputs[port - node.n_inputs];
+        const uint32_t id =
+            port < node.n_inputs ? node.inputs[port] : node.outputs[port - node.n_inputs];
         if (id == TENON_NONE) continue;
         const tenon_value& value = sdk::value_at(program, id);
         if (value.kind == TENON_VALUE_KV) continue;
@@ -164,4 +165,4 @@ void judge_nodes(const tenon_program& program, sdk::Strided<tenon_verdict> verdi
     }
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

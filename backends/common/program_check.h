@@ -13,7 +13,7 @@ namespace tenon::common {
 
 namespace sdk = tenon::sdk;
 
-constexpr uint32_t kInputsMax = 10; // ports of an op
+constexpr uint32_t kInputsMax = 10;  // ports of an op
 constexpr uint32_t kOutputsMax = 2;
 
 // The program's indices are in range: sdk::check_program has seen it.
@@ -22,4 +22,4 @@ sdk::Status check_node(const tenon_program& program, uint32_t index) noexcept;
 // The slot query: each node is NATIVE, or NO with check_node's sentence.
 void judge_nodes(const tenon_program& program, sdk::Strided<tenon_verdict> verdicts) noexcept;
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -33,7 +33,8 @@ sdk::Status Reader::take_extents(uint32_t index, ProgramValue& value) const {
     value.cols = 1;
     for (uint32_t d = 1; d < value.rank; ++d)
         if (value.dims[d].add <= 0 ||
-            __builtin_mul_overflow(value.cols, static_cast<uint64_t>(value.dims[d].add), &value.cols))
+            __builtin_mul_overflow(value.cols, static_cast<uint64_t>(value.dims[d].add),
+                                   &value.cols))
             return illegal;
     if (value.kind == TENON_VALUE_WEIGHT && value.rank > 0 && value.dims[0].symbol != TENON_NONE)
         return illegal;
@@ -50,8 +51,7 @@ sdk::Status Reader::take_extents(uint32_t index, ProgramValue& value) const {
     }
     if (value.kind == TENON_VALUE_KV) return {};
     uint64_t bytes = sdk::dtype_bytes(value.dtype);
-    if (value.cols > UINT32_MAX ||
-        __builtin_mul_overflow(bytes, value.cols, &bytes) ||
+    if (value.cols > UINT32_MAX || __builtin_mul_overflow(bytes, value.cols, &bytes) ||
         __builtin_mul_overflow(bytes, static_cast<uint64_t>(value.rows_max), &bytes) ||
         bytes > kValueBytesMax)
         return sdk::fail(TENON_UNSUPPORTED, "Value %u has %lld rows of %llu elements.", index,
@@ -69,7 +69,8 @@ sdk::Status Reader::take_values() {
         value.slot = source.slot;
         value.weight = source.weight;
         value.rank = source.rank;
-        for (uint32_t d = 0; d < source.rank; ++d) value.dims[d] = source.dims[d];
+        for (uint32_t d = 0; d < source.rank; ++d)
+            value.dims[d] = source.dims[d];
         TENON_SDK_CHECK(take_extents(i, value));
         TENON_SDK_CHECK(check_source(source, i, parts_));
         read_.values.push_back(value);
@@ -118,9 +119,9 @@ sdk::Status Reader::check_matrix(const ProgramNode& node, uint32_t port) const {
                          static_cast<unsigned long long>(x_cols), weight.cols);
     const uint32_t gives = embeds ? weight.cols : weight.rows;
     if (read_.values[node.out[0]].cols != gives)
-        return sdk::fail(TENON_INVALID, "Weight %u gives rows of %u elements, the program has %llu.",
-                         value.weight, gives,
-                         static_cast<unsigned long long>(read_.values[node.out[0]].cols));
+        return sdk::fail(TENON_INVALID,
+                         "Weight %u gives rows of %u elements, the program has %llu.", value.weight,
+                         gives, static_cast<unsigned long long>(read_.values[node.out[0]].cols));
     return {};
 }
 
@@ -132,7 +133,8 @@ sdk::Status Reader::check_kv(uint32_t heads, uint32_t dim_k, uint32_t dim_v, uin
         return sdk::fail(TENON_INVALID,
                          "The program wants layer %u of %u heads of %u and %u; the KV pool has %u "
                          "layers of %u heads of %u and %u.",
-                         layer, heads, dim_k, dim_v, kv.n_layers, kv.n_kv_heads, kv.dim_k, kv.dim_v);
+                         layer, heads, dim_k, dim_v, kv.n_layers, kv.n_kv_heads, kv.dim_k,
+                         kv.dim_v);
     return {};
 }
 
@@ -183,9 +185,10 @@ void Reader::take_bound() {
     }
 }
 
-} // namespace
+}  // namespace
 
-sdk::Status check_source(const tenon_value& value, uint32_t index, const ProgramParts& parts) noexcept {
+sdk::Status check_source(const tenon_value& value, uint32_t index,
+                         const ProgramParts& parts) noexcept {
     if (value.kind == TENON_VALUE_KV && parts.kv == nullptr)
         return sdk::fail(TENON_INVALID, "Value %u is a KV pool, but none is bound.", index);
     if (value.kind == TENON_VALUE_WEIGHT &&
@@ -213,4 +216,4 @@ sdk::Status read_program(const tenon_program& program, const tenon_prepare& how,
     return {};
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -19,8 +19,8 @@ struct ProgramValue {
     uint32_t weight = TENON_NONE;
     uint32_t rank = 0;
     tenon_dim dims[TENON_MAX_RANK] = {};
-    uint64_t cols = 0;    // elements behind one index of the first dimension
-    int64_t rows_max = 0; // over all steps of all buckets
+    uint64_t cols = 0;     // elements behind one index of the first dimension
+    int64_t rows_max = 0;  // over all steps of all buckets
 
     // Bytes at its largest; they fit, see read_program.
     uint64_t bytes_max() const noexcept {
@@ -30,8 +30,8 @@ struct ProgramValue {
 
 struct ProgramNode {
     uint32_t op = 0;
-    const void* attrs = nullptr; // the program's
-    uint32_t in[kInputsMax];     // values; TENON_NONE where there is none
+    const void* attrs = nullptr;  // the program's
+    uint32_t in[kInputsMax];      // values; TENON_NONE where there is none
     uint32_t out[kOutputsMax];
 
     template <class T>
@@ -43,16 +43,16 @@ struct ProgramNode {
 // An entry of a weight set: what it was put as and for.
 struct WeightShape {
     uint32_t rows = 0, cols = 0;
-    bool matrix = false; // TENON_USE_MATMUL or TENON_USE_ROWS
-    bool plain = false;  // TENON_USE_ELEMENTWISE
+    bool matrix = false;  // TENON_USE_MATMUL or TENON_USE_ROWS
+    bool plain = false;   // TENON_USE_ELEMENTWISE
 };
 
 // What a program is prepared with.
 struct ProgramParts {
-    bool weights_finished = false; // false without a weight set
+    bool weights_finished = false;  // false without a weight set
     bool weights_measured = false;
     std::vector<WeightShape> weights;
-    const tenon_kv_desc* kv = nullptr; // null without a pool
+    const tenon_kv_desc* kv = nullptr;  // null without a pool
 };
 
 // The parts of a backend whose sets keep `finished`, `measured` and entries of rows, cols and uses.
@@ -71,13 +71,14 @@ ProgramParts parts_of(const Weights* weights, const tenon_kv_desc* kv) {
 }
 
 // Whether value number `index` finds the weight or the pool that it names.
-sdk::Status check_source(const tenon_value& value, uint32_t index, const ProgramParts& parts) noexcept;
+sdk::Status check_source(const tenon_value& value, uint32_t index,
+                         const ProgramParts& parts) noexcept;
 
 // Whether a set that was only measured may serve here.
 sdk::Status check_measured(const tenon_prepare& how, bool weights_measured) noexcept;
 
 struct ReadProgram {
-    StepBounds bounds; // every bound value that a node touches must be bound
+    StepBounds bounds;  // every bound value that a node touches must be bound
     std::vector<ProgramValue> values;
     std::vector<ProgramNode> nodes;
 };
@@ -87,4 +88,4 @@ struct ReadProgram {
 sdk::Status read_program(const tenon_program& program, const tenon_prepare& how,
                          const ProgramParts& parts, ReadProgram& read);
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -14,8 +14,10 @@ sdk::Status check_points(const tenon_sync& sync) noexcept {
 void QueuedWork::take_points(const tenon_sync& sync) noexcept {
     n_waits = sync.n_waits;
     n_signals = sync.n_signals;
-    for (uint32_t i = 0; i < n_waits; ++i) waits[i] = sync.waits[i];
-    for (uint32_t i = 0; i < n_signals; ++i) signals[i] = sync.signals[i];
+    for (uint32_t i = 0; i < n_waits; ++i)
+        waits[i] = sync.waits[i];
+    for (uint32_t i = 0; i < n_signals; ++i)
+        signals[i] = sync.signals[i];
 }
 
 void QueuedWork::take_bind(const StepBounds& bounds, const tenon_bind& from) noexcept {
@@ -25,10 +27,11 @@ void QueuedWork::take_bind(const StepBounds& bounds, const tenon_bind& from) noe
         buffers[i] = from.buffers[i];
         offsets[i] = from.offsets == nullptr ? 0 : from.offsets[i];
     }
-    for (uint32_t i = 0; i < bounds.n_symbols; ++i) symbols[i] = from.symbols[i];
+    for (uint32_t i = 0; i < bounds.n_symbols; ++i)
+        symbols[i] = from.symbols[i];
     bind.buffers = buffers;
     bind.offsets = offsets;
     bind.symbols = symbols;
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -11,7 +11,7 @@
 
 namespace tenon::common {
 
-constexpr uint32_t kPointsMax = 16; // waits or signals of one piece of work
+constexpr uint32_t kPointsMax = 16;  // waits or signals of one piece of work
 
 // A backend's Work derives from it and adds the program of a step.
 struct QueuedWork {
@@ -23,7 +23,7 @@ struct QueuedWork {
     tenon_point signals[kPointsMax];
     std::vector<tenon_copy> copies;
     std::vector<tenon_kv_move> moves;
-    tenon_bind bind{}; // its arrays are those below
+    tenon_bind bind{};  // its arrays are those below
     tenon_buffer* buffers[kSlotsMax];
     uint64_t offsets[kSlotsMax];
     int64_t symbols[kSymbolsMax];
@@ -35,10 +35,10 @@ struct QueuedWork {
     void take_bind(const StepBounds& bounds, const tenon_bind& bind) noexcept;
 
     QueuedWork() = default;
-    QueuedWork(const QueuedWork&) = delete; // bind points into it
+    QueuedWork(const QueuedWork&) = delete;  // bind points into it
     QueuedWork& operator=(const QueuedWork&) = delete;
 };
 
 sdk::Status check_points(const tenon_sync& sync) noexcept;
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -6,7 +6,8 @@ namespace tenon::common {
 namespace {
 
 // Whether rows * pitch stays inside `size` without wrapping; the last row ends at row_bytes.
-bool inside(uint64_t offset, uint64_t rows, uint64_t pitch, uint64_t row_bytes, uint64_t size) noexcept {
+bool inside(uint64_t offset, uint64_t rows, uint64_t pitch, uint64_t row_bytes,
+            uint64_t size) noexcept {
     if (rows == 0 || row_bytes == 0) return offset <= size;
     uint64_t span = 0;
     uint64_t end = 0;
@@ -15,7 +16,7 @@ bool inside(uint64_t offset, uint64_t rows, uint64_t pitch, uint64_t row_bytes, 
            !__builtin_add_overflow(span, offset, &end) && end <= size;
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status check_copy(uint32_t index, const tenon_copy& copy, uint64_t dst_bytes,
                        uint64_t src_bytes) noexcept {
@@ -32,10 +33,10 @@ sdk::Status check_copy(uint32_t index, const tenon_copy& copy, uint64_t dst_byte
 }
 
 void copy_rows(const tenon_copy& copy, uint8_t* dst, const uint8_t* src) noexcept {
-    if (copy.row_bytes == 0) return; // of any number of rows
+    if (copy.row_bytes == 0) return;  // of any number of rows
     for (uint64_t row = 0; row < copy.rows; ++row)
         std::memmove(dst + copy.dst_offset + row * copy.dst_pitch,
                      src + copy.src_offset + row * copy.src_pitch, copy.row_bytes);
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -17,4 +17,4 @@ sdk::Status check_copy(uint32_t index, const tenon_copy& copy, uint64_t dst_byte
 // Copies between the bases of both sides, in memory of the host. Rows of a copy may overlap.
 void copy_rows(const tenon_copy& copy, uint8_t* dst, const uint8_t* src) noexcept;
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -19,8 +19,9 @@ sdk::Status read_step_bounds(const tenon_program& program, const tenon_prepare& 
         for (uint32_t s = 0; s < program.n_symbols; ++s) {
             const int64_t max = how.buckets[b].max[s];
             if (max < 0 || max > sdk::symbol_at(program, s).max || max > kSymbolMax) {
-                return sdk::fail(TENON_INVALID, "Bucket %u lets symbol %u grow to %lld, legal is %lld.",
-                                 b, s, static_cast<long long>(max),
+                return sdk::fail(TENON_INVALID,
+                                 "Bucket %u lets symbol %u grow to %lld, legal is %lld.", b, s,
+                                 static_cast<long long>(max),
                                  static_cast<long long>(sdk::symbol_at(program, s).max));
             }
             bounds.bucket_symbols.push_back(max);
@@ -34,7 +35,8 @@ BoundValue bound_value(const tenon_value& value) noexcept {
     bound.slot = value.slot;
     bound.element_bytes = sdk::dtype_bytes(value.dtype);
     bound.rank = value.rank;
-    for (uint32_t d = 0; d < value.rank; ++d) bound.dims[d] = value.dims[d];
+    for (uint32_t d = 0; d < value.rank; ++d)
+        bound.dims[d] = value.dims[d];
     return bound;
 }
 
@@ -48,4 +50,4 @@ bool value_bytes(const BoundValue& value, const int64_t* symbols, uint64_t* byte
     return true;
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -28,4 +28,4 @@ uint64_t place_temporaries(std::vector<Temporary>& temporaries) {
     return total;
 }
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -29,14 +29,15 @@ sdk::Status check_copies(const tenon_copy* copies, uint32_t n) noexcept {
     return {};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status run_copies(const tenon_copy* copies, uint32_t n) noexcept {
     for (uint32_t i = 0; i < n; ++i) {
         const tenon_copy& c = copies[i];
-        uint8_t* dst = c.dst != nullptr ? Handles::get(c.dst)->at(0) : static_cast<uint8_t*>(c.host_dst);
-        const uint8_t* src = c.src != nullptr ? Handles::get(c.src)->at(0)
-                                              : static_cast<const uint8_t*>(c.host_src);
+        uint8_t* dst =
+            c.dst != nullptr ? Handles::get(c.dst)->at(0) : static_cast<uint8_t*>(c.host_dst);
+        const uint8_t* src =
+            c.src != nullptr ? Handles::get(c.src)->at(0) : static_cast<const uint8_t*>(c.host_src);
         common::copy_rows(c, dst, src);
     }
     return {};
@@ -53,4 +54,4 @@ sdk::Status Impl::copy(Queue& queue, sdk::Span<const tenon_copy> copies, const t
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

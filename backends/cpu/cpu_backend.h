@@ -36,10 +36,10 @@ struct Device {
     KernelTable kernels;
     std::unique_ptr<ThreadPool> pool;
 
-    std::mutex mutex;                // guards everything below
-    std::condition_variable changed; // a timeline moved, work came or ended
-    std::vector<Queue*> queues;      // open ones; not owned
-    bool running = false;            // some thread runs a piece of work, or packs weights
+    std::mutex mutex;                 // guards everything below
+    std::condition_variable changed;  // a timeline moved, work came or ended
+    std::vector<Queue*> queues;       // open ones; not owned
+    bool running = false;             // some thread runs a piece of work, or packs weights
     bool closing = false;
     std::thread driver;
 
@@ -69,8 +69,8 @@ struct WeightEntry {
     kernels::PackedLayout layout;
     uint32_t rows = 0, cols = 0;
     uint32_t uses = 0;
-    const uint8_t* packed = nullptr; // MATMUL, ROWS
-    const float* plain = nullptr;    // ELEMENTWISE: rows * cols floats
+    const uint8_t* packed = nullptr;  // MATMUL, ROWS
+    const float* plain = nullptr;     // ELEMENTWISE: rows * cols floats
 };
 
 // Owns anonymous memory in large pages where the system gives them, handed out piece by piece.
@@ -96,16 +96,16 @@ struct Weights {
     uint32_t n_entries_max = 0;
     uint64_t stored_bytes = 0;
     bool finished = false;
-    bool measured = false; // some weight came without its bytes
+    bool measured = false;  // some weight came without its bytes
     std::vector<WeightEntry> entries;
     WeightArena arena;
 };
 
 // KV blocks, [layer][block]; kernels/kv.h says what a block of a layer looks like.
 struct KvPool {
-    uint8_t* memory = nullptr; // owned mapping
+    uint8_t* memory = nullptr;  // owned mapping
     uint64_t pool_bytes = 0;
-    uint64_t layer_block_bytes = 0; // one block of one layer
+    uint64_t layer_block_bytes = 0;  // one block of one layer
     tenon_kv_desc desc{};
     kernels::KvType type = kernels::KvType::kF16;
     kernels::KvGeometry geometry{};
@@ -116,10 +116,10 @@ struct KvPool {
     }
 };
 
-constexpr uint32_t kPendingMax = 64; // pieces of work that may wait in one queue
+constexpr uint32_t kPendingMax = 64;  // pieces of work that may wait in one queue
 
 struct Work : common::QueuedWork {
-    Exec* exec = nullptr; // of a step
+    Exec* exec = nullptr;  // of a step
 };
 
 // A ring of work. The first piece stays in its place while it runs.
@@ -128,7 +128,7 @@ struct Queue {
     std::unique_ptr<Work[]> ring;
     uint32_t first = 0;
     uint32_t count = 0;
-    ~Queue(); // runs or waits until the ring is empty
+    ~Queue();  // runs or waits until the ring is empty
 
     // With the device's mutex held: a place for new work with sync filled in; push() makes it count.
     sdk::Status reserve(const tenon_sync& sync, Work** work);
@@ -155,4 +155,4 @@ struct Impl {
 
 using Handles = sdk::Backend<Impl>;
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

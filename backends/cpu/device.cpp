@@ -30,15 +30,17 @@ void processor_name(char (&name)[96]) noexcept {
         const char* colon = std::strchr(line, ':');
         if (colon == nullptr) break;
         std::string_view text(colon + 1);
-        while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-        while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+        while (!text.empty() && text.front() == ' ')
+            text.remove_prefix(1);
+        while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+            text.remove_suffix(1);
         sdk::set_text(name, text);
         break;
     }
     std::fclose(file);
 }
 
-} // namespace
+}  // namespace
 
 uint64_t available_memory() noexcept {
     std::FILE* file = std::fopen("/proc/meminfo", "re");
@@ -54,7 +56,8 @@ uint64_t available_memory() noexcept {
 
 namespace {
 
-void describe(tenon_device_info& info, kernels::Isa isa, const char* why, uint32_t threads) noexcept {
+void describe(tenon_device_info& info, kernels::Isa isa, const char* why,
+              uint32_t threads) noexcept {
     const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     info.kind = TENON_DEVICE_CPU;
     std::memcpy(info.uuid, kUuid, sizeof kUuid);
@@ -71,7 +74,7 @@ const char* reason(kernels::Isa isa) noexcept {
     return isa == kernels::best_isa() ? "best of this processor" : "forced";
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::enumerate(sdk::DeviceList& list) {
     tenon_device_info info{};
@@ -99,9 +102,8 @@ sdk::Status Impl::device_open(const uint8_t* uuid, sdk::Span<const tenon_option>
     kernels::Isa isa = kernels::best_isa();
     if (!isa_text.empty()) {
         if (!kernels::find_isa(isa_text.data(), isa_text.size(), &isa)) {
-            return sdk::fail(TENON_INVALID,
-                             "Option 'force_isa' is '%.32s', wanted %s.", isa_text.c_str(),
-                             kernels::isa_names());
+            return sdk::fail(TENON_INVALID, "Option 'force_isa' is '%.32s', wanted %s.",
+                             isa_text.c_str(), kernels::isa_names());
         }
         if (isa > kernels::best_isa()) {
             return sdk::fail(TENON_UNSUPPORTED,
@@ -146,4 +148,4 @@ void Device::run_aside(Job& job) noexcept {
     changed.notify_all();
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

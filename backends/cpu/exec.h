@@ -17,25 +17,25 @@ using common::kOutputsMax;
 // Up to a tile of tokens a step is bound by memory: work is split by weight rows, and each thread
 // computes the norms that it reads instead of meeting the others once more.
 constexpr int64_t kSmallRows = kernels::kTileTokens;
-constexpr uint32_t kPanelTokens = 64; // tokens of one unit of a large matmul
-constexpr uint32_t kGluBlocks = 2;    // blocks of 32 outputs of a gated unit done at once
+constexpr uint32_t kPanelTokens = 64;  // tokens of one unit of a large matmul
+constexpr uint32_t kGluBlocks = 2;     // blocks of 32 outputs of a gated unit done at once
 
 struct Value : common::ProgramValue {
     bool as_float = false;    // somebody reads (or is given) the floats
     bool as_codes = false;    // some matmul reads it in 8 bits
     bool per_thread = false;  // while small, every thread that reads it computes its own copy
-    uint32_t producer = TENON_NONE; // node that writes it
+    uint32_t producer = TENON_NONE;  // node that writes it
     uint32_t first_phase = UINT32_MAX;
     uint32_t last_phase = 0;
-    uint64_t float_at = 0, codes_at = 0;               // in the shared arena
-    uint64_t thread_float_at = 0, thread_codes_at = 0; // in each thread's arena
+    uint64_t float_at = 0, codes_at = 0;                // in the shared arena
+    uint64_t thread_float_at = 0, thread_codes_at = 0;  // in each thread's arena
 };
 
 struct Node : common::ProgramNode {
-    const WeightEntry* weights[2] = {nullptr, nullptr}; // matmul, embed; glu: gate, up
+    const WeightEntry* weights[2] = {nullptr, nullptr};  // matmul, embed; glu: gate, up
     kernels::MatmulFn multiply[2] = {nullptr, nullptr};
-    bool fast = false;       // the matmul reads codes
-    uint32_t rope_table = 0; // index into Exec::rope_tables
+    bool fast = false;        // the matmul reads codes
+    uint32_t rope_table = 0;  // index into Exec::rope_tables
 };
 
 struct Phase;
@@ -50,15 +50,15 @@ struct Phase {
     const PhaseKind* kind = nullptr;
     std::vector<uint32_t> nodes;
     uint32_t index = 0;
-    uint32_t subject = 0; // the value a quantise phase is about, or a rope table
+    uint32_t subject = 0;  // the value a quantise phase is about, or a rope table
 };
 
 struct RopeTable {
-    uint32_t positions, inv_freq; // values
+    uint32_t positions, inv_freq;  // values
     uint32_t rope_dim;
     kernels::RopeStyle style;
     float mscale;
-    uint64_t at = 0; // in the shared arena
+    uint64_t at = 0;  // in the shared arena
     float* data = nullptr;
 };
 
@@ -66,10 +66,10 @@ struct RopeTable {
 struct IndexCheck {
     enum class Kind { kIds, kSlots, kRows, kSequences };
     Kind kind = Kind::kIds;
-    uint32_t value = 0;   // ids, slots, rows; sequences: q_start
-    uint32_t limit = 0;   // first illegal number
-    uint32_t limit_value = TENON_NONE; // rows: the value whose rows are the limit
-    uint32_t block_table = 0, kv_len = 0, tokens = 0; // sequences
+    uint32_t value = 0;                                // ids, slots, rows; sequences: q_start
+    uint32_t limit = 0;                                // first illegal number
+    uint32_t limit_value = TENON_NONE;                 // rows: the value whose rows are the limit
+    uint32_t block_table = 0, kv_len = 0, tokens = 0;  // sequences
     uint32_t node = 0;
 };
 
@@ -97,20 +97,20 @@ struct Exec final : public Job, public common::StepBounds {
     std::vector<Phase> phases;
     std::vector<RopeTable> rope_tables;
     std::vector<IndexCheck> checks;
-    Mapping shared;            // temporaries
-    Mapping threads;           // thread_stride bytes for each thread
+    Mapping shared;   // temporaries
+    Mapping threads;  // thread_stride bytes for each thread
     uint64_t thread_stride = 0;
-    uint64_t row_scratch_at = 0;    // one row of floats, or all heads of a token
-    uint64_t glu_scratch_at = 0;    // gate and up of a panel: kGluBlocks blocks of 32 outputs
-    uint64_t sample_scratch_at = 0; // ids and weights of one row
+    uint64_t row_scratch_at = 0;     // one row of floats, or all heads of a token
+    uint64_t glu_scratch_at = 0;     // gate and up of a panel: kGluBlocks blocks of 32 outputs
+    uint64_t sample_scratch_at = 0;  // ids and weights of one row
 
     // Of the running step.
     std::vector<int64_t> rows;   // of each value
     std::vector<uint8_t*> data;  // floats or indices of each value; null where there are none
     const tenon_bind* bind = nullptr;
     bool cancelled = false;
-    uint64_t step = 0;                 // counts steps
-    std::vector<uint64_t> computed_at; // [thread][value]: step of the thread's own copy
+    uint64_t step = 0;                  // counts steps
+    std::vector<uint64_t> computed_at;  // [thread][value]: step of the thread's own copy
     std::vector<uint32_t> phase_units;
     std::vector<uint64_t> phase_ns;
     uint64_t phase_began_ns = 0;
@@ -175,4 +175,4 @@ uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept;
 // Lifetimes and offsets of all temporaries, tables and thread scratch; allocates them.
 sdk::Status plan_memory(Exec& exec);
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -20,4 +20,4 @@ KernelTable pick_kernels(kernels::Isa isa) noexcept {
     return table;
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

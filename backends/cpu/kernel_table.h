@@ -22,10 +22,10 @@ struct KernelTable {
     kernels::PeakFn find_peak = nullptr;
     const kernels::DrawEntry* draw = nullptr;
     const kernels::ElementwiseEntry* elementwise = nullptr;
-    const kernels::KvEntry* kv[kernels::kKvTypeCount] = {};               // by KvType
-    const kernels::AttentionEntry* attention[kernels::kKvTypeCount] = {}; // by KvType
+    const kernels::KvEntry* kv[kernels::kKvTypeCount] = {};                // by KvType
+    const kernels::AttentionEntry* attention[kernels::kKvTypeCount] = {};  // by KvType
 };
 
 KernelTable pick_kernels(kernels::Isa isa) noexcept;
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -26,7 +26,7 @@ kernels::KvGeometry geometry_of(const tenon_kv_desc& desc) noexcept {
     return {desc.n_kv_heads, desc.dim_k, desc.dim_v, desc.block_tokens};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::kv_query(Device&, const tenon_kv_desc& desc, tenon_kv_info& info) {
     TENON_SDK_CHECK(common::check_kv_shape(desc, kLimits));
@@ -51,7 +51,7 @@ bool populate(void* memory, uint64_t bytes) noexcept {
     return true;
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::kv_create(Device& device, const tenon_kv_desc& desc,
                             std::unique_ptr<KvPool>& pool) {
@@ -117,4 +117,4 @@ sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -28,18 +28,21 @@ void find_lifetimes(Exec& exec) {
     for (const Phase& phase : exec.phases) {
         if (phase.kind == &kQuantisePhase) touch(phase.subject, phase.index);
         for (uint32_t n : phase.nodes) {
-            for (uint32_t value : exec.nodes[n].in) touch(value, phase.index);
-            for (uint32_t value : exec.nodes[n].out) touch(value, phase.index);
+            for (uint32_t value : exec.nodes[n].in)
+                touch(value, phase.index);
+            for (uint32_t value : exec.nodes[n].out)
+                touch(value, phase.index);
         }
     }
     // A norm that threads compute for themselves reads its inputs as late as it is read.
     for (const Value& v : exec.values) {
         if (!v.per_thread) continue;
-        for (uint32_t value : exec.nodes[v.producer].in) touch(value, v.last_phase);
+        for (uint32_t value : exec.nodes[v.producer].in)
+            touch(value, v.last_phase);
     }
 }
 
-} // namespace
+}  // namespace
 
 Mapping::~Mapping() {
     if (data_ != nullptr) munmap(data_, bytes_);
@@ -68,8 +71,8 @@ sdk::Status plan_memory(Exec& exec) {
         const uint64_t element = sdk::dtype_bytes(v.dtype);
         row = std::max(row, v.cols);
         if (v.kind == TENON_VALUE_TEMP && v.as_float)
-            shared.push_back({round_up(rows * v.cols * element, kLine), v.first_phase,
-                              v.last_phase, &v.float_at});
+            shared.push_back({round_up(rows * v.cols * element, kLine), v.first_phase, v.last_phase,
+                              &v.float_at});
         if (v.as_codes)
             shared.push_back({round_up(codes_bytes(rows, v.cols), kLine), v.first_phase,
                               v.last_phase, &v.codes_at});
@@ -110,4 +113,4 @@ sdk::Status plan_memory(Exec& exec) {
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -27,8 +27,8 @@ private:
     const tenon_program& program_;
     const tenon_prepare& how_;
     Exec& exec_;
-    std::vector<bool> codes_written_; // of each value, by a phase so far
-    std::vector<bool> feeds_attention_; // of each value: q, k or v before their rotation
+    std::vector<bool> codes_written_;    // of each value, by a phase so far
+    std::vector<bool> feeds_attention_;  // of each value: q, k or v before their rotation
 };
 
 void Compiler::take_weight(Node& node, uint32_t port, uint32_t which) const {
@@ -224,11 +224,12 @@ void Compiler::add_node(uint32_t index) {
 
 sdk::Status Compiler::compile() {
     common::ReadProgram read;
-    const common::ProgramParts parts = common::parts_of(
-        exec_.weights, exec_.kv == nullptr ? nullptr : &exec_.kv->desc);
+    const common::ProgramParts parts =
+        common::parts_of(exec_.weights, exec_.kv == nullptr ? nullptr : &exec_.kv->desc);
     TENON_SDK_CHECK(common::read_program(program_, how_, parts, read));
     static_cast<common::StepBounds&>(exec_) = std::move(read.bounds);
-    for (const common::ProgramValue& value : read.values) exec_.values.push_back(Value{value});
+    for (const common::ProgramValue& value : read.values)
+        exec_.values.push_back(Value{value});
     take_nodes(read.nodes);
     find_readers();
     codes_written_.assign(exec_.values.size(), false);
@@ -252,7 +253,7 @@ sdk::Status Compiler::compile() {
     return plan_memory(exec_);
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::prepare(Device& device, const tenon_program& program, const tenon_prepare& how,
                           std::unique_ptr<Exec>& exec, tenon_exec_info& info) {
@@ -286,4 +287,4 @@ sdk::Status Impl::exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times, 
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

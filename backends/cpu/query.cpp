@@ -8,4 +8,4 @@ sdk::Status Impl::query(Device&, const tenon_program& program, uint32_t,
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -59,7 +59,7 @@ sdk::Status run(Work& work) noexcept {
     return sdk::fail(TENON_INTERNAL, "Queued work has no kind.");
 }
 
-} // namespace
+}  // namespace
 
 bool Device::run_one(std::unique_lock<std::mutex>& lock) noexcept {
     if (running) return false;
@@ -98,4 +98,4 @@ void Device::start_driver() {
     });
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

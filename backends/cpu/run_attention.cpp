@@ -6,7 +6,7 @@
 namespace tenon::cpu {
 namespace {
 
-constexpr uint32_t kChunkTokens = 16; // tokens of one unit of a large attention
+constexpr uint32_t kChunkTokens = 16;  // tokens of one unit of a large attention
 
 // Norm with gain (optional) and rotation of all heads of one token.
 void prepare_heads(const Exec& exec, const float* x, const float* gain, uint32_t heads,
@@ -213,10 +213,10 @@ void run_attention(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units
     });
 }
 
-} // namespace
+}  // namespace
 
 const PhaseKind kRopeTablePhase = {rope_table_units, run_rope_table};
 const PhaseKind kRopePhase = {rope_units, run_rope};
 const PhaseKind kAttentionPhase = {attention_units, run_attention};
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

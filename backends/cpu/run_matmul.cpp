@@ -18,7 +18,8 @@ struct Grid {
 Grid make_grid(uint64_t tokens, uint32_t groups, uint32_t threads) noexcept {
     Grid grid;
     grid.panels = static_cast<uint32_t>((tokens + kPanelTokens - 1) / kPanelTokens);
-    const uint32_t wanted = std::max(1u, (threads * kUnitsPerThread + grid.panels - 1) / grid.panels);
+    const uint32_t wanted =
+        std::max(1u, (threads * kUnitsPerThread + grid.panels - 1) / grid.panels);
     grid.groups = std::max(1u, groups / std::min(wanted, groups));
     grid.columns = (groups + grid.groups - 1) / grid.groups;
     return grid;
@@ -91,9 +92,9 @@ void multiply_glu(const Exec& exec, const Node& node, uint32_t thread, uint32_t 
             a.rows = count;
             a.cols = w.cols;
             if (node.fast) {
-                a.activations = exec.codes(node.in[0], thread) +
-                                uint64_t{token_begin / kernels::kTileTokens} *
-                                    (w.cols / kernels::kBlockCols);
+                a.activations =
+                    exec.codes(node.in[0], thread) +
+                    uint64_t{token_begin / kernels::kTileTokens} * (w.cols / kernels::kBlockCols);
             } else {
                 a.x = exec.floats(node.in[0], thread) + uint64_t{token_begin} * w.cols;
             }
@@ -145,7 +146,8 @@ uint32_t count_units(const Exec& exec, uint32_t x, uint32_t rows) noexcept {
     return grid.panels * grid.columns;
 }
 
-Piece find_piece(const Exec& exec, uint32_t x, uint32_t rows, uint32_t unit, uint32_t units) noexcept {
+Piece find_piece(const Exec& exec, uint32_t x, uint32_t rows, uint32_t unit,
+                 uint32_t units) noexcept {
     const uint32_t tokens = static_cast<uint32_t>(exec.rows[x]);
     if (exec.small(x)) {
         const Share mine = share(rows, unit, units);
@@ -190,9 +192,9 @@ void run_glu(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint
     multiply_glu(exec, node, thread, p.begin, p.end, p.token_begin, p.token_end);
 }
 
-} // namespace
+}  // namespace
 
 const PhaseKind kMatmulPhase = {matmul_units, run_matmul};
 const PhaseKind kGluPhase = {glu_units, run_glu};
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

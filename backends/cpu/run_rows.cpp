@@ -89,16 +89,14 @@ uint32_t quantise_units(const Exec& exec, const Phase& phase) {
     return row_units(exec, phase.subject);
 }
 
-void run_quantise(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
-              uint32_t thread) {
+void run_quantise(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
     const Share mine = my_rows(exec, phase.subject, unit, units);
     quantise_rows(exec, phase.subject, exec.floats(phase.subject, thread), mine.begin, mine.end, 0,
                   static_cast<uint32_t>(exec.values[phase.subject].cols / kernels::kBlockCols),
                   thread);
 }
 
-void run_embed(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
-              uint32_t thread) {
+void run_embed(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const WeightEntry& table = *node.weights[0];
     const float scale = node.attr<tenon_attr_embed>().scale;
@@ -110,12 +108,12 @@ void run_embed(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
         kernels::unpack_row(table.layout, table.packed, table.cols, static_cast<uint32_t>(ids[t]),
                             row);
         if (scale == 1.0f) continue;
-        for (uint32_t c = 0; c < table.cols; ++c) row[c] *= scale;
+        for (uint32_t c = 0; c < table.cols; ++c)
+            row[c] *= scale;
     }
 }
 
-void run_gather(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
-              uint32_t thread) {
+void run_gather(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const uint64_t cols = exec.values[node.out[0]].cols;
     const float* x = exec.floats(node.in[0], thread);
@@ -127,7 +125,7 @@ void run_gather(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
 }
 
 void run_elementwise(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
-              uint32_t thread) {
+                     uint32_t thread) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const kernels::ElementwiseEntry& k = *exec.device->kernels.elementwise;
     const uint64_t cols = exec.values[node.out[0]].cols;
@@ -164,8 +162,7 @@ void run_elementwise(Exec& exec, const Phase& phase, uint32_t unit, uint32_t uni
     }
 }
 
-void run_pool(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
-              uint32_t thread) {
+void run_pool(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, uint32_t thread) {
     const Node& node = exec.nodes[phase.nodes[0]];
     const uint64_t cols = exec.values[node.out[0]].cols;
     const Share mine = my_rows(exec, node.out[0], unit, units);
@@ -176,7 +173,7 @@ void run_pool(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units,
                          exec.floats(node.out[0], thread) + mine.begin * cols);
 }
 
-} // namespace
+}  // namespace
 
 void ensure(Exec& exec, uint32_t value, uint32_t thread) {
     if (!exec.values[value].per_thread || !exec.small(value)) return;
@@ -194,4 +191,4 @@ const PhaseKind kGatherPhase = {output_units, run_gather};
 const PhaseKind kElementwisePhase = {output_units, run_elementwise};
 const PhaseKind kPoolPhase = {output_units, run_pool};
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -11,10 +11,10 @@
 namespace tenon::cpu {
 namespace {
 
-constexpr uint32_t kListedMax = 512;   // tokens that are sorted rather than put into buckets
-constexpr uint32_t kBuckets = 1024;    // of logits, for top_p over many tokens
-constexpr float kOctavesReach = 21.5f; // exp(-21.5) weighs less than 2^-30
-constexpr uint32_t kChunk = 1024;      // tokens between two looks at the highest score
+constexpr uint32_t kListedMax = 512;    // tokens that are sorted rather than put into buckets
+constexpr uint32_t kBuckets = 1024;     // of logits, for top_p over many tokens
+constexpr float kOctavesReach = 21.5f;  // exp(-21.5) weighs less than 2^-30
+constexpr uint32_t kChunk = 1024;       // tokens between two looks at the highest score
 
 // The last token in rank that may be drawn.
 struct Cut {
@@ -27,8 +27,8 @@ struct Picker {
     uint32_t vocabulary;
     reference::SampleParams how;
     const KernelTable* kernels;
-    uint32_t* ids;     // room for the vocabulary
-    uint32_t* weights; // room for the vocabulary
+    uint32_t* ids;      // room for the vocabulary
+    uint32_t* weights;  // room for the vocabulary
     Cut cut;
 
     bool allowed(uint32_t i) const noexcept {
@@ -57,7 +57,8 @@ struct Picker {
         if (allowed(peak.index)) return static_cast<int32_t>(peak.index);
         int32_t best = -1;
         for (uint32_t i = 0; i < vocabulary; ++i)
-            if (allowed(i) && (best < 0 || logits[i] > logits[best])) best = static_cast<int32_t>(i);
+            if (allowed(i) && (best < 0 || logits[i] > logits[best]))
+                best = static_cast<int32_t>(i);
         return best;
     }
 
@@ -127,7 +128,8 @@ struct Picker {
         const uint64_t target = target_of(total);
         uint32_t bucket = 0;
         uint64_t sum = 0;
-        while (bucket + 1 < kBuckets && sum + sums[bucket] < target) sum += sums[bucket++];
+        while (bucket + 1 < kBuckets && sum + sums[bucket] < target)
+            sum += sums[bucket++];
         uint32_t listed = 0;
         for (uint32_t i = 0; i < vocabulary; ++i)
             if (weights[i] != 0 && bucket_of(i) == bucket) ids[listed++] = i;
@@ -195,7 +197,8 @@ void run_sample(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, u
         picker.logits = exec.floats(node.in[0], thread) + row * vocabulary;
         picker.vocabulary = vocabulary;
         picker.kernels = &exec.device->kernels;
-        picker.ids = reinterpret_cast<uint32_t*>(exec.thread_memory(thread) + exec.sample_scratch_at);
+        picker.ids =
+            reinterpret_cast<uint32_t*>(exec.thread_memory(thread) + exec.sample_scratch_at);
         picker.weights = picker.ids + vocabulary;
         picker.how.temperature = exec.floats(node.in[1], thread)[row];
         picker.how.top_k = exec.indices(node.in[2])[row];
@@ -215,10 +218,12 @@ void run_sample(Exec& exec, const Phase& phase, uint32_t unit, uint32_t units, u
     }
 }
 
-} // namespace
+}  // namespace
 
-uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept { return vocabulary * 2 * sizeof(uint32_t); }
+uint64_t sample_scratch_bytes(uint64_t vocabulary) noexcept {
+    return vocabulary * 2 * sizeof(uint32_t);
+}
 
 const PhaseKind kSamplePhase = {sample_units, run_sample};
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -36,11 +36,12 @@ sdk::Status check_sequences(const Exec& exec, const IndexCheck& check) noexcept 
     int64_t last = 0;
     for (int64_t s = 0; s <= sequences; ++s) {
         if (starts[s] < last || starts[s] > exec.rows[check.tokens] || (s == 0 && starts[s] != 0))
-            return sdk::fail(TENON_INVALID,
-                             "q_start[%lld] is %d; starts begin at 0, never fall and end at most at "
-                             "%lld tokens.",
-                             static_cast<long long>(s), starts[s],
-                             static_cast<long long>(exec.rows[check.tokens]));
+            return sdk::fail(
+                TENON_INVALID,
+                "q_start[%lld] is %d; starts begin at 0, never fall and end at most at "
+                "%lld tokens.",
+                static_cast<long long>(s), starts[s],
+                static_cast<long long>(exec.rows[check.tokens]));
         last = starts[s];
     }
     if (check.block_table == TENON_NONE) return {};
@@ -50,7 +51,8 @@ sdk::Status check_sequences(const Exec& exec, const IndexCheck& check) noexcept 
         const int32_t length = exec.indices(check.kv_len)[s];
         const int32_t count = starts[s + 1] - starts[s];
         if (count == 0) continue;
-        const uint64_t blocks = (static_cast<uint64_t>(length < 0 ? 0 : length) + block_tokens - 1) / block_tokens;
+        const uint64_t blocks =
+            (static_cast<uint64_t>(length < 0 ? 0 : length) + block_tokens - 1) / block_tokens;
         if (length < count || blocks > width)
             return sdk::fail(TENON_INVALID,
                              "kv_len[%lld] is %d with %d new tokens; its row of the block table "
@@ -94,7 +96,7 @@ uint64_t now_ns() noexcept {
                                      .count());
 }
 
-} // namespace
+}  // namespace
 
 uint32_t Exec::units(uint32_t phase) noexcept {
     const uint32_t units = phases[phase].kind->units(*this, phases[phase]);
@@ -146,4 +148,4 @@ sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -11,7 +11,7 @@
 namespace tenon::cpu {
 namespace {
 
-constexpr uint32_t kLooksPerClock = 64; // reading the clock costs about as much as 20 looks
+constexpr uint32_t kLooksPerClock = 64;  // reading the clock costs about as much as 20 looks
 
 void relax() noexcept {
 #if defined(__x86_64__)
@@ -43,7 +43,7 @@ void pin_to(std::thread& thread, uint32_t place) noexcept {
     }
 }
 
-} // namespace
+}  // namespace
 
 ThreadPool::ThreadPool(uint32_t threads, uint32_t spin_us, bool pin)
     : threads_(threads), spin_us_(spin_us) {
@@ -57,7 +57,8 @@ ThreadPool::ThreadPool(uint32_t threads, uint32_t spin_us, bool pin)
 ThreadPool::~ThreadPool() {
     stop_.store(true, std::memory_order_relaxed);
     publish(make_ticket(id_of(shared_.ticket.load(std::memory_order_relaxed)) + 1, 0));
-    for (std::thread& worker : workers_) worker.join();
+    for (std::thread& worker : workers_)
+        worker.join();
 }
 
 void ThreadPool::publish(uint64_t ticket) noexcept {
@@ -137,4 +138,4 @@ void ThreadPool::run(Job& job, uint32_t phases) noexcept {
     }
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

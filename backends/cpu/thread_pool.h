@@ -13,7 +13,7 @@
 
 namespace tenon::cpu {
 
-constexpr uint32_t kUnitsMax = 0xffff; // units of one phase
+constexpr uint32_t kUnitsMax = 0xffff;  // units of one phase
 
 class Job {
 public:
@@ -68,4 +68,4 @@ private:
     std::vector<std::thread> workers_;
 };
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

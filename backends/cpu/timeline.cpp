@@ -44,4 +44,4 @@ sdk::Status Impl::timeline_signal(Timeline& timeline, uint64_t value, int32_t st
     return {};
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

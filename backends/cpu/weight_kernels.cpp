@@ -8,8 +8,8 @@
 namespace tenon::cpu {
 namespace {
 
-int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_t compute, char* text,
-                    uint32_t capacity) noexcept {
+int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_t compute,
+                    char* text, uint32_t capacity) noexcept {
     if (handle == nullptr || text == nullptr || capacity == 0) return TENON_INVALID;
     const Weights& weights = *Handles::get(handle);
     if (!weights.finished || entry >= weights.entries.size()) return TENON_INVALID;
@@ -39,10 +39,10 @@ int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_
 
 constexpr tenon_weight_kernels kTable = {sizeof(tenon_weight_kernels), 0, name_kernel};
 
-} // namespace
+}  // namespace
 
 const void* Impl::device_ext(Device&, const char* id) noexcept {
     return sdk::same(id, TENON_EXT_WEIGHT_KERNELS) ? &kTable : nullptr;
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

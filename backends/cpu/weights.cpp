@@ -11,19 +11,25 @@ namespace {
 
 constexpr uint64_t kLine = 64;
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
-constexpr int64_t kExtentMax = int64_t{1} << 31; // rows and columns fit uint32_t with room
+constexpr int64_t kExtentMax = int64_t{1} << 31;  // rows and columns fit uint32_t with room
 
-uint64_t round_up(uint64_t value, uint64_t unit) noexcept { return (value + unit - 1) / unit * unit; }
+uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
+    return (value + unit - 1) / unit * unit;
+}
 
 // One tensor being packed by the pool.
 class Packing final : public Job {
 public:
     Packing(const tenon_format& format, const WeightEntry& entry, const uint8_t* stored,
             uint8_t* packed)
-        : format_(format), entry_(entry), stored_(stored), packed_(packed),
+        : format_(format),
+          entry_(entry),
+          stored_(stored),
+          packed_(packed),
           groups_(kernels::group_count(entry.rows)),
           unit_groups_(std::max<uint32_t>(
-              1, static_cast<uint32_t>(kUnitBytes / kernels::group_bytes(entry.layout, entry.cols)))) {
+              1,
+              static_cast<uint32_t>(kUnitBytes / kernels::group_bytes(entry.layout, entry.cols)))) {
         // A tensor of more units than a phase may have gets larger ones.
         unit_groups_ = std::max(unit_groups_, groups_ / kUnitsMax + 1);
     }
@@ -79,19 +85,20 @@ sdk::Status check_weight(const Weights& weights, const tenon_weight& weight, uin
     }
     *row_bytes = static_cast<uint64_t>(weight.cols / format.block_elems) * format.block_bytes;
     if (weight.plane_bytes[0] < *row_bytes * static_cast<uint64_t>(weight.rows)) {
-        return sdk::fail(TENON_INVALID, "Weight %.*s has %llu bytes, its %lld rows need %llu.",
-                         shown, name.data(), static_cast<unsigned long long>(weight.plane_bytes[0]),
-                         static_cast<long long>(weight.rows),
-                         static_cast<unsigned long long>(*row_bytes *
-                                                         static_cast<uint64_t>(weight.rows)));
+        return sdk::fail(
+            TENON_INVALID, "Weight %.*s has %llu bytes, its %lld rows need %llu.", shown,
+            name.data(), static_cast<unsigned long long>(weight.plane_bytes[0]),
+            static_cast<long long>(weight.rows),
+            static_cast<unsigned long long>(*row_bytes * static_cast<uint64_t>(weight.rows)));
     }
     return {};
 }
 
-} // namespace
+}  // namespace
 
 WeightArena::~WeightArena() {
-    for (const Chunk& chunk : chunks_) munmap(chunk.memory, chunk.bytes);
+    for (const Chunk& chunk : chunks_)
+        munmap(chunk.memory, chunk.bytes);
 }
 
 uint8_t* WeightArena::take(uint64_t bytes, uint64_t chunk_hint) noexcept {
@@ -130,23 +137,22 @@ sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint
     // Without bytes the arena hands out address space that nobody writes: it costs no memory.
     const bool measured = weight.planes[0] == nullptr;
     weights.measured |= measured;
-    const uint8_t* stored =
-        measured ? nullptr
-                 : static_cast<const uint8_t*>(weight.planes[0]) +
-                       static_cast<uint64_t>(weight.shard_begin) * row_bytes;
+    const uint8_t* stored = measured ? nullptr
+                                     : static_cast<const uint8_t*>(weight.planes[0]) +
+                                           static_cast<uint64_t>(weight.shard_begin) * row_bytes;
     WeightEntry made;
     made.rows = static_cast<uint32_t>(end - weight.shard_begin);
     made.cols = static_cast<uint32_t>(weight.cols);
     made.uses = weight.uses;
     // One eighth and 16 MiB of spare address space: padding of rows and lines.
     const uint64_t hint = weights.stored_bytes + weights.stored_bytes / 8 + (uint64_t{16} << 20);
-    const sdk::Status full = sdk::fail(TENON_OOM_DEVICE, "Weight %.*s does not fit into memory.",
-                                       shown, name.data());
+    const sdk::Status full =
+        sdk::fail(TENON_OOM_DEVICE, "Weight %.*s does not fit into memory.", shown, name.data());
     if ((weight.uses & (TENON_USE_MATMUL | TENON_USE_ROWS)) != 0) {
         made.layout = kernels::choose_layout(*weight.format);
         const uint32_t groups = kernels::group_count(made.rows);
-        uint8_t* packed = weights.arena.take(
-            kernels::group_bytes(made.layout, made.cols) * groups, hint);
+        uint8_t* packed =
+            weights.arena.take(kernels::group_bytes(made.layout, made.cols) * groups, hint);
         if (packed == nullptr) return full;
         if (!measured) {
             Packing packing(*weight.format, made, stored, packed);
@@ -178,12 +184,13 @@ sdk::Status Impl::weights_finish(Weights& weights, tenon_weights_info& info) {
 }
 
 sdk::Status Impl::weights_save(Weights&, void*, uint64_t&) {
-    return sdk::fail(TENON_UNSUPPORTED,
-                     "The cpu backend saves no packed weights: packing runs at the speed of memory.");
+    return sdk::fail(
+        TENON_UNSUPPORTED,
+        "The cpu backend saves no packed weights: packing runs at the speed of memory.");
 }
 
 sdk::Status Impl::weights_restore(Weights&, const void*, uint64_t) {
     return sdk::fail(TENON_UNSUPPORTED, "The cpu backend restores no packed weights.");
 }
 
-} // namespace tenon::cpu
+}  // namespace tenon::cpu

@@ -19,7 +19,7 @@ void describe(tenon_device_info& info) noexcept {
     info.flags = 0;
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::enumerate(sdk::DeviceList& list) {
     tenon_device_info info{};
@@ -46,4 +46,4 @@ sdk::Status Impl::device_stat(Device&, tenon_device_info& info) {
 
 const void* Impl::device_ext(Device&, const char*) noexcept { return nullptr; }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

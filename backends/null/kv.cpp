@@ -64,4 +64,4 @@ sdk::Status Impl::kv_move(Queue& queue, sdk::Span<const tenon_kv_move> moves,
         });
 }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

@@ -24,9 +24,9 @@ namespace sdk = tenon::sdk;
 struct Queue;
 
 struct Device {
-    std::mutex mutex;                // guards every timeline and queue of the device
-    std::condition_variable changed; // a timeline moved or a queue drained
-    std::vector<Queue*> queues;      // open ones; not owned
+    std::mutex mutex;                 // guards every timeline and queue of the device
+    std::condition_variable changed;  // a timeline moved or a queue drained
+    std::vector<Queue*> queues;       // open ones; not owned
 
     // Runs queued work until none is ready. Called with the mutex held, after a timeline moved.
     void pump() noexcept;
@@ -46,12 +46,12 @@ struct Weights {
     uint32_t n_entries_max = 0;
     uint32_t n_entries = 0;
     bool finished = false;
-    bool measured = false; // some weight came without its bytes
+    bool measured = false;  // some weight came without its bytes
 };
 
 // KV blocks, block-major; pages are zero and take no memory until a move writes them.
 struct KvPool {
-    uint8_t* memory = nullptr; // owned mapping
+    uint8_t* memory = nullptr;  // owned mapping
     uint64_t block_bytes = 0;
     tenon_kv_desc desc{};
     ~KvPool();
@@ -66,10 +66,10 @@ struct Exec : common::StepBounds {
     sdk::Status run(const tenon_bind& bind) const noexcept;
 };
 
-constexpr uint32_t kPendingMax = 256; // pieces of work that may wait in one queue
+constexpr uint32_t kPendingMax = 256;  // pieces of work that may wait in one queue
 
 struct Work : common::QueuedWork {
-    Exec* exec = nullptr; // of a step
+    Exec* exec = nullptr;  // of a step
 };
 
 // A ring of waiting work.
@@ -78,7 +78,7 @@ struct Queue {
     std::unique_ptr<Work[]> ring;
     uint32_t first = 0;
     uint32_t count = 0;
-    ~Queue(); // waits until the ring is empty
+    ~Queue();  // waits until the ring is empty
 
     // Runs `body` (Status()) now or hands out a Work to fill by `keep` (Status(Work&)). The caller
     // holds no lock.
@@ -127,4 +127,4 @@ sdk::Status Queue::order(const tenon_sync& sync, Body&& body, Keep&& keep) {
     return sdk::Status();
 }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

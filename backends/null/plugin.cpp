@@ -10,6 +10,6 @@ const void* iface(const char* id) {
     return sdk::same(id, TENON_IFACE_BACKEND) ? tenon::null_backend::Handles::table() : nullptr;
 }
 
-} // namespace
+}  // namespace
 
 TENON_PLUGIN("null", "0.1.0", activate, deactivate, iface)

@@ -65,9 +65,10 @@ sdk::Status Impl::exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times, 
         return sdk::fail(TENON_UNSUPPORTED, "The program was prepared without PREPARE_PROFILE.");
     }
     const uint32_t places = times.count() < exec.n_nodes ? times.count() : exec.n_nodes;
-    for (uint32_t i = 0; i < places; ++i) times[i] = {i, 0, 0}; // no node does anything
+    for (uint32_t i = 0; i < places; ++i)
+        times[i] = {i, 0, 0};  // no node does anything
     count = exec.n_nodes;
     return {};
 }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

@@ -40,7 +40,7 @@ sdk::Status run(const Work& work) noexcept {
     return sdk::fail(TENON_INTERNAL, "Queued work has no kind.");
 }
 
-} // namespace
+}  // namespace
 
 void Device::pump() noexcept {
     bool moved = true;
@@ -63,4 +63,4 @@ void Device::pump() noexcept {
     }
 }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

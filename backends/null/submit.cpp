@@ -13,7 +13,8 @@ sdk::Status Exec::run(const tenon_bind& bind) const noexcept {
         if (buffer == nullptr) continue;
         const uint64_t offset = bind.offsets == nullptr ? 0 : bind.offsets[output.slot];
         uint64_t bytes = 0;
-        if (common::value_bytes(output, bind.symbols, &bytes)) std::memset(buffer->at(offset), 0, bytes);
+        if (common::value_bytes(output, bind.symbols, &bytes))
+            std::memset(buffer->at(offset), 0, bytes);
     }
     if (bind.progress != nullptr) {
         __atomic_fetch_add(bind.progress, uint64_t{n_nodes}, __ATOMIC_RELAXED);
@@ -35,4 +36,4 @@ sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const
         });
 }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

@@ -48,4 +48,4 @@ sdk::Status Impl::weights_restore(Weights&, const void*, uint64_t) {
     return sdk::fail(TENON_UNSUPPORTED, "The null backend packs no weights, so it restores none.");
 }
 
-} // namespace tenon::null_backend
+}  // namespace tenon::null_backend

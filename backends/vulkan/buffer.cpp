@@ -24,7 +24,8 @@ sdk::Status check_copies(const Device& device, const tenon_copy* copies, uint32_
     for (uint32_t i = 0; i < n; ++i) {
         const Buffer* dst = Handles::get(copies[i].dst);
         const Buffer* src = Handles::get(copies[i].src);
-        if ((dst != nullptr && dst->device != &device) || (src != nullptr && src->device != &device))
+        if ((dst != nullptr && dst->device != &device) ||
+            (src != nullptr && src->device != &device))
             return sdk::fail(TENON_INVALID, "Copy %u names a buffer of another device.", i);
         TENON_SDK_CHECK(common::check_copy(i, copies[i], dst == nullptr ? 0 : dst->bytes,
                                            src == nullptr ? 0 : src->bytes));
@@ -32,7 +33,7 @@ sdk::Status check_copies(const Device& device, const tenon_copy* copies, uint32_
     return {};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::copy(Queue& queue, sdk::Span<const tenon_copy> copies, const tenon_sync& sync) {
     TENON_SDK_CHECK(check_copies(*queue.device, copies.first, copies.count));
@@ -77,14 +78,14 @@ tenon_copy collapsed(const tenon_copy& copy) noexcept {
     return c;
 }
 
-} // namespace
+}  // namespace
 
 bool Worker::copy_at_once(const Work& work) noexcept {
     if (!idle()) return false;
     for (const tenon_copy& c : work.copies)
         if (host_view(c, true) == nullptr || host_view(c, false) == nullptr) return false;
     for (const tenon_copy& copy : work.copies) {
-        if (copy.row_bytes == 0) continue; // of any number of rows
+        if (copy.row_bytes == 0) continue;  // of any number of rows
         const tenon_copy c = collapsed(copy);
         uint8_t* dst = host_view(c, true);
         const uint8_t* src = host_view(c, false);
@@ -174,8 +175,8 @@ sdk::Status Worker::copy_staged(Work& work, const tenon_copy& c) noexcept {
     return {};
 }
 
-sdk::Status Worker::stage(Work& work, const tenon_copy& c, uint64_t row, uint64_t rows, uint64_t col,
-                          uint64_t cols) noexcept {
+sdk::Status Worker::stage(Work& work, const tenon_copy& c, uint64_t row, uint64_t rows,
+                          uint64_t col, uint64_t cols) noexcept {
     if (open_ != nullptr && open_->n_reads == kHostReadsMax) TENON_SDK_CHECK(send(work, false));
     uint64_t at = 0;
     TENON_SDK_CHECK(take_staging(work, rows * cols, &at));
@@ -245,7 +246,8 @@ void Worker::touch(std::initializer_list<Touched> ranges) noexcept {
         }
     }
     if (crosses) barrier();
-    for (const Touched& range : ranges) touched_[n_touched_++] = range;
+    for (const Touched& range : ranges)
+        touched_[n_touched_++] = range;
 }
 
 void Worker::barrier() noexcept {
@@ -257,4 +259,4 @@ void Worker::barrier() noexcept {
     n_touched_ = 0;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

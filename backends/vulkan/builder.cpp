@@ -79,9 +79,10 @@ void Builder::write_rows(Draft& draft, uint32_t binding, uint32_t id, const Wind
     if (id != TENON_NONE) draft.bind(binding, place_rows(id, window), true);
 }
 
-sdk::Status Builder::cut_rows(std::initializer_list<uint32_t> ids, std::vector<Window>* windows) const {
-    uint64_t most = UINT64_MAX; // rows of a window
-    uint64_t unit = 1;          // that it is a multiple of
+sdk::Status Builder::cut_rows(std::initializer_list<uint32_t> ids,
+                              std::vector<Window>* windows) const {
+    uint64_t most = UINT64_MAX;  // rows of a window
+    uint64_t unit = 1;           // that it is a multiple of
     int64_t rows = 0;
     uint64_t widest = 0;
     for (uint32_t id : ids) {
@@ -91,7 +92,8 @@ sdk::Status Builder::cut_rows(std::initializer_list<uint32_t> ids, std::vector<W
         rows = std::max(rows, value.rows_max);
         widest = std::max(widest, row);
         most = std::min(most, features().storage_range / std::max<uint64_t>(row, 1));
-        while (unit < kPlaceAlign && row * unit % kPlaceAlign != 0) unit *= 2;
+        while (unit < kPlaceAlign && row * unit % kPlaceAlign != 0)
+            unit *= 2;
     }
     windows->clear();
     if (static_cast<uint64_t>(rows) <= most) {
@@ -100,12 +102,12 @@ sdk::Status Builder::cut_rows(std::initializer_list<uint32_t> ids, std::vector<W
     }
     most -= most % unit;
     if (most == 0)
-        return sdk::fail(TENON_UNSUPPORTED,
-                         "Rows of %llu bytes are bound %llu at a time, this device binds at most %llu "
-                         "bytes.",
-                         static_cast<unsigned long long>(widest),
-                         static_cast<unsigned long long>(unit),
-                         static_cast<unsigned long long>(features().storage_range));
+        return sdk::fail(
+            TENON_UNSUPPORTED,
+            "Rows of %llu bytes are bound %llu at a time, this device binds at most %llu "
+            "bytes.",
+            static_cast<unsigned long long>(widest), static_cast<unsigned long long>(unit),
+            static_cast<unsigned long long>(features().storage_range));
     const int64_t here = rows_max(*ids.begin());
     for (int64_t first = 0; first == 0 || first < here; first += static_cast<int64_t>(most))
         windows->push_back({first, static_cast<int64_t>(most)});
@@ -156,4 +158,4 @@ sdk::Status Builder::finish(Draft&& draft) {
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

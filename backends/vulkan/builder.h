@@ -13,7 +13,7 @@ namespace tenon::vulkan {
 // Rows [first, first + count) of values that are cut, so that each piece of each is bound alone.
 struct Window {
     int64_t first = 0;
-    int64_t count = INT64_MAX; // beyond the last row there are none
+    int64_t count = INT64_MAX;  // beyond the last row there are none
 };
 
 // One dispatch being described.
@@ -86,7 +86,8 @@ public:
     void write_rows(Draft& draft, uint32_t binding, uint32_t value, const Window& window) const;
     // Windows over the rows of values of as many rows, TENON_NONE apart, each within what a binding may
     // span and at an offset that it may have. UNSUPPORTED when the device binds too few rows for that.
-    sdk::Status cut_rows(std::initializer_list<uint32_t> values, std::vector<Window>* windows) const;
+    sdk::Status cut_rows(std::initializer_list<uint32_t> values,
+                         std::vector<Window>* windows) const;
     // The word of the step buffer that will hold the extent of a dimension.
     uint32_t extent_word(const tenon_dim& dim);
     // Ends a draft. `params` begins with dispatch and step_words, which are filled in here.
@@ -114,9 +115,9 @@ sdk::Status record_matmul(Builder& b);
 sdk::Status record_glu(Builder& b);
 sdk::Status record_norm(Builder& b);
 sdk::Status record_elementwise(Builder& b);
-sdk::Status record_rows(Builder& b); // GATHER_ROWS, POOL_ROWS
+sdk::Status record_rows(Builder& b);  // GATHER_ROWS, POOL_ROWS
 sdk::Status record_rope(Builder& b);
 sdk::Status record_attention(Builder& b);
 sdk::Status record_sample(Builder& b);
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -13,7 +13,7 @@ namespace tenon::vulkan {
 // Digits of `count` neighbouring codes in as many neighbouring bytes.
 struct Run {
     uint32_t first, count, byte;
-    uint16_t power; // radix 3: 3^digit mod 256; radix 2: 0
+    uint16_t power;  // radix 3: 3^digit mod 256; radix 2: 0
     uint8_t shift, mask, place;
 };
 
@@ -21,8 +21,8 @@ inline void add_field(const tenon_bit_field& field, std::vector<Run>* runs) {
     uint32_t done = 0, byte = field.offset;
     for (; done < field.count; byte += field.lanes) {
         uint16_t power = 1;
-        for (uint32_t digit = 0;
-             digit < reference::digits_per_byte(field) && done < field.count; ++digit) {
+        for (uint32_t digit = 0; digit < reference::digits_per_byte(field) && done < field.count;
+             ++digit) {
             Run run{};
             run.first = field.first + done;
             run.count = std::min(field.lanes, field.count - done);
@@ -48,7 +48,8 @@ inline tenon_bit_field field_of(uint32_t first, uint32_t count, uint32_t offset,
 inline std::vector<Run> make_runs(const tenon_format& f) {
     std::vector<Run> runs;
     if (f.packing == TENON_PACK_FIELDS) {
-        for (uint32_t i = 0; i < f.n_code_fields; ++i) add_field(f.code_fields[i], &runs);
+        for (uint32_t i = 0; i < f.n_code_fields; ++i)
+            add_field(f.code_fields[i], &runs);
     } else if (f.packing == TENON_PACK_BYTES) {
         add_field(field_of(0, f.block_elems, f.codes_offset, f.block_elems, 8), &runs);
     } else if (f.packing == TENON_PACK_NIBBLE_HALVES) {
@@ -81,8 +82,8 @@ inline std::vector<Run> make_runs(const tenon_format& f) {
 }
 
 // `bits` bits from `shift` on of each of `count` codes (a multiple of 32), first code lowest.
-inline void put_bits(const uint8_t* __restrict codes, uint64_t count, uint32_t shift,
-                     uint32_t bits, uint8_t* __restrict out) noexcept {
+inline void put_bits(const uint8_t* __restrict codes, uint64_t count, uint32_t shift, uint32_t bits,
+                     uint8_t* __restrict out) noexcept {
     switch (bits) {
         case 1:
             for (uint64_t i = 0; i < count / 8; ++i) {
@@ -115,4 +116,4 @@ inline uint32_t get_bits(const uint8_t* plane, uint64_t index, uint32_t bits) no
     return plane[at / 8] >> at % 8 & ((1u << bits) - 1);
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

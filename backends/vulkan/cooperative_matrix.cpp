@@ -7,7 +7,7 @@
 namespace tenon::vulkan {
 namespace {
 
-constexpr uint32_t kFours = 4; // elements, of which shared memory is read and written
+constexpr uint32_t kFours = 4;  // elements, of which shared memory is read and written
 constexpr uint32_t kSizeMax = 32;
 
 bool serves(const VkCooperativeMatrixPropertiesKHR& p) noexcept {
@@ -19,7 +19,7 @@ bool serves(const VkCooperativeMatrixPropertiesKHR& p) noexcept {
            p.KSize % kFours == 0 && TENON_BLOCK_COLS % p.KSize == 0;
 }
 
-} // namespace
+}  // namespace
 
 MatrixShape find_matrix_shape(VkInstance instance, VkPhysicalDevice physical) {
     const auto list = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
@@ -40,4 +40,4 @@ MatrixShape find_matrix_shape(VkInstance instance, VkPhysicalDevice physical) {
     return best;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -49,9 +49,9 @@ struct VkPhysicalDeviceCooperativeMatrixPropertiesKHR {
     VkShaderStageFlags cooperativeMatrixSupportedStages;
 };
 
-using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR = VkResult(VKAPI_PTR*)(
-    VkPhysicalDevice physicalDevice, uint32_t* pPropertyCount,
-    VkCooperativeMatrixPropertiesKHR* pProperties);
+using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+    VkResult(VKAPI_PTR*)(VkPhysicalDevice physicalDevice, uint32_t* pPropertyCount,
+                         VkCooperativeMatrixPropertiesKHR* pProperties);
 #endif
 
 namespace tenon::vulkan {
@@ -71,4 +71,4 @@ struct MatrixShape {
 // none where the device has none.
 MatrixShape find_matrix_shape(VkInstance instance, VkPhysicalDevice physical);
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

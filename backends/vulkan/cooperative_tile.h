@@ -22,4 +22,4 @@ struct CooperativeTile {
 CooperativeTile cooperative_tile(const Features& features, int64_t tokens, uint32_t weight_rows,
                                  uint32_t sets) noexcept;
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -30,14 +30,16 @@ sdk::Status list_devices(const Instance& instance, std::vector<Candidate>& list)
     std::vector<VkPhysicalDevice> found(count);
     if (result >= 0) result = vkEnumeratePhysicalDevices(instance.handle(), &count, found.data());
     // A loader without any driver says so in this way.
-    if (result == VK_ERROR_INITIALIZATION_FAILED || result == VK_ERROR_INCOMPATIBLE_DRIVER) count = 0;
-    else TENON_SDK_CHECK(check_result(result, "vkEnumeratePhysicalDevices"));
+    if (result == VK_ERROR_INITIALIZATION_FAILED || result == VK_ERROR_INCOMPATIBLE_DRIVER)
+        count = 0;
+    else
+        TENON_SDK_CHECK(check_result(result, "vkEnumeratePhysicalDevices"));
     for (uint32_t i = 0; i < count; ++i) {
         Candidate candidate{found[i], {}};
         std::string why;
         if (!read_features(instance.handle(), found[i], candidate.features, why)) {
-            sdk::log(TENON_LOG_INFO, "Vulkan device %s is left out: it %s.", candidate.features.name,
-                     why.c_str());
+            sdk::log(TENON_LOG_INFO, "Vulkan device %s is left out: it %s.",
+                     candidate.features.name, why.c_str());
             continue;
         }
         bool known = false;
@@ -99,8 +101,8 @@ sdk::Status make_device(Device& device) {
     constexpr VkPipelineStageFlags kWork =
         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     vkCmdPipelineBarrier(device.barrier, kWork | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT,
-                         kWork | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0,
-                         1, &barrier, 0, nullptr, 0, nullptr);
+                         kWork | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT | VK_PIPELINE_STAGE_HOST_BIT,
+                         0, 1, &barrier, 0, nullptr, 0, nullptr);
     return check_result(vkEndCommandBuffer(device.barrier), "vkEndCommandBuffer");
 }
 
@@ -132,7 +134,7 @@ sdk::Status open_kernels(Device& device, const std::string& force, const std::st
     return device.pipelines.open(where);
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::enumerate(sdk::DeviceList& list) {
     std::shared_ptr<Instance> instance;
@@ -222,7 +224,8 @@ sdk::Status Device::submit(const VkCommandBuffer* commands, uint32_t n, uint64_t
         return sdk::fail(TENON_INTERNAL, "%u command buffers are too many for a submit.", n);
     if (lost.load()) return lost_status();
     VkCommandBuffer all[kCommandsMax];
-    for (uint32_t i = 0; i < n; ++i) all[i] = commands[i];
+    for (uint32_t i = 0; i < n; ++i)
+        all[i] = commands[i];
     all[n] = barrier;
     std::unique_lock<std::mutex> lock(submit_mutex);
     const uint64_t next = submitted + 1;
@@ -247,7 +250,7 @@ sdk::Status Device::submit(const VkCommandBuffer* commands, uint32_t n, uint64_t
 }
 
 sdk::Status Device::wait(uint64_t value) noexcept {
-    constexpr uint64_t kLookNs = 1000000000; // how often a waiting thread sees that others lost it
+    constexpr uint64_t kLookNs = 1000000000;  // how often a waiting thread sees that others lost it
     VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO};
     info.semaphoreCount = 1;
     info.pSemaphores = &passed;
@@ -322,4 +325,4 @@ sdk::Status Device::zero(const Memory& memory) noexcept {
         const_cast<Memory*>(&memory));
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

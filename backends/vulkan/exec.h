@@ -19,36 +19,36 @@ namespace tenon::vulkan {
 
 using common::kInputsMax;
 using common::kOutputsMax;
-constexpr uint32_t kStepsInFlight = 2;      // of one program
-constexpr uint32_t kRecordingsMax = 4;      // of one bucket, each with other bound buffers
-constexpr uint32_t kSegmentDispatches = 48; // between two looks at the cancel word
-constexpr uint64_t kPlaceAlign = 256;       // offsets of bindings; no device wants more
+constexpr uint32_t kStepsInFlight = 2;       // of one program
+constexpr uint32_t kRecordingsMax = 4;       // of one bucket, each with other bound buffers
+constexpr uint32_t kSegmentDispatches = 48;  // between two looks at the cancel word
+constexpr uint64_t kPlaceAlign = 256;        // offsets of bindings; no device wants more
 
 struct Value : common::ProgramValue {
-    uint32_t first_node = UINT32_MAX; // that touches it
+    uint32_t first_node = UINT32_MAX;  // that touches it
     uint32_t last_node = 0;
-    uint64_t at = 0;               // TEMP: bytes into the scratch memory
+    uint64_t at = 0;  // TEMP: bytes into the scratch memory
 
     bool used() const noexcept { return first_node != UINT32_MAX; }
 };
 
 struct Node : common::ProgramNode {
-    uint32_t scratch = TENON_NONE; // a value of this node alone
-    const WeightEntry* weights[2] = {nullptr, nullptr}; // matmul, embed; glu: gate, up
+    uint32_t scratch = TENON_NONE;                       // a value of this node alone
+    const WeightEntry* weights[2] = {nullptr, nullptr};  // matmul, embed; glu: gate, up
 };
 
 // Where the bytes of a binding lie.
 struct Place {
     enum class Kind : uint8_t { kScratch, kSlot, kMemory };
     Kind kind = Kind::kMemory;
-    uint32_t slot = 0;              // kSlot
-    VkBuffer buffer = VK_NULL_HANDLE; // kMemory
-    uint64_t offset = 0;            // kScratch, kMemory, and kSlot beside the bound offset
-    uint64_t bytes = 0;             // at the largest; what a slot's buffer has less is cut off
+    uint32_t slot = 0;                 // kSlot
+    VkBuffer buffer = VK_NULL_HANDLE;  // kMemory
+    uint64_t offset = 0;               // kScratch, kMemory, and kSlot beside the bound offset
+    uint64_t bytes = 0;                // at the largest; what a slot's buffer has less is cut off
 };
 
 struct Binding {
-    uint32_t index = 0; // binding number of set 0
+    uint32_t index = 0;  // binding number of set 0
     Place place;
     bool writes = false;
 };
@@ -67,13 +67,13 @@ uint64_t groups_of(const Groups& groups, const int64_t* symbols) noexcept;
 struct Dispatch {
     const Pipeline* pipeline = nullptr;
     uint32_t node = 0;
-    tenon_dim rows = {TENON_NONE, 0, 0}; // without rows nothing is dispatched
-    int64_t rows_most = INT64_MAX;       // and of more, so many
+    tenon_dim rows = {TENON_NONE, 0, 0};  // without rows nothing is dispatched
+    int64_t rows_most = INT64_MAX;        // and of more, so many
     Groups groups[3];
-    std::vector<Binding> bindings; // without the step buffer
+    std::vector<Binding> bindings;  // without the step buffer
     uint8_t push[kPushBytesMax] = {};
     uint32_t push_bytes = 0;
-    bool reports = false; // may write the error words
+    bool reports = false;  // may write the error words
 };
 
 // One command buffer of a recording: the nodes first_node .. end_node - 1.
@@ -86,8 +86,8 @@ struct Segment {
 struct BoundSlot {
     uint64_t id = 0;
     VkBuffer buffer = VK_NULL_HANDLE;
-    uint64_t offset = 0; // in buffer
-    uint64_t bytes = 0;  // from there to the end of the bound one
+    uint64_t offset = 0;  // in buffer
+    uint64_t bytes = 0;   // from there to the end of the bound one
     bool operator==(const BoundSlot& other) const noexcept {
         return id == other.id && buffer == other.buffer && offset == other.offset &&
                bytes == other.bytes;
@@ -97,11 +97,11 @@ BoundSlot bound_slot(const tenon_bind& bind, uint32_t slot) noexcept;
 
 // The commands of one bucket with these buffers.
 struct Recording {
-    std::vector<BoundSlot> bound; // of each slot
+    std::vector<BoundSlot> bound;  // of each slot
     VkDescriptorPool sets = VK_NULL_HANDLE;
     std::vector<Segment> segments;
     uint64_t last_use = 0;
-    std::atomic<uint32_t> in_flight{0}; // steps that run it
+    std::atomic<uint32_t> in_flight{0};  // steps that run it
 };
 
 // Room for one step in flight. Made by begin_step, given back by finish_step.
@@ -121,25 +121,25 @@ struct Exec : common::StepBounds {
     KvPool* kv = nullptr;
     bool profile = false;
     bool deterministic = true;
-    bool coarse = false; // COMPUTE_FAST without PREPARE_DETERMINISTIC: factors may keep 11 bits
+    bool coarse = false;  // COMPUTE_FAST without PREPARE_DETERMINISTIC: factors may keep 11 bits
     std::vector<Value> values;
     std::vector<Node> nodes;
-    std::vector<std::vector<Dispatch>> dispatches; // of each bucket
-    std::vector<std::vector<std::unique_ptr<Recording>>> recordings; // of each bucket
-    uint64_t scratch_bytes = 0; // all that is held for temporaries
-    uint64_t temp_bytes = 0;    // values within it
-    uint32_t step_words = 0;   // words of the step buffer in front of the error words
-    uint64_t image_bytes = 0;  // of one image of the step buffer
+    std::vector<std::vector<Dispatch>> dispatches;                    // of each bucket
+    std::vector<std::vector<std::unique_ptr<Recording>>> recordings;  // of each bucket
+    uint64_t scratch_bytes = 0;  // all that is held for temporaries
+    uint64_t temp_bytes = 0;     // values within it
+    uint32_t step_words = 0;     // words of the step buffer in front of the error words
+    uint64_t image_bytes = 0;    // of one image of the step buffer
 
-    Memory scratch; // temporaries
-    Memory step;    // step buffer on the device, and kPlaceAlign bytes that nobody writes
-    Memory host;    // images of the step buffer, kStepsInFlight of them
+    Memory scratch;  // temporaries
+    Memory step;     // step buffer on the device, and kPlaceAlign bytes that nobody writes
+    Memory host;     // images of the step buffer, kStepsInFlight of them
     VkCommandPool pool = VK_NULL_HANDLE;
-    VkQueryPool queries = VK_NULL_HANDLE; // PROFILE: two timestamps of each node
+    VkQueryPool queries = VK_NULL_HANDLE;  // PROFILE: two timestamps of each node
     StepRun runs[kStepsInFlight];
     uint64_t uses = 0;
-    std::vector<uint64_t> node_ns; // PROFILE: of the last finished step
-    std::vector<uint64_t> ticks;   // PROFILE: what the queries give
+    std::vector<uint64_t> node_ns;  // PROFILE: of the last finished step
+    std::vector<uint64_t> ticks;    // PROFILE: what the queries give
 
     ~Exec();
     const Value& value(uint32_t id) const noexcept { return values[id]; }
@@ -152,4 +152,4 @@ void plan_memory(Exec& exec);
 // device; null where it runs none.
 const shaders::ShaderVariant* matmul_variant(const Device& device, int64_t tokens) noexcept;
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -11,8 +11,8 @@
 namespace tenon::vulkan {
 namespace {
 
-constexpr uint64_t kAllocationDefault = uint64_t{1} << 30; // what Vulkan 1.1 promises at least
-constexpr uint64_t kAllocationLeast = uint64_t{32} << 20; // the staging buffers need it
+constexpr uint64_t kAllocationDefault = uint64_t{1} << 30;  // what Vulkan 1.1 promises at least
+constexpr uint64_t kAllocationLeast = uint64_t{32} << 20;   // the staging buffers need it
 
 uint32_t kind_of(VkPhysicalDeviceType type) noexcept {
     switch (type) {
@@ -45,8 +45,7 @@ void read_limits(const VkPhysicalDeviceLimits& limits, Features& f) noexcept {
     f.allocations_max = limits.maxMemoryAllocationCount;
     f.storage_align = static_cast<uint32_t>(limits.minStorageBufferOffsetAlignment);
     f.bindings_max = std::min({limits.maxPerStageDescriptorStorageBuffers,
-                               limits.maxDescriptorSetStorageBuffers,
-                               limits.maxPerStageResources});
+                               limits.maxDescriptorSetStorageBuffers, limits.maxPerStageResources});
     f.push_bytes = limits.maxPushConstantsSize;
     f.shared_bytes = limits.maxComputeSharedMemorySize;
     f.group_invocations = limits.maxComputeWorkGroupInvocations;
@@ -72,7 +71,7 @@ bool has_extension(const std::vector<VkExtensionProperties>& list, const char* n
     return false;
 }
 
-} // namespace
+}  // namespace
 
 bool read_features(VkInstance instance, VkPhysicalDevice physical, Features& f, std::string& why) {
     VkPhysicalDeviceProperties basic{};
@@ -162,11 +161,10 @@ bool read_features(VkInstance instance, VkPhysicalDevice physical, Features& f, 
         f.subgroup_ops = p11.subgroupSupportedOperations;
         f.subgroup_size = f.subgroup_size_min = f.subgroup_size_max = p11.subgroupSize;
     }
-    f.subgroup_size_control = v13 && f.subgroup_size != 0 &&
-                              size_feature.subgroupSizeControl == VK_TRUE &&
-                              size_feature.computeFullSubgroups == VK_TRUE &&
-                              (size_control.requiredSubgroupSizeStages &
-                               VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+    f.subgroup_size_control =
+        v13 && f.subgroup_size != 0 && size_feature.subgroupSizeControl == VK_TRUE &&
+        size_feature.computeFullSubgroups == VK_TRUE &&
+        (size_control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     if (f.subgroup_size_control) {
         f.subgroup_size_min = size_control.minSubgroupSize;
         f.subgroup_size_max = size_control.maxSubgroupSize;
@@ -180,8 +178,8 @@ bool read_features(VkInstance instance, VkPhysicalDevice physical, Features& f, 
     f.int_dot = v13 && dot_feature.shaderIntegerDotProduct == VK_TRUE;
     f.int_dot_accelerated =
         f.int_dot && dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
-    if (matrix_feature.cooperativeMatrix == VK_TRUE && f12.vulkanMemoryModel == VK_TRUE && f.float16 &&
-        f.subgroup_size_control && f.subgroup_size >= f.subgroup_size_min &&
+    if (matrix_feature.cooperativeMatrix == VK_TRUE && f12.vulkanMemoryModel == VK_TRUE &&
+        f.float16 && f.subgroup_size_control && f.subgroup_size >= f.subgroup_size_min &&
         f.subgroup_size <= f.subgroup_size_max)
         f.matrix = find_matrix_shape(instance, physical);
     f.memory_budget = has_extension(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
@@ -237,8 +235,7 @@ void apply_mask(const FeatureMask& mask, Features& f) noexcept {
 uint32_t shader_needs(const Features& f) noexcept {
     constexpr uint32_t kSubgroup = VK_SUBGROUP_FEATURE_BASIC_BIT |
                                    VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
-                                   VK_SUBGROUP_FEATURE_BALLOT_BIT |
-                                   VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+                                   VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     uint32_t has = 0;
     if ((f.subgroup_ops & kSubgroup) == kSubgroup) has |= shaders::kRequiresSubgroup;
     if (f.float16) has |= shaders::kRequiresFloat16;
@@ -312,4 +309,4 @@ void describe(const Features& f, char (&text)[128]) noexcept {
     sdk::set_text(text, whole);
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

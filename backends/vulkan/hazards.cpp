@@ -10,7 +10,7 @@ bool meets_any(const std::vector<Range>& ranges, const Range& range) noexcept {
                        [&](const Range& other) { return range.meets(other); });
 }
 
-} // namespace
+}  // namespace
 
 bool Hazards::written(const Range& range) const noexcept { return meets_any(written_, range); }
 
@@ -22,7 +22,8 @@ bool Hazards::orders(const std::vector<Use>& dispatch) {
     const bool any =
         std::any_of(dispatch.begin(), dispatch.end(), [&](const Use& use) { return hit(use); });
     if (any) clear();
-    for (const Use& use : dispatch) (use.writes ? written_ : read_).push_back(use.range);
+    for (const Use& use : dispatch)
+        (use.writes ? written_ : read_).push_back(use.range);
     return any;
 }
 
@@ -31,4 +32,4 @@ void Hazards::clear() noexcept {
     written_.clear();
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -42,4 +42,4 @@ private:
     std::vector<Range> read_, written_;
 };
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

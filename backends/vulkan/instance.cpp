@@ -11,8 +11,8 @@ namespace {
 
 constexpr char kValidationLayer[] = "VK_LAYER_KHRONOS_validation";
 
-std::mutex g_mutex; // guards the three
-std::weak_ptr<Instance> g_instances[2]; // without and with validation
+std::mutex g_mutex;                      // guards the three
+std::weak_ptr<Instance> g_instances[2];  // without and with validation
 bool g_loaded = false;
 
 bool has_layer(const char* name) {
@@ -25,7 +25,7 @@ bool has_layer(const char* name) {
     return false;
 }
 
-} // namespace
+}  // namespace
 
 VKAPI_ATTR VkBool32 VKAPI_CALL Instance::tell(VkDebugUtilsMessageSeverityFlagBitsEXT,
                                               VkDebugUtilsMessageTypeFlagsEXT,
@@ -83,7 +83,7 @@ sdk::Status Instance::make(bool validation) {
     const VkValidationFeatureEnableEXT enabled[] = {
         VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     VkValidationFeaturesEXT features{VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT};
-    features.pNext = &messenger; // also heard while the instance is made and destroyed
+    features.pNext = &messenger;  // also heard while the instance is made and destroyed
     features.enabledValidationFeatureCount = 1;
     features.pEnabledValidationFeatures = enabled;
     VkInstanceCreateInfo info{VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO};
@@ -124,4 +124,4 @@ Instance::~Instance() {
         sdk::log(TENON_LOG_ERROR, "Vulkan validation: %u messages in all.", messages());
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -44,4 +44,4 @@ private:
                                                void* self);
 };
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

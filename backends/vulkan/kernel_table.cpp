@@ -24,10 +24,11 @@ sdk::Status KernelTable::open(uint32_t has, uint32_t shared_bytes, std::string_v
         const auto at = std::find_if(usable_.begin() + static_cast<std::ptrdiff_t>(n_forced_),
                                      usable_.end(), named);
         if (at == usable_.end())
-            return sdk::fail(TENON_INVALID,
-                             "force_variant names '%.*s'; wanted is family:name of a variant that this "
-                             "device can run.",
-                             static_cast<int>(std::min<size_t>(one.size(), 80)), one.data());
+            return sdk::fail(
+                TENON_INVALID,
+                "force_variant names '%.*s'; wanted is family:name of a variant that this "
+                "device can run.",
+                static_cast<int>(std::min<size_t>(one.size(), 80)), one.data());
         std::rotate(usable_.begin() + static_cast<std::ptrdiff_t>(n_forced_), at, at + 1);
         ++n_forced_;
     }
@@ -58,4 +59,4 @@ const shaders::ShaderVariant* KernelTable::forced(std::string_view family) const
     return nullptr;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

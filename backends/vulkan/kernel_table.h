@@ -34,8 +34,8 @@ public:
     const shaders::ShaderVariant* forced(std::string_view family) const noexcept;
 
 private:
-    size_t n_forced_ = 0; // of usable_, in front
+    size_t n_forced_ = 0;  // of usable_, in front
     std::vector<const shaders::ShaderVariant*> usable_;
 };
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -17,7 +17,7 @@ uint64_t layer_bytes(const tenon_kv_desc& desc) noexcept {
            sizeof(uint32_t);
 }
 
-} // namespace
+}  // namespace
 
 uint32_t kv_type(uint32_t dtype) noexcept {
     switch (dtype) {
@@ -120,4 +120,4 @@ sdk::Status Worker::run_moves(Work& work) noexcept {
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

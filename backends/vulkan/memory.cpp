@@ -14,7 +14,7 @@ struct Chunk {
     Purpose purpose = Purpose::kScratch;
     VkDeviceMemory memory = VK_NULL_HANDLE;
     VkBuffer buffer = VK_NULL_HANDLE;
-    uint64_t bytes = 0;       // taken of the heap
+    uint64_t bytes = 0;  // taken of the heap
     uint32_t heap = 0;
     uint8_t* mapped = nullptr;
     bool cached = false;
@@ -26,9 +26,11 @@ struct Chunk {
 namespace {
 
 constexpr uint64_t kMegabyte = uint64_t{1} << 20;
-constexpr uint64_t kChunkUnit = 64 * 1024; // sizes of chunks of their own are multiples of it
+constexpr uint64_t kChunkUnit = 64 * 1024;  // sizes of chunks of their own are multiples of it
 
-uint64_t round_up(uint64_t value, uint64_t unit) noexcept { return (value + unit - 1) / unit * unit; }
+uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
+    return (value + unit - 1) / unit * unit;
+}
 
 // Size of a chunk that many pieces share.
 uint64_t chunk_bytes(Purpose purpose, uint64_t hint) noexcept {
@@ -72,7 +74,7 @@ uint64_t host_memory_available() noexcept {
     return uint64_t{kib} * 1024;
 }
 
-} // namespace
+}  // namespace
 
 Memory& Memory::operator=(Memory&& other) noexcept {
     if (this == &other) return *this;
@@ -106,7 +108,8 @@ void Arena::open(VkPhysicalDevice physical, VkDevice device, const Features& fea
 Arena::Arena() = default;
 
 Arena::~Arena() {
-    for (const auto& chunk : chunks_) destroy(*chunk);
+    for (const auto& chunk : chunks_)
+        destroy(*chunk);
 }
 
 void Arena::destroy(Chunk& chunk) noexcept {
@@ -128,7 +131,8 @@ VkResult Arena::allocate(Purpose purpose, uint64_t bytes, Chunk& chunk) {
     vkGetBufferMemoryRequirements(device_, chunk.buffer, &needs);
     bool any_local = false;
     for (uint32_t i = 0; i < types_.memoryTypeCount; ++i)
-        any_local |= (types_.memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0;
+        any_local |=
+            (types_.memoryTypes[i].propertyFlags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0;
 
     // Fit types from the best on; the next one is tried where a heap is full.
     result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -150,8 +154,8 @@ VkResult Arena::allocate(Purpose purpose, uint64_t bytes, Chunk& chunk) {
             chunk.cached = (type.propertyFlags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
             reserved_[chunk.heap] += chunk.bytes;
             result = vkBindBufferMemory(device_, chunk.buffer, chunk.memory, 0);
-            constexpr VkMemoryPropertyFlags kPlain = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                                     VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+            constexpr VkMemoryPropertyFlags kPlain =
+                VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
             const bool wanted_by_host = purpose == Purpose::kStaging || features_->host_sees_device;
             if (result == VK_SUCCESS && wanted_by_host && (type.propertyFlags & kPlain) == kPlain) {
                 void* mapped = nullptr;
@@ -170,10 +174,10 @@ sdk::Status Arena::make_chunk(Purpose purpose, uint64_t bytes, const char* what,
     uint64_t free_now = 0;
     stat_locked(&total, &free_now);
     const auto refuse = [&](tenon_status code, const char* why) {
-        return sdk::fail(code, "%.80s needs %llu bytes of device memory: %s; %llu of %llu are free.",
-                         what, static_cast<unsigned long long>(bytes), why,
-                         static_cast<unsigned long long>(free_now),
-                         static_cast<unsigned long long>(total));
+        return sdk::fail(
+            code, "%.80s needs %llu bytes of device memory: %s; %llu of %llu are free.", what,
+            static_cast<unsigned long long>(bytes), why, static_cast<unsigned long long>(free_now),
+            static_cast<unsigned long long>(total));
     };
     if (chunks_.size() >= features_->allocations_max)
         return refuse(TENON_OOM_DEVICE, "the driver allows no more allocations");
@@ -209,7 +213,7 @@ sdk::Status Arena::take(Purpose purpose, uint64_t bytes, const char* what, Memor
     bytes = round_up(std::max<uint64_t>(bytes, 1), kMemoryAlign);
 
     const auto place = [&](Chunk& chunk) -> bool {
-        chunk.holes.reserve(chunk.pieces + 2); // giving back needs no memory; before any reference
+        chunk.holes.reserve(chunk.pieces + 2);  // giving back needs no memory; before any reference
         for (size_t i = 0; i < chunk.holes.size(); ++i) {
             Chunk::Hole& hole = chunk.holes[i];
             const uint64_t at = round_up(hole.offset, align);
@@ -259,7 +263,8 @@ void Arena::give_back(Chunk* chunk, uint64_t offset, uint64_t bytes) noexcept {
     --chunk->pieces;
     auto& holes = chunk->holes;
     size_t i = 0;
-    while (i < holes.size() && holes[i].offset < offset) ++i;
+    while (i < holes.size() && holes[i].offset < offset)
+        ++i;
     const bool joins_before = i > 0 && holes[i - 1].offset + holes[i - 1].bytes == offset;
     const bool joins_behind = i < holes.size() && offset + bytes == holes[i].offset;
     if (joins_before && joins_behind) {
@@ -291,7 +296,8 @@ void Arena::give_back(Chunk* chunk, uint64_t offset, uint64_t bytes) noexcept {
 uint64_t Arena::bytes_reserved() const noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
     uint64_t sum = 0;
-    for (const uint64_t bytes : reserved_) sum += bytes;
+    for (const uint64_t bytes : reserved_)
+        sum += bytes;
     return sum;
 }
 
@@ -320,13 +326,12 @@ void memory_stat(VkPhysicalDevice physical, const Features& features, const uint
         const uint64_t size = memory.memoryHeaps[i].size;
         const uint64_t limit = features.memory_budget ? budget.heapBudget[i] : size;
         const uint64_t used = features.memory_budget ? budget.heapUsage[i]
-                              : reserved == nullptr ? 0
-                                                    : reserved[i];
+                              : reserved == nullptr  ? 0
+                                                     : reserved[i];
         *total += size;
         *free_now += limit > used ? limit - used : 0;
     }
-    if (features.kind == TENON_DEVICE_CPU)
-        *free_now = std::min(*free_now, host_memory_available());
+    if (features.kind == TENON_DEVICE_CPU) *free_now = std::min(*free_now, host_memory_available());
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -42,10 +42,10 @@ public:
     void reset() noexcept;
     explicit operator bool() const noexcept { return chunk_ != nullptr; }
     VkBuffer buffer() const noexcept { return buffer_; }
-    uint64_t offset() const noexcept { return offset_; } // in buffer(), a multiple of 256
-    uint64_t bytes() const noexcept { return bytes_; }   // as asked for, rounded up to 256
-    uint8_t* mapped() const noexcept { return mapped_; } // first byte for the host, or null
-    bool cached() const noexcept { return cached_; }     // reading through mapped() is fast
+    uint64_t offset() const noexcept { return offset_; }  // in buffer(), a multiple of 256
+    uint64_t bytes() const noexcept { return bytes_; }    // as asked for, rounded up to 256
+    uint8_t* mapped() const noexcept { return mapped_; }  // first byte for the host, or null
+    bool cached() const noexcept { return cached_; }      // reading through mapped() is fast
 
 private:
     friend class Arena;
@@ -73,7 +73,7 @@ public:
     sdk::Status take(Purpose purpose, uint64_t bytes, const char* what, Memory& memory,
                      uint64_t align = kMemoryAlign, uint64_t hint = 0);
 
-    uint64_t bytes_reserved() const noexcept; // of all chunks
+    uint64_t bytes_reserved() const noexcept;  // of all chunks
     // See memory_stat.
     void stat(uint64_t* total, uint64_t* free_now) const noexcept;
 
@@ -91,7 +91,7 @@ private:
     VkDevice device_ = VK_NULL_HANDLE;
     const Features* features_ = nullptr;
     VkPhysicalDeviceMemoryProperties types_{};
-    mutable std::mutex mutex_; // guards what follows
+    mutable std::mutex mutex_;  // guards what follows
     std::vector<std::unique_ptr<Chunk>> chunks_;
     uint64_t reserved_[VK_MAX_MEMORY_HEAPS] = {};
 };
@@ -101,4 +101,4 @@ private:
 void memory_stat(VkPhysicalDevice physical, const Features& features, const uint64_t* reserved,
                  uint64_t* total, uint64_t* free_now) noexcept;
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -13,8 +13,8 @@
 namespace tenon::vulkan {
 namespace {
 
-constexpr int32_t kSignedZero = 128; // signed bytes and wide codebooks are stored with this added
-constexpr int32_t kExponentZero = 127; // bias of E8M0
+constexpr int32_t kSignedZero = 128;  // signed bytes and wide codebooks are stored with this added
+constexpr int32_t kExponentZero = 127;  // bias of E8M0
 constexpr uint32_t kLutCodes = 16;
 
 uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
@@ -62,7 +62,8 @@ bool integer_levels(const tenon_format& format, int32_t* doublings) noexcept {
 // Bits of the widest code of `fields`.
 uint32_t widest_code(const tenon_bit_field* fields, uint32_t n) noexcept {
     uint32_t bits = 0;
-    for (uint32_t i = 0; i < n; ++i) bits = std::max(bits, fields[i].place + fields[i].bits);
+    for (uint32_t i = 0; i < n; ++i)
+        bits = std::max(bits, fields[i].place + fields[i].bits);
     return bits;
 }
 
@@ -71,8 +72,8 @@ uint32_t widest_code(const tenon_bit_field* fields, uint32_t n) noexcept {
 void choose_scales(const tenon_format& f, int32_t doublings, PackedLayout* layout) noexcept {
     const bool coded_min = f.n_min_fields != 0;
     // Halving a binary16 could lose its last bits.
-    const bool halves = f.scale_type == TENON_F16 && doublings == 0 &&
-                        (f.min_type == 0 || f.min_type == TENON_F16);
+    const bool halves =
+        f.scale_type == TENON_F16 && doublings == 0 && (f.min_type == 0 || f.min_type == TENON_F16);
     if (f.n_scale_fields == 0) {
         if (f.scale_type == TENON_E8M0 && f.min_type == 0 && doublings >= 0) {
             layout->scale_mode = ScaleMode::kExponent;
@@ -136,8 +137,7 @@ void load_scales(const PackedLayout& layout, const uint8_t* row, uint32_t cols, 
     }
     load_floats(layout, row, column / layout.outer, scale, min);
     *scale *= static_cast<float>(code);
-    if (layout.has_min)
-        *min *= static_cast<float>(get_bits(codes, first + 1, layout.scale_bits));
+    if (layout.has_min) *min *= static_cast<float>(get_bits(codes, first + 1, layout.scale_bits));
 }
 
 // A min is subtracted by its sign, which no product loses.
@@ -145,7 +145,7 @@ float signed_min(const tenon_format& f, float min) noexcept {
     return (f.flags & TENON_FORMAT_MIN_SUBTRACTED) != 0 ? -min : min;
 }
 
-} // namespace
+}  // namespace
 
 // What packing codes needs to know about a format.
 struct Packer::Tables {
@@ -153,16 +153,16 @@ struct Packer::Tables {
     uint64_t stored_row = 0;
     PlaneBytes planes;
     std::vector<Run> runs;
-    bool remap = false;      // code -> new_code
+    bool remap = false;  // code -> new_code
     uint8_t new_code[256] = {};
-    float unit = 1;          // what a scale is multiplied with
+    float unit = 1;  // what a scale is multiplied with
 };
 
 bool operator==(const PackedLayout& a, const PackedLayout& b) noexcept {
     return a.cls == b.cls && a.lo_bits == b.lo_bits && a.hi_bits == b.hi_bits &&
            a.group == b.group && a.scale_mode == b.scale_mode && a.outer == b.outer &&
-           a.scale_bits == b.scale_bits && a.scale_zero == b.scale_zero &&
-           a.has_min == b.has_min && a.has_lut == b.has_lut && a.zero == b.zero &&
+           a.scale_bits == b.scale_bits && a.scale_zero == b.scale_zero && a.has_min == b.has_min &&
+           a.has_lut == b.has_lut && a.zero == b.zero &&
            std::memcmp(a.lut, b.lut, sizeof a.lut) == 0;
 }
 
@@ -214,10 +214,10 @@ PlaneBytes row_bytes(const PackedLayout& layout, uint32_t cols) noexcept {
     bytes.lo = round_up(padded * layout.lo_bits / 8, 16);
     bytes.hi = round_up(padded * layout.hi_bits / 8, 16);
     const uint64_t groups = pieces(padded, layout.group);
-    const uint64_t scales = layout.scale_bits == 0
-                                ? groups * float_entry_bytes(layout)
-                                : outer_bytes(layout, cols) +
-                                      (groups * coded_entry_bits(layout) + 7) / 8;
+    const uint64_t scales =
+        layout.scale_bits == 0
+            ? groups * float_entry_bytes(layout)
+            : outer_bytes(layout, cols) + (groups * coded_entry_bits(layout) + 7) / 8;
     bytes.scale = round_up(scales, 16);
     return bytes;
 }
@@ -254,7 +254,8 @@ bool Packer::init(const tenon_format& format, uint32_t cols) noexcept {
                 static_cast<int32_t>(std::ldexp(format.lut[i], doublings)) + kSignedZero);
     } else if (format.packing == TENON_PACK_BYTES) {
         t.remap = true;
-        for (uint32_t i = 0; i < 256; ++i) t.new_code[i] = static_cast<uint8_t>(i ^ 0x80u);
+        for (uint32_t i = 0; i < 256; ++i)
+            t.new_code[i] = static_cast<uint8_t>(i ^ 0x80u);
     }
     return true;
 }
@@ -315,7 +316,7 @@ void Packer::pack_scales(const uint8_t* stored, uint8_t* out) const noexcept {
     const uint32_t bits = coded_entry_bits(layout_);
     uint8_t* floats = out;
     uint8_t* const codes = out + outer_bytes(layout_, cols_);
-    uint64_t bit = 0; // of codes
+    uint64_t bit = 0;  // of codes
     std::memset(out, 0, tables_->planes.scale);
     const uint8_t* block = stored;
     for (uint32_t done = 0; done < cols_; done += f.block_elems, block += f.block_bytes) {
@@ -354,9 +355,11 @@ bool Packer::pack(const void* stored, uint32_t rows, const PackedPlanes& planes)
         const uint8_t* block = row;
         for (uint32_t done = 0; done < cols_;
              done += t.format->block_elems, block += t.format->block_bytes)
-            for (const Run& run : t.runs) add_run(run, block + run.byte, codes + done + run.first);
+            for (const Run& run : t.runs)
+                add_run(run, block + run.byte, codes + done + run.first);
         if (t.remap)
-            for (uint32_t i = 0; i < cols_; ++i) codes[i] = t.new_code[codes[i]];
+            for (uint32_t i = 0; i < cols_; ++i)
+                codes[i] = t.new_code[codes[i]];
         uint8_t* lo = planes.lo + r * t.planes.lo;
         const uint64_t lo_used = padded * layout_.lo_bits / 8;
         put_bits(codes, padded, 0, layout_.lo_bits, lo);
@@ -381,7 +384,8 @@ void unpack_row(const PackedLayout& layout, const uint8_t* lo, const uint8_t* hi
         const uint32_t dtype = layout.cls == PackedClass::kFloat32   ? TENON_F32
                                : layout.cls == PackedClass::kFloat16 ? TENON_F16
                                                                      : TENON_BF16;
-        for (uint32_t i = 0; i < cols; ++i) out[i] = reference::load_float(dtype, lo, i);
+        for (uint32_t i = 0; i < cols; ++i)
+            out[i] = reference::load_float(dtype, lo, i);
         return;
     }
     for (uint32_t i = 0; i < cols; ++i) {
@@ -421,4 +425,4 @@ DecodeConstants decode_constants(const PackedLayout& layout) noexcept {
     return constants;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -40,7 +40,7 @@ enum class ScaleMode : uint32_t {
 };
 
 constexpr uint32_t kBlockCols = TENON_BLOCK_COLS;
-constexpr uint32_t kPlanes = 3; // lo, hi, scale
+constexpr uint32_t kPlanes = 3;  // lo, hi, scale
 
 // The fields behind cls are zero but for kCodes. Weights of equal layouts run the same pipelines.
 struct PackedLayout {
@@ -49,13 +49,13 @@ struct PackedLayout {
     uint32_t hi_bits = 0;
     uint32_t group = 0;
     ScaleMode scale_mode = ScaleMode::kFloat32;
-    uint32_t outer = 0;      // 0: scales of one level
-    uint32_t scale_bits = 0; // 4 or 8; 0: scales and mins are floats
+    uint32_t outer = 0;       // 0: scales of one level
+    uint32_t scale_bits = 0;  // 4 or 8; 0: scales and mins are floats
     int32_t scale_zero = 0;
     bool has_min = false;
     bool has_lut = false;
     int32_t zero = 0;
-    int8_t lut[16] = {}; // levels; their common power of two is part of the scales
+    int8_t lut[16] = {};  // levels; their common power of two is part of the scales
 };
 
 bool operator==(const PackedLayout& a, const PackedLayout& b) noexcept;
@@ -107,7 +107,7 @@ private:
     void pack_scales(const uint8_t* stored, uint8_t* out) const noexcept;
     PackedLayout layout_;
     uint32_t cols_ = 0;
-    Tables* tables_ = nullptr; // owned
+    Tables* tables_ = nullptr;  // owned
 };
 
 // Row `row` of planes that start at row 0, decoded as decode.glsl does it, to `cols` floats.
@@ -120,4 +120,4 @@ struct DecodeConstants {
 };
 DecodeConstants decode_constants(const PackedLayout& layout) noexcept;
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

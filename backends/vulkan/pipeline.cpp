@@ -15,19 +15,21 @@ sdk::Status PipelineTable::open(const PipelineDevice& device) {
     if (!device.cache_path.empty()) {
         switch (read_cache(device.cache_path, device.owner, bytes)) {
             case CacheState::kUsed:
-                sdk::log(TENON_LOG_DEBUG, "The pipeline cache %s gives %zu bytes to the driver.", path,
-                         bytes.size());
+                sdk::log(TENON_LOG_DEBUG, "The pipeline cache %s gives %zu bytes to the driver.",
+                         path, bytes.size());
                 break;
             case CacheState::kAbsent: break;
             case CacheState::kForeign:
-                sdk::log(TENON_LOG_INFO,
-                         "The pipeline cache %s is of another device or driver; it will be replaced.",
-                         path);
+                sdk::log(
+                    TENON_LOG_INFO,
+                    "The pipeline cache %s is of another device or driver; it will be replaced.",
+                    path);
                 break;
             case CacheState::kDamaged:
                 warned_ = true;
                 sdk::log(TENON_LOG_WARN,
-                         "The pipeline cache %s is damaged or no file of ours: it is left out, pipelines "
+                         "The pipeline cache %s is damaged or no file of ours: it is left out, "
+                         "pipelines "
                          "are compiled again.",
                          path);
                 break;
@@ -72,9 +74,10 @@ void PipelineTable::save() noexcept {
         bytes.resize(count);
         if (write_cache(device_.cache_path, device_.owner, bytes) || warned_) return;
         warned_ = true;
-        sdk::log(TENON_LOG_WARN,
-                 "The pipeline cache %s cannot be written (%s); pipelines are compiled again next time.",
-                 device_.cache_path.c_str(), std::strerror(errno));
+        sdk::log(
+            TENON_LOG_WARN,
+            "The pipeline cache %s cannot be written (%s); pipelines are compiled again next time.",
+            device_.cache_path.c_str(), std::strerror(errno));
     } catch (const std::exception&) {
         // Out of memory: no cache this time.
     }
@@ -85,11 +88,12 @@ sdk::Status PipelineTable::get(const shaders::ShaderVariant& variant,
                                uint32_t bindings, const Pipeline** pipeline) {
     if (variant.push_bytes > push_bytes || push_bytes > kPushBytesMax ||
         (variant.binding_mask & ~bindings) != 0)
-        return sdk::fail(TENON_INTERNAL,
-                         "Shader %s/%s reads %u bytes of push constants and bindings 0x%x; its params.h "
-                         "declares %u and 0x%x.",
-                         variant.family, variant.name, variant.push_bytes, variant.binding_mask,
-                         push_bytes, bindings);
+        return sdk::fail(
+            TENON_INTERNAL,
+            "Shader %s/%s reads %u bytes of push constants and bindings 0x%x; its params.h "
+            "declares %u and 0x%x.",
+            variant.family, variant.name, variant.push_bytes, variant.binding_mask, push_bytes,
+            bindings);
     constants.erase(std::remove_if(constants.begin(), constants.end(),
                                    [&](const SpecConstant& c) {
                                        return c.id >= 32 || (variant.spec_mask >> c.id & 1u) == 0;
@@ -148,10 +152,10 @@ sdk::Status PipelineTable::make(Pipeline& pipeline) {
     TENON_VK_CHECK(vkCreateShaderModule, device_.device, &words, nullptr, &module);
     std::vector<VkSpecializationMapEntry> entries;
     for (uint32_t i = 0; i < pipeline.constants.size(); ++i)
-        entries.push_back({pipeline.constants[i].id,
-                           static_cast<uint32_t>(i * sizeof(SpecConstant) +
-                                                 offsetof(SpecConstant, word)),
-                           sizeof(uint32_t)});
+        entries.push_back(
+            {pipeline.constants[i].id,
+             static_cast<uint32_t>(i * sizeof(SpecConstant) + offsetof(SpecConstant, word)),
+             sizeof(uint32_t)});
     VkSpecializationInfo special{};
     special.mapEntryCount = static_cast<uint32_t>(entries.size());
     special.pMapEntries = entries.data();
@@ -172,10 +176,10 @@ sdk::Status PipelineTable::make(Pipeline& pipeline) {
         info.stage.pNext = &size;
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
     }
-    const VkResult result = vkCreateComputePipelines(device_.device, cache_, 1, &info, nullptr,
-                                                        &pipeline.pipeline);
+    const VkResult result =
+        vkCreateComputePipelines(device_.device, cache_, 1, &info, nullptr, &pipeline.pipeline);
     vkDestroyShaderModule(device_.device, module, nullptr);
     return check_result(result, "vkCreateComputePipelines");
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -18,7 +18,7 @@ namespace tenon::vulkan {
 
 namespace sdk = tenon::sdk;
 
-constexpr uint32_t kPushBytesMax = 128; // what every device of Vulkan 1.2 has
+constexpr uint32_t kPushBytesMax = 128;  // what every device of Vulkan 1.2 has
 
 // One specialization constant: its constant_id and its 32 bits.
 struct SpecConstant {
@@ -41,9 +41,9 @@ struct Pipeline {
 // What a pipeline table is made for.
 struct PipelineDevice {
     VkDevice device = VK_NULL_HANDLE;
-    uint32_t subgroup_size = 0; // what variants of cooperative matrices are made for
+    uint32_t subgroup_size = 0;  // what variants of cooperative matrices are made for
     CacheOwner owner;
-    std::string cache_path; // file of the driver's cache; empty: none
+    std::string cache_path;  // file of the driver's cache; empty: none
 };
 
 class PipelineTable {
@@ -74,8 +74,8 @@ private:
     std::mutex mutex_;
     VkPipelineCache cache_ = VK_NULL_HANDLE;
     bool dirty_ = false;
-    bool warned_ = false; // about the cache file; once is enough
+    bool warned_ = false;  // about the cache file; once is enough
     std::vector<std::unique_ptr<Pipeline>> pipelines_;
 };
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

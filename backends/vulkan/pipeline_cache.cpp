@@ -22,14 +22,15 @@ struct Header {
     uint32_t version;
     CacheOwner owner;
     uint64_t bytes;
-    uint64_t checksum; // of the bytes behind it, and of owner and bytes
+    uint64_t checksum;  // of the bytes behind it, and of owner and bytes
 };
 static_assert(sizeof(CacheOwner) == 44 && sizeof(Header) == 72, "no padding: headers are compared");
 
 // FNV-1a, 64 bits.
 uint64_t checksum(uint64_t sum, const void* from, size_t count) noexcept {
     const auto* bytes = static_cast<const uint8_t*>(from);
-    for (size_t i = 0; i < count; ++i) sum = (sum ^ bytes[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < count; ++i)
+        sum = (sum ^ bytes[i]) * 0x100000001b3u;
     return sum;
 }
 
@@ -91,16 +92,18 @@ bool is_named(int file, const char* path) noexcept {
            own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 }
 
-} // namespace
+}  // namespace
 
-CacheState read_cache(const std::string& path, const CacheOwner& owner, std::vector<uint8_t>& bytes) {
+CacheState read_cache(const std::string& path, const CacheOwner& owner,
+                      std::vector<uint8_t>& bytes) {
     bytes.clear();
     // A pipe of that name must not block.
     const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (file < 0) return CacheState::kAbsent;
     Header seen{};
     struct stat facts {};
-    if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) || !read_all(file, &seen, sizeof seen) ||
+    if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) ||
+        !read_all(file, &seen, sizeof seen) ||
         std::memcmp(seen.magic, kMagic, sizeof seen.magic) != 0 || seen.bytes > kBytesMax ||
         static_cast<uint64_t>(facts.st_size) != sizeof seen + seen.bytes)
         return CacheState::kDamaged;
@@ -117,7 +120,8 @@ CacheState read_cache(const std::string& path, const CacheOwner& owner, std::vec
 
 // One name for the new file, whoever writes it: what killed processes leave is at most one file, and
 // the lock on it says that nobody writes it now. No fsync: what a power cut leaves, the checksum finds.
-bool write_cache(const std::string& path, const CacheOwner& owner, const std::vector<uint8_t>& bytes) {
+bool write_cache(const std::string& path, const CacheOwner& owner,
+                 const std::vector<uint8_t>& bytes) {
     if (bytes.size() > kBytesMax) return true;
     const std::string part = path + ".part";
     File file(open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
@@ -140,4 +144,4 @@ bool write_cache(const std::string& path, const CacheOwner& owner, const std::ve
     return false;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

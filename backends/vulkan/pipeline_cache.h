@@ -19,17 +19,19 @@ struct CacheOwner {
 
 enum class CacheState {
     kUsed,
-    kAbsent,  // or not for us to open
-    kForeign, // whole, and of another device, driver or version of this format
-    kDamaged, // no regular file, cut, longer than it says, or with bytes that changed
+    kAbsent,   // or not for us to open
+    kForeign,  // whole, and of another device, driver or version of this format
+    kDamaged,  // no regular file, cut, longer than it says, or with bytes that changed
 };
 
 // The driver's bytes, empty unless kUsed.
-CacheState read_cache(const std::string& path, const CacheOwner& owner, std::vector<uint8_t>& bytes);
+CacheState read_cache(const std::string& path, const CacheOwner& owner,
+                      std::vector<uint8_t>& bytes);
 
 // Puts the bytes in the place of the file in one step: a reader, or a process that is killed, sees the
 // old file or the new one. While another process writes it, nothing is done, which is no failure. False
 // with the reason in errno when the file could not be written; the old one then stays.
-bool write_cache(const std::string& path, const CacheOwner& owner, const std::vector<uint8_t>& bytes);
+bool write_cache(const std::string& path, const CacheOwner& owner,
+                 const std::vector<uint8_t>& bytes);
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

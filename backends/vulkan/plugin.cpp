@@ -1,4 +1,4 @@
-#include "backends/vulkan/exec.h" // Backend<Impl> deletes every type
+#include "backends/vulkan/exec.h"  // Backend<Impl> deletes every type
 
 namespace {
 
@@ -10,6 +10,6 @@ const void* iface(const char* id) {
     return sdk::same(id, TENON_IFACE_BACKEND) ? tenon::vulkan::Handles::table() : nullptr;
 }
 
-} // namespace
+}  // namespace
 
 TENON_PLUGIN("vulkan", "0.1.0", activate, deactivate, iface)

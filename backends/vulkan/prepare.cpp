@@ -37,7 +37,8 @@ void Compiler::take_weight(Node& node, uint32_t port, uint32_t which) const {
 
 // Gate and up of two layouts take two dispatches, with the first product between them.
 void Compiler::add_scratch(Node& node) {
-    if (node.op != TENON_OP_MATMUL_GLU || node.weights[0]->layout == node.weights[1]->layout) return;
+    if (node.op != TENON_OP_MATMUL_GLU || node.weights[0]->layout == node.weights[1]->layout)
+        return;
     Value value = exec_.values[node.out[0]];
     value.kind = TENON_VALUE_TEMP;
     node.scratch = static_cast<uint32_t>(exec_.values.size());
@@ -66,8 +67,10 @@ void Compiler::find_lifetimes() {
             v.first_node = std::min(v.first_node, i);
             v.last_node = std::max(v.last_node, i);
         };
-        for (uint32_t id : exec_.nodes[i].in) touch(id);
-        for (uint32_t id : exec_.nodes[i].out) touch(id);
+        for (uint32_t id : exec_.nodes[i].in)
+            touch(id);
+        for (uint32_t id : exec_.nodes[i].out)
+            touch(id);
         touch(exec_.nodes[i].scratch);
     }
 }
@@ -99,7 +102,8 @@ sdk::Status Compiler::take_bucket(uint32_t bucket) {
 // The error words lie behind the longest bucket's dispatches; takes memory unless only measured.
 sdk::Status Compiler::take_memory() {
     size_t dispatches = 0;
-    for (const auto& bucket : exec_.dispatches) dispatches = std::max(dispatches, bucket.size());
+    for (const auto& bucket : exec_.dispatches)
+        dispatches = std::max(dispatches, bucket.size());
     exec_.step_words = static_cast<uint32_t>(dispatches) * STEP_DISPATCH_WORDS;
     for (auto& bucket : exec_.dispatches)
         for (Dispatch& d : bucket)
@@ -120,22 +124,25 @@ sdk::Status Compiler::take_memory() {
 
 sdk::Status Compiler::compile() {
     common::ReadProgram read;
-    const common::ProgramParts parts = common::parts_of(
-        exec_.weights, exec_.kv == nullptr ? nullptr : &exec_.kv->desc);
+    const common::ProgramParts parts =
+        common::parts_of(exec_.weights, exec_.kv == nullptr ? nullptr : &exec_.kv->desc);
     TENON_SDK_CHECK(common::read_program(program_, how_, parts, read));
     static_cast<common::StepBounds&>(exec_) = std::move(read.bounds);
-    for (const common::ProgramValue& value : read.values) exec_.values.push_back(Value{value});
+    for (const common::ProgramValue& value : read.values)
+        exec_.values.push_back(Value{value});
     take_nodes(read.nodes);
     find_lifetimes();
     plan_memory(exec_);
     exec_.dispatches.resize(exec_.n_buckets);
     exec_.recordings.resize(exec_.n_buckets);
-    for (auto& bucket : exec_.recordings) bucket.reserve(kRecordingsMax);
-    for (uint32_t b = 0; b < exec_.n_buckets; ++b) TENON_SDK_CHECK(take_bucket(b));
+    for (auto& bucket : exec_.recordings)
+        bucket.reserve(kRecordingsMax);
+    for (uint32_t b = 0; b < exec_.n_buckets; ++b)
+        TENON_SDK_CHECK(take_bucket(b));
     return take_memory();
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::prepare(Device& device, const tenon_program& program, const tenon_prepare& how,
                           std::unique_ptr<Exec>& exec, tenon_exec_info& info) {
@@ -143,8 +150,8 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     made->device = &device;
     made->weights = Handles::get(how.weights);
     made->kv = Handles::get(how.kv);
-    made->coarse = how.compute == TENON_COMPUTE_FAST &&
-                   (how.flags & TENON_PREPARE_DETERMINISTIC) == 0;
+    made->coarse =
+        how.compute == TENON_COMPUTE_FAST && (how.flags & TENON_PREPARE_DETERMINISTIC) == 0;
     made->profile = (how.flags & TENON_PREPARE_PROFILE) != 0;
     if (made->profile && device.features.timestamp_bits == 0)
         return sdk::fail(TENON_UNSUPPORTED, "This device has no timestamps in its compute queue.");
@@ -152,7 +159,8 @@ sdk::Status Impl::prepare(Device& device, const tenon_program& program, const te
     if (!made->measured) TENON_SDK_CHECK(warm_up(*made));
     device.pipelines.save();
     uint64_t phases = 0;
-    for (const auto& bucket : made->dispatches) phases = std::max<uint64_t>(phases, bucket.size());
+    for (const auto& bucket : made->dispatches)
+        phases = std::max<uint64_t>(phases, bucket.size());
     info.flags = TENON_EXEC_REPLAYABLE;
     if (made->deterministic) info.flags |= TENON_EXEC_DETERMINISTIC;
     info.n_phases = static_cast<uint32_t>(phases);
@@ -170,4 +178,4 @@ sdk::Status Impl::exec_profile(Exec& exec, sdk::Strided<tenon_node_time> times, 
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -10,7 +10,7 @@ sdk::Status Impl::queue_open(Device& device, uint32_t kind, std::unique_ptr<Queu
     if (kind != 0) {
         return sdk::fail(TENON_UNSUPPORTED, "Queue kind %u is not known, only 0 is.", kind);
     }
-    constexpr size_t kUsual = 16; // copies or moves of one piece of work
+    constexpr size_t kUsual = 16;  // copies or moves of one piece of work
     auto made = std::make_unique<Queue>();
     made->ring = std::make_unique<Work[]>(kPendingMax);
     for (uint32_t i = 0; i < kPendingMax; ++i) {
@@ -64,7 +64,7 @@ bool StagingRing::take(uint64_t bytes, uint64_t* offset) noexcept {
     constexpr uint64_t kAlign = 64;
     uint64_t at = (head_ + kAlign - 1) / kAlign * kAlign;
     if (at % kStagingBytes + bytes > kStagingBytes)
-        at = (at / kStagingBytes + 1) * kStagingBytes; // the rest of this round is left out
+        at = (at / kStagingBytes + 1) * kStagingBytes;  // the rest of this round is left out
     if (at + bytes - tail_ > kStagingBytes) return false;
     head_ = at + bytes;
     *offset = at % kStagingBytes;
@@ -102,7 +102,8 @@ void Worker::stop() noexcept {
 Worker::~Worker() {
     stop();
     for (const Flight& flight : flights_)
-        if (flight.pool != VK_NULL_HANDLE) vkDestroyCommandPool(device_.handle, flight.pool, nullptr);
+        if (flight.pool != VK_NULL_HANDLE)
+            vkDestroyCommandPool(device_.handle, flight.pool, nullptr);
 }
 
 namespace {
@@ -111,7 +112,8 @@ namespace {
 const sdk::Status* failed_wait(const Work& work) noexcept {
     for (uint32_t i = 0; i < work.n_waits; ++i) {
         const Timeline& timeline = *Handles::get(work.waits[i].timeline);
-        if (timeline.value < work.waits[i].value && !timeline.failure.ok()) return &timeline.failure;
+        if (timeline.value < work.waits[i].value && !timeline.failure.ok())
+            return &timeline.failure;
     }
     return nullptr;
 }
@@ -126,7 +128,7 @@ bool may_start(const Work& work) noexcept {
     return true;
 }
 
-} // namespace
+}  // namespace
 
 Work* Worker::find_ready(sdk::Status* failed) noexcept {
     const auto n = static_cast<uint32_t>(device_.queues.size());
@@ -161,7 +163,8 @@ void Worker::work_loop() noexcept {
         }
         for (uint32_t i = 0; i < work->n_signals; ++i) {
             Timeline& timeline = *Handles::get(work->signals[i].timeline);
-            if (timeline.pending < work->signals[i].value) timeline.pending = work->signals[i].value;
+            if (timeline.pending < work->signals[i].value)
+                timeline.pending = work->signals[i].value;
         }
         lock.unlock();
         if (!status.ok()) {
@@ -297,7 +300,7 @@ sdk::Status Worker::take_staging(Work& work, uint64_t bytes, uint64_t* offset) n
             TENON_SDK_CHECK(send(work, false));
             lock.lock();
         } else if (in_flight_ == 0) {
-            staging_.free_until(staging_.head()); // left by a flight that could not be submitted
+            staging_.free_until(staging_.head());  // left by a flight that could not be submitted
             if (!staging_.take(bytes, offset))
                 return sdk::fail(TENON_INTERNAL, "The staging ring is smaller than a piece.");
             break;
@@ -338,7 +341,7 @@ sdk::Status check_cancel(const tenon_bind& bind) noexcept {
     return sdk::fail(TENON_CANCELLED, "The cancel word was set.");
 }
 
-} // namespace
+}  // namespace
 
 void Worker::run_step(Work& work) noexcept {
     sdk::Status status = check_cancel(work.bind);
@@ -394,4 +397,4 @@ sdk::Status Worker::run_segments(Work& work, StepRun& step, uint32_t n_segments)
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -13,9 +13,9 @@
 
 namespace tenon::vulkan {
 
-constexpr uint32_t kFlightsMax = 8;    // on the VkQueue at once
-constexpr uint32_t kSegmentsAhead = 2; // of one step
-constexpr uint32_t kHostReadsMax = 16; // of one flight
+constexpr uint32_t kFlightsMax = 8;     // on the VkQueue at once
+constexpr uint32_t kSegmentsAhead = 2;  // of one step
+constexpr uint32_t kHostReadsMax = 16;  // of one flight
 constexpr uint64_t kStagingBytes = uint64_t{8} << 20;
 constexpr uint64_t kStagingPieceMax = kStagingBytes / 4;
 
@@ -29,16 +29,16 @@ struct HostRead {
 // One submission. Fixed storage.
 struct Flight {
     Work* work = nullptr;
-    uint64_t value = 0; // of Device::submit; 0: nothing was submitted
-    bool last = false;  // of its work
-    StepRun* step = nullptr; // to be finished when this has landed
-    bool step_whole = false; // all segments of it were submitted
-    uint32_t nodes = 0;      // finished with it
+    uint64_t value = 0;       // of Device::submit; 0: nothing was submitted
+    bool last = false;        // of its work
+    StepRun* step = nullptr;  // to be finished when this has landed
+    bool step_whole = false;  // all segments of it were submitted
+    uint32_t nodes = 0;       // finished with it
     uint64_t staging_end = 0;
     uint32_t n_reads = 0;
     HostRead reads[kHostReadsMax];
     VkCommandPool pool = VK_NULL_HANDLE;
-    VkCommandBuffer commands = VK_NULL_HANDLE; // of copies and moves
+    VkCommandBuffer commands = VK_NULL_HANDLE;  // of copies and moves
 };
 
 // Staging memory in ring order: taken by the worker, free again when the flight that used it has landed.
@@ -54,7 +54,7 @@ public:
 
 private:
     Memory memory_;
-    uint64_t head_ = 0, tail_ = 0; // positions that only grow; modulo kStagingBytes in the memory
+    uint64_t head_ = 0, tail_ = 0;  // positions that only grow; modulo kStagingBytes in the memory
 };
 
 class Worker {
@@ -69,7 +69,7 @@ public:
 private:
     // What was touched since the last barrier of the flight being filled.
     struct Touched {
-        const void* what; // a buffer's memory or a KV pool
+        const void* what;  // a buffer's memory or a KV pool
         uint64_t begin, end;
         bool written;
     };
@@ -106,8 +106,8 @@ private:
                       uint64_t cols) noexcept;
     sdk::Status wait_for_reads(Work& work, const uint8_t* begin, const uint8_t* end) noexcept;
     // Rows between two places, in batches of regions. A flight is open.
-    void record_rows(Place src, uint64_t src_pitch, Place dst, uint64_t dst_pitch, uint64_t row_bytes,
-                     uint64_t rows) noexcept;
+    void record_rows(Place src, uint64_t src_pitch, Place dst, uint64_t dst_pitch,
+                     uint64_t row_bytes, uint64_t rows) noexcept;
     // Says what the next command touches, at most two ranges, behind a barrier if it must not overtake
     // what came before.
     void touch(std::initializer_list<Touched> ranges) noexcept;
@@ -136,10 +136,10 @@ private:
     uint32_t n_touched_ = 0;
     // Guarded by the device's mutex.
     uint32_t first_ = 0, in_flight_ = 0;
-    uint64_t landed_ = 0; // flights since the start
+    uint64_t landed_ = 0;  // flights since the start
     uint32_t next_queue_ = 0;
     bool closing_ = false;
     std::thread worker_, reaper_;
 };
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

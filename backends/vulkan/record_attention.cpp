@@ -57,7 +57,8 @@ uint32_t choose_rows(const tenon_attr_paged_attn& attr, bool lanes, int64_t toke
     const uint32_t group = attr.n_q_heads / attr.n_kv_heads;
     const auto most = static_cast<uint32_t>(std::min<int64_t>(lanes ? group : tokens, held));
     uint32_t rows = std::max(most, 1u);
-    while (lanes && group % rows != 0) --rows;
+    while (lanes && group % rows != 0)
+        --rows;
     return rows;
 }
 
@@ -81,14 +82,15 @@ sdk::Status fit_context(const Builder& b, uint64_t positions, Way* way, uint32_t
         *wide = choose_rows(attr, true, 1);
     }
     if (way->variant != nullptr && eights * kLanesLoops <= kLoopsMost) return {};
-    return sdk::fail(TENON_UNSUPPORTED,
-                     "A token sees up to %llu positions, this device looks at no more than %llu.",
-                     static_cast<unsigned long long>(positions),
-                     static_cast<unsigned long long>(
-                         (kLoopsMost / (way->variant == nullptr ? kRowsLoops : kLanesLoops) - 2) * 8));
+    return sdk::fail(
+        TENON_UNSUPPORTED,
+        "A token sees up to %llu positions, this device looks at no more than %llu.",
+        static_cast<unsigned long long>(positions),
+        static_cast<unsigned long long>(
+            (kLoopsMost / (way->variant == nullptr ? kRowsLoops : kLanesLoops) - 2) * 8));
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status record_rope(Builder& b) {
     const Node& node = b.node();
@@ -135,7 +137,7 @@ sdk::Status record_attention(Builder& b) {
     const KvPool& kv = *b.exec().kv;
     const auto& attr = node.attr<tenon_attr_paged_attn>();
     const tenon_dim& tokens = b.rows_of(node.in[0]);
-    tenon_dim sequences = b.rows_of(node.in[4]); // of q_start: one more than there are sequences
+    tenon_dim sequences = b.rows_of(node.in[4]);  // of q_start: one more than there are sequences
     sequences.add -= 1;
     const int64_t tokens_max = b.rows_max(node.in[0]);
     const int64_t sequences_max = b.rows_max(node.in[4]) - 1;
@@ -146,8 +148,7 @@ sdk::Status record_attention(Builder& b) {
     const bool few = tokens_max <= 2 * sequences_max;
     uint32_t wide = choose_rows(attr, way.lanes, few ? 1 : tokens_max);
     uint64_t positions = b.value(node.in[2]).cols * kv.desc.block_tokens;
-    if (attr.window > 0)
-        positions = std::min(positions, static_cast<uint64_t>(attr.window) + wide);
+    if (attr.window > 0) positions = std::min(positions, static_cast<uint64_t>(attr.window) + wide);
     TENON_SDK_CHECK(fit_context(b, positions, &way, &wide, attr));
     Draft draft(*way.variant);
     draft.constant(TENON_ATTENTION_SPEC_LOCAL, way.local);
@@ -156,8 +157,7 @@ sdk::Status record_attention(Builder& b) {
     draft.constant(TENON_ATTENTION_SPEC_DIM_V, attr.dim_v);
     draft.constant(TENON_ATTENTION_SPEC_ROWS, wide);
     if (way.lanes) {
-        draft.grid(tokens,
-                   fixed_groups(uint64_t{attr.n_kv_heads} * ((group + wide - 1) / wide), 1),
+        draft.grid(tokens, fixed_groups(uint64_t{attr.n_kv_heads} * ((group + wide - 1) / wide), 1),
                    groups_over(tokens));
     } else {
         draft.grid(tokens, fixed_groups(attr.n_q_heads, way.local), groups_over(tokens, wide));
@@ -184,4 +184,4 @@ sdk::Status record_attention(Builder& b) {
     return b.add(std::move(draft), params);
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -10,12 +10,12 @@
 namespace tenon::vulkan {
 namespace {
 
-constexpr uint32_t kLoUnit = 16;   // bytes that lo_stride counts
-constexpr uint32_t kWordBytes = 4; // bytes that hi_stride and scale_stride count
+constexpr uint32_t kLoUnit = 16;    // bytes that lo_stride counts
+constexpr uint32_t kWordBytes = 4;  // bytes that hi_stride and scale_stride count
 constexpr uint32_t kManyRows = 4096;
 constexpr uint32_t kManyColumns = 2048;
 constexpr int64_t kFewTokens = 8;
-constexpr uint64_t kFewGroups = 64; // fewer than a GPU runs at once
+constexpr uint64_t kFewGroups = 64;  // fewer than a GPU runs at once
 
 void decode(Draft& draft, const PackedLayout& layout) {
     const DecodeConstants constants = decode_constants(layout);
@@ -54,7 +54,7 @@ struct Tile {
     uint32_t group_rows() const noexcept { return local / subgroup / team * rows * matrix.n; }
     uint32_t group_tokens() const noexcept { return tiled ? team * tokens * matrix.m : tokens; }
     bool tiled = false;
-    uint32_t subgroup = 1; // of the variant `cooperative`, and its matrices
+    uint32_t subgroup = 1;  // of the variant `cooperative`, and its matrices
     MatrixShape matrix = {1, 1, 1};
 };
 
@@ -102,9 +102,8 @@ Tile shared_tile(const Builder& b, int64_t tokens, uint32_t weight_rows, uint32_
                (uint64_t{tile.group_rows()} * tile.group_tokens());
     };
     if (groups() < kFewGroups) tile.rows = 4;
-    while (tile.team > 4 &&
-           shaders::matmul_tile_shared(tile.local, tile.team, sets, tile.rows, tile.tokens) >
-               b.features().shared_bytes) {
+    while (tile.team > 4 && shaders::matmul_tile_shared(tile.local, tile.team, sets, tile.rows,
+                                                        tile.tokens) > b.features().shared_bytes) {
         tile.team /= 2;
         tile.local /= 2;
     }
@@ -129,11 +128,11 @@ sdk::Status choose_tile(const Builder& b, int64_t tokens, uint32_t weight_rows, 
 // One product of x with a weight, and what is done to it.
 struct Product {
     const WeightEntry* weight = nullptr;
-    const WeightEntry* up = nullptr; // OP_GLU
+    const WeightEntry* up = nullptr;  // OP_GLU
     uint32_t op = TENON_MATMUL_OP_PLAIN;
     uint32_t activation = TENON_ACT_NONE;
     uint32_t bias = TENON_NONE;
-    uint32_t residual = TENON_NONE; // OP_GATED: the first product
+    uint32_t residual = TENON_NONE;  // OP_GATED: the first product
     uint32_t y = 0;
     float alpha = 1;
 };
@@ -150,8 +149,8 @@ bool choose_matrices(Builder& b, const Product& p, uint32_t weight_rows, Tile* t
     if (forced != variant &&
         (forced != nullptr || !b.features().gpu || tokens < kCooperativeTokensMin))
         return false;
-    const CooperativeTile chosen = cooperative_tile(b.features(), tokens, weight_rows,
-                                                    p.op == TENON_MATMUL_OP_GLU ? 2 : 1);
+    const CooperativeTile chosen =
+        cooperative_tile(b.features(), tokens, weight_rows, p.op == TENON_MATMUL_OP_GLU ? 2 : 1);
     if (chosen.subgroups == 0) return false;
     tile->variant = variant;
     tile->subgroup = b.features().subgroup_size;
@@ -218,7 +217,7 @@ sdk::Status record_product(Builder& b, const Product& p) {
     return {};
 }
 
-} // namespace
+}  // namespace
 
 const shaders::ShaderVariant* matmul_variant(const Device& device, int64_t tokens) noexcept {
     const KernelTable& kernels = device.kernels;
@@ -288,4 +287,4 @@ sdk::Status record_embed(Builder& b) {
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

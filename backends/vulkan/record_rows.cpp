@@ -15,7 +15,7 @@ Groups over_columns(uint64_t cols, uint32_t lanes, uint32_t per_lane) noexcept {
     return fixed_groups(cols, lanes * per_lane);
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status record_norm(Builder& b) {
     const Node& node = b.node();
@@ -85,8 +85,7 @@ sdk::Status record_elementwise(Builder& b) {
     // Where rows meet one row of numbers that is shorter than they are, dispatched rows are no rows of y.
     std::vector<Window> windows(1);
     const uint32_t whole_rows = params.b_stride != 0 ? node.in[1] : TENON_NONE;
-    if (cols == b.value(y).cols)
-        TENON_SDK_CHECK(b.cut_rows({y, node.in[0], whole_rows}, &windows));
+    if (cols == b.value(y).cols) TENON_SDK_CHECK(b.cut_rows({y, node.in[0], whole_rows}, &windows));
     for (const Window& window : windows) {
         Draft draft(*variant);
         const uint32_t lanes = column_lanes(b);
@@ -132,4 +131,4 @@ sdk::Status record_rows(Builder& b) {
     return b.add(std::move(draft), params);
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -9,7 +9,8 @@ sdk::Status record_sample(Builder& b) {
     const shaders::ShaderVariant* variant = nullptr;
     TENON_SDK_CHECK(b.find("sample", "row", &variant));
     uint32_t lanes = SAMPLE_LANES;
-    while (lanes > b.features().group_invocations || lanes > b.features().group_size[0]) lanes /= 2;
+    while (lanes > b.features().group_invocations || lanes > b.features().group_size[0])
+        lanes /= 2;
     constexpr uint32_t kWhole[] = {SAMPLE_TEMPERATURE, SAMPLE_TOP_K,    SAMPLE_TOP_P, SAMPLE_MIN_P,
                                    SAMPLE_SEED,        SAMPLE_POSITION, SAMPLE_MASK};
     std::vector<Window> windows;
@@ -21,7 +22,8 @@ sdk::Status record_sample(Builder& b) {
         draft.grid(rows, groups_over(rows, 1, window));
         draft.window(window);
         b.read_rows(draft, SAMPLE_LOGITS, node.in[0], window);
-        for (uint32_t port = 1; port < 8; ++port) b.read(draft, kWhole[port - 1], node.in[port]);
+        for (uint32_t port = 1; port < 8; ++port)
+            b.read(draft, kWhole[port - 1], node.in[port]);
         b.write(draft, SAMPLE_TOKEN, node.out[0]);
         b.write(draft, SAMPLE_LOGPROB, node.out[1]);
         shaders::SampleParams params{};
@@ -34,4 +36,4 @@ sdk::Status record_sample(Builder& b) {
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -73,9 +73,9 @@ private:
     std::vector<VkDescriptorSet> sets_;
     size_t next_set_ = 0;
     VkCommandBuffer commands_ = VK_NULL_HANDLE;
-    size_t segment_ = 0; // next one of out_.segments
+    size_t segment_ = 0;  // next one of out_.segments
     Hazards hazards_;
-    std::vector<Hazards::Use> uses_; // of one dispatch
+    std::vector<Hazards::Use> uses_;  // of one dispatch
     uint32_t barriers_ = 0;
 };
 
@@ -95,8 +95,7 @@ Range Recorder::resolve(const Place& place) const noexcept {
             const uint64_t at = exec_.scratch.offset() + place.offset;
             return {exec_.scratch.buffer(), at, at + place.bytes};
         }
-        case Place::Kind::kMemory:
-            return {place.buffer, place.offset, place.offset + place.bytes};
+        case Place::Kind::kMemory: return {place.buffer, place.offset, place.offset + place.bytes};
         case Place::Kind::kSlot: break;
     }
     const BoundSlot& bound = out_.bound[place.slot];
@@ -203,8 +202,8 @@ void Recorder::order(const Dispatch& dispatch) {
         barrier.dstAccessMask |= VK_ACCESS_INDIRECT_COMMAND_READ_BIT;
         readers |= VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT;
     }
-    vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, readers, 0, 1, &barrier, 0,
-                         nullptr, 0, nullptr);
+    vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, readers, 0, 1, &barrier,
+                         0, nullptr, 0, nullptr);
     ++barriers_;
 }
 
@@ -226,7 +225,7 @@ void Recorder::run(uint32_t index) {
 sdk::Status Recorder::record() {
     TENON_SDK_CHECK(make_sets());
     const uint32_t count = static_cast<uint32_t>(dispatches_.size());
-    uint32_t begun = 0; // first dispatch of the segment
+    uint32_t begun = 0;  // first dispatch of the segment
     uint32_t node = TENON_NONE;
     segment_ = 0;
     const auto stamp = [&](uint32_t of, uint32_t which, VkPipelineStageFlagBits stage) {
@@ -250,12 +249,12 @@ sdk::Status Recorder::record() {
     if (segment_ == 0) TENON_SDK_CHECK(begin_segment(0));
     stamp(node, 1, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT);
     TENON_SDK_CHECK(end_segment(static_cast<uint32_t>(exec_.nodes.size())));
-    sdk::log(TENON_LOG_DEBUG, "Recorded %zu dispatches with %u barriers in %zu segments.", sets_.size(),
-             barriers_, segment_);
+    sdk::log(TENON_LOG_DEBUG, "Recorded %zu dispatches with %u barriers in %zu segments.",
+             sets_.size(), barriers_, segment_);
     return {};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status record(Exec& exec, uint32_t bucket, Recording& recording) {
     return Recorder(exec, bucket, recording).record();
@@ -267,8 +266,8 @@ sdk::Status make_commands(Exec& exec) {
     pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
     pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     pool.queueFamilyIndex = exec.device->features.queue_family;
-    TENON_SDK_CHECK(
-        check_result(vkCreateCommandPool(device, &pool, nullptr, &exec.pool), "vkCreateCommandPool"));
+    TENON_SDK_CHECK(check_result(vkCreateCommandPool(device, &pool, nullptr, &exec.pool),
+                                 "vkCreateCommandPool"));
     if (exec.profile) {
         VkQueryPoolCreateInfo queries{};
         queries.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
@@ -313,9 +312,10 @@ Exec::~Exec() {
     if (device == nullptr) return;
     const VkDevice handle = device->handle;
     for (auto& bucket : recordings)
-        for (auto& recording : bucket) vkDestroyDescriptorPool(handle, recording->sets, nullptr);
+        for (auto& recording : bucket)
+            vkDestroyDescriptorPool(handle, recording->sets, nullptr);
     if (queries != VK_NULL_HANDLE) vkDestroyQueryPool(handle, queries, nullptr);
     if (pool != VK_NULL_HANDLE) vkDestroyCommandPool(handle, pool, nullptr);
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

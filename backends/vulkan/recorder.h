@@ -12,4 +12,4 @@ sdk::Status make_commands(Exec& exec);
 // Records the dispatches of a bucket with recording.bound, over what was recorded before.
 sdk::Status record(Exec& exec, uint32_t bucket, Recording& recording);
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

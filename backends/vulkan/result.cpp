@@ -48,4 +48,4 @@ sdk::Status check_result(VkResult result, const char* call) noexcept {
                      static_cast<int>(result));
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -16,8 +16,8 @@ const char* result_name(VkResult result) noexcept;
 // extensions are UNSUPPORTED, everything else INTERNAL. `call` is the function's name.
 sdk::Status check_result(VkResult result, const char* call) noexcept;
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan
 
 // Returns the failure of a Vulkan call to the caller.
-#define TENON_VK_CHECK(function, ...)                                                              \
+#define TENON_VK_CHECK(function, ...) \
     TENON_SDK_CHECK(::tenon::vulkan::check_result(function(__VA_ARGS__), #function))

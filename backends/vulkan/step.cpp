@@ -36,19 +36,21 @@ sdk::Status find_recording(Exec& exec, const tenon_bind& bind, Recording** found
     }
     if (free_one == nullptr) return {};
     free_one->bound.resize(exec.n_slots);
-    for (uint32_t i = 0; i < exec.n_slots; ++i) free_one->bound[i] = bound_slot(bind, i);
+    for (uint32_t i = 0; i < exec.n_slots; ++i)
+        free_one->bound[i] = bound_slot(bind, i);
     sdk::Status status = record(exec, bind.bucket, *free_one);
     if (!status.ok()) {
         // Matches no bind: it is recorded anew.
         free_one->bound.assign(exec.n_slots, BoundSlot{});
-        for (BoundSlot& slot : free_one->bound) slot.id = UINT64_MAX;
+        for (BoundSlot& slot : free_one->bound)
+            slot.id = UINT64_MAX;
         return status;
     }
     *found = free_one;
     return {};
 }
 
-} // namespace
+}  // namespace
 
 BoundSlot bound_slot(const tenon_bind& bind, uint32_t slot) noexcept {
     const Buffer* buffer = Handles::get(bind.buffers[slot]);
@@ -90,12 +92,12 @@ sdk::Status read_profile(Exec& exec) {
                               VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
         "vkGetQueryPoolResults"));
     const Features& features = exec.device->features;
-    const uint64_t mask = features.timestamp_bits >= 64 ? ~uint64_t{0}
-                                                        : (uint64_t{1} << features.timestamp_bits) - 1;
+    const uint64_t mask =
+        features.timestamp_bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << features.timestamp_bits) - 1;
     for (uint32_t i = 0; i < count; ++i)
-        exec.node_ns[i] = static_cast<uint64_t>(
-            static_cast<double>((ticks[2 * i + 1] - ticks[2 * i]) & mask) *
-            static_cast<double>(features.timestamp_ns));
+        exec.node_ns[i] =
+            static_cast<uint64_t>(static_cast<double>((ticks[2 * i + 1] - ticks[2 * i]) & mask) *
+                                  static_cast<double>(features.timestamp_ns));
     return {};
 }
 
@@ -138,7 +140,7 @@ sdk::Status take_run(Exec& exec, const tenon_bind& bind, StepRun** run) {
     return {};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status begin_step(Exec& exec, const tenon_bind& bind, StepRun** run,
                        uint32_t* n_segments) noexcept {
@@ -185,4 +187,4 @@ sdk::Status finish_step(StepRun& run, bool complete) noexcept {
     return status;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

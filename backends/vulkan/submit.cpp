@@ -4,8 +4,7 @@
 namespace tenon::vulkan {
 sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync) {
     const auto bytes_of = [](tenon_buffer* buffer) { return Handles::get(buffer)->bytes; };
-    TENON_SDK_CHECK(
-        common::check_bind(exec, bind, bytes_of, exec.device->features.storage_align));
+    TENON_SDK_CHECK(common::check_bind(exec, bind, bytes_of, exec.device->features.storage_align));
     const std::lock_guard<std::mutex> lock(queue.device->mutex);
     Work* work = nullptr;
     TENON_SDK_CHECK(queue.reserve(sync, &work));
@@ -15,4 +14,4 @@ sdk::Status Impl::submit(Queue& queue, Exec& exec, const tenon_bind& bind, const
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

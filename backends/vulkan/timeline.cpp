@@ -35,4 +35,4 @@ sdk::Status Impl::timeline_signal(Timeline& timeline, uint64_t value, int32_t st
     return {};
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

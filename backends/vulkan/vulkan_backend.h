@@ -28,9 +28,9 @@ namespace tenon::vulkan {
 
 namespace sdk = tenon::sdk;
 
-struct Exec;    // exec.h
-class Instance; // instance.h
-class Worker;   // queue.h
+struct Exec;     // exec.h
+class Instance;  // instance.h
+class Worker;    // queue.h
 struct Queue;
 
 // Owns a VkDevice, whose other members of Device are gone before it.
@@ -48,14 +48,14 @@ struct Device {
     std::shared_ptr<Instance> instance;
     VkPhysicalDevice physical = VK_NULL_HANDLE;
     DeviceOwner handle;
-    Features features; // after masks
+    Features features;  // after masks
     Arena arena;
     KernelTable kernels;
     PipelineTable pipelines;
 
-    std::mutex mutex;                // guards queues, timelines and what the worker says it guards
-    std::condition_variable changed; // a timeline moved, work came or ended
-    std::vector<Queue*> queues;      // open ones; not owned
+    std::mutex mutex;                 // guards queues, timelines and what the worker says it guards
+    std::condition_variable changed;  // a timeline moved, work came or ended
+    std::vector<Queue*> queues;       // open ones; not owned
     std::unique_ptr<Worker> worker;
 
     Device();
@@ -74,15 +74,15 @@ struct Device {
 
     // Set for good by the first VK_ERROR_DEVICE_LOST; every later piece of work ends with it.
     std::atomic<bool> lost{false};
-    std::atomic<const char*> lost_by{nullptr}; // the call that said so
+    std::atomic<const char*> lost_by{nullptr};  // the call that said so
     void lose(const char* call) noexcept;
     // What work behind the loss ends with.
     sdk::Status lost_status() const noexcept;
 
     VkQueue vk_queue = VK_NULL_HANDLE;
-    std::mutex submit_mutex; // guards vk_queue and submitted
+    std::mutex submit_mutex;  // guards vk_queue and submitted
     uint64_t submitted = 0;
-    VkSemaphore passed = VK_NULL_HANDLE; // timeline semaphore: the last finished submit
+    VkSemaphore passed = VK_NULL_HANDLE;  // timeline semaphore: the last finished submit
     VkCommandPool barrier_pool = VK_NULL_HANDLE;
     VkCommandBuffer barrier = VK_NULL_HANDLE;
 };
@@ -95,45 +95,46 @@ inline uint64_t next_buffer_id() noexcept {
 
 struct Buffer {
     Device* device = nullptr;
-    const uint64_t id = next_buffer_id(); // recordings know it by
-    Memory memory;      // at least bytes, zero behind them
-    uint64_t bytes = 0; // as asked for; the last word may be bound whole
+    const uint64_t id = next_buffer_id();  // recordings know it by
+    Memory memory;                         // at least bytes, zero behind them
+    uint64_t bytes = 0;                    // as asked for; the last word may be bound whole
 };
 
 // Guarded by the device's mutex.
 struct Timeline : common::HostTimeline {
     Device* device = nullptr;
-    uint64_t pending = 0; // will be reached by work that is on the VkQueue
+    uint64_t pending = 0;  // will be reached by work that is on the VkQueue
 };
 
 // Rows [first_row, first_row + rows) of a packed weight; no plane of a slice is longer than
 // Features::storage_range.
 struct WeightSlice {
     uint32_t first_row = 0, rows = 0;
-    Memory memory;                     // all planes; empty in a measured set
-    uint64_t plane_at[kPlanes] = {};   // bytes into memory.buffer() of lo, hi, scale; multiples of 256
-    uint64_t plane_bytes[kPlanes] = {}; // 0: no such plane
+    Memory memory;  // all planes; empty in a measured set
+    uint64_t plane_at[kPlanes] =
+        {};  // bytes into memory.buffer() of lo, hi, scale; multiples of 256
+    uint64_t plane_bytes[kPlanes] = {};  // 0: no such plane
 };
 
 struct WeightEntry {
     PackedLayout layout;
     uint32_t rows = 0, cols = 0;
     uint32_t uses = 0;
-    std::vector<WeightSlice> slices; // MATMUL, ROWS; in order, without gaps
-    Memory plain;                    // ELEMENTWISE: rows * cols floats
+    std::vector<WeightSlice> slices;  // MATMUL, ROWS; in order, without gaps
+    Memory plain;                     // ELEMENTWISE: rows * cols floats
 };
 
-class Uploader; // weights.cpp: staging memory and the threads that pack into it
+class Uploader;  // weights.cpp: staging memory and the threads that pack into it
 
 struct Weights {
     Device* device = nullptr;
     uint32_t n_entries_max = 0;
     uint64_t stored_bytes = 0;
-    uint64_t device_bytes = 0; // held, or measured as if
+    uint64_t device_bytes = 0;  // held, or measured as if
     bool finished = false;
-    bool measured = false; // some weight came without its bytes
+    bool measured = false;  // some weight came without its bytes
     std::vector<WeightEntry> entries;
-    std::unique_ptr<Uploader> uploader; // from the first put with bytes to finish
+    std::unique_ptr<Uploader> uploader;  // from the first put with bytes to finish
     Weights();
     ~Weights();
 };
@@ -143,18 +144,18 @@ struct Weights {
 struct KvPool {
     Device* device = nullptr;
     tenon_kv_desc desc{};
-    uint64_t layer_block_bytes = 0; // a multiple of 4
-    std::vector<Memory> layers;     // each at most Features::storage_range
+    uint64_t layer_block_bytes = 0;  // a multiple of 4
+    std::vector<Memory> layers;      // each at most Features::storage_range
 };
-uint32_t kv_type(uint32_t dtype) noexcept; // a TENON_KV_* of a tenon_dtype that pools may have
+uint32_t kv_type(uint32_t dtype) noexcept;  // a TENON_KV_* of a tenon_dtype that pools may have
 
-constexpr uint32_t kPendingMax = 64; // pieces of work that may wait in one queue
+constexpr uint32_t kPendingMax = 64;  // pieces of work that may wait in one queue
 
 struct Work : common::QueuedWork {
-    Exec* exec = nullptr; // of a step
+    Exec* exec = nullptr;  // of a step
     Queue* queue = nullptr;
-    sdk::Status status;     // first failure of what was submitted of it
-    uint32_t in_flight = 0; // submissions that have not ended
+    sdk::Status status;      // first failure of what was submitted of it
+    uint32_t in_flight = 0;  // submissions that have not ended
 };
 
 // A ring of work: first comes what is on the VkQueue, then what is not yet.
@@ -163,8 +164,8 @@ struct Queue {
     std::unique_ptr<Work[]> ring;
     uint32_t first = 0;
     uint32_t count = 0;
-    uint32_t started = 0; // of count
-    ~Queue(); // waits until the ring is empty
+    uint32_t started = 0;  // of count
+    ~Queue();              // waits until the ring is empty
 
     // With the device's mutex held: a place for new work with sync filled in; push() makes it count.
     // DEVICE_LOST when the device is.
@@ -179,9 +180,9 @@ struct Queue {
 struct StepRun;
 struct StepSegment {
     static constexpr uint32_t kCommandsMax = 4;
-    VkCommandBuffer commands[kCommandsMax]; // executable; submitted in this order, in one go
+    VkCommandBuffer commands[kCommandsMax];  // executable; submitted in this order, in one go
     uint32_t n_commands = 0;
-    uint32_t nodes = 0; // finished when the segment is
+    uint32_t nodes = 0;  // finished when the segment is
 };
 // BUSY without a run when no more steps of this program may be in flight: asked again later. The bind's
 // arrays stay until finish_step.
@@ -208,4 +209,4 @@ struct Impl {
 
 using Handles = sdk::Backend<Impl>;
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -28,11 +28,9 @@ public:
         TENON_SDK_CHECK(device_.arena.take(Purpose::kScratch, kMemoryAlign,
                                            "Memory to warm up shaders", memory_));
         TENON_SDK_CHECK(make_sets());
-        return device_.run_aside(
-            [](VkCommandBuffer commands, void* self) {
-                static_cast<Warming*>(self)->record(commands);
-            },
-            this);
+        return device_.run_aside([](VkCommandBuffer commands,
+                                    void* self) { static_cast<Warming*>(self)->record(commands); },
+                                 this);
     }
 
 private:
@@ -91,8 +89,8 @@ private:
                                    p.variant->push_bytes, kZeros);
             vkCmdDispatch(commands, 0, 0, 0);
             vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0,
-                                 nullptr);
+                                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr,
+                                 0, nullptr);
         }
     }
 
@@ -103,7 +101,7 @@ private:
     std::vector<const Pipeline*> pipelines_;
 };
 
-} // namespace
+}  // namespace
 
 sdk::Status warm_up(Exec& exec) {
     if (exec.device->features.kind != TENON_DEVICE_CPU) return {};
@@ -114,4 +112,4 @@ sdk::Status warm_up(Exec& exec) {
     return warming.run();
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -13,4 +13,4 @@ struct Exec;
 // Dispatches every pipeline of the program without a group. Nothing on a device that is no processor.
 sdk::Status warm_up(Exec& exec);
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

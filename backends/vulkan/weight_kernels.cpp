@@ -85,10 +85,10 @@ int32_t name_kernel(tenon_weights* handle, uint32_t entry, uint32_t use, uint32_
 
 constexpr tenon_weight_kernels kTable = {sizeof(tenon_weight_kernels), 0, name_kernel};
 
-} // namespace
+}  // namespace
 
 const void* Impl::device_ext(Device&, const char* id) noexcept {
     return sdk::same(id, TENON_EXT_WEIGHT_KERNELS) ? &kTable : nullptr;
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -12,13 +12,15 @@
 namespace tenon::vulkan {
 namespace {
 
-constexpr int64_t kExtentMax = int64_t{1} << 31; // rows and columns fit uint32_t with room
+constexpr int64_t kExtentMax = int64_t{1} << 31;  // rows and columns fit uint32_t with room
 constexpr uint32_t kThreadsMax = 8;
-constexpr uint64_t kUnitBytes = 256 * 1024;      // packed bytes that a thread takes at once
-constexpr uint64_t kStageBytes = uint64_t{16} << 20; // of each of the two staging buffers
-constexpr uint32_t kSliceRows = 64; // slices begin at multiples of it, where they can
+constexpr uint64_t kUnitBytes = 256 * 1024;           // packed bytes that a thread takes at once
+constexpr uint64_t kStageBytes = uint64_t{16} << 20;  // of each of the two staging buffers
+constexpr uint32_t kSliceRows = 64;  // slices begin at multiples of it, where they can
 
-uint64_t round_up(uint64_t value, uint64_t unit) noexcept { return (value + unit - 1) / unit * unit; }
+uint64_t round_up(uint64_t value, uint64_t unit) noexcept {
+    return (value + unit - 1) / unit * unit;
+}
 
 struct Shown {
     int n;
@@ -53,9 +55,9 @@ sdk::Status check_weight(const Weights& weights, const tenon_weight& weight) {
     }
     const int64_t end = weight.shard_end == 0 ? weight.rows : weight.shard_end;
     if (weight.shard_begin < 0 || weight.shard_begin >= end || end > weight.rows) {
-        return sdk::fail(TENON_INVALID, "Weight %.*s has rows %lld to %lld of %lld.", name.n, name.p,
-                         static_cast<long long>(weight.shard_begin), static_cast<long long>(end),
-                         static_cast<long long>(weight.rows));
+        return sdk::fail(TENON_INVALID, "Weight %.*s has rows %lld to %lld of %lld.", name.n,
+                         name.p, static_cast<long long>(weight.shard_begin),
+                         static_cast<long long>(end), static_cast<long long>(weight.rows));
     }
     const uint64_t needed = stored_row_bytes(format, static_cast<uint32_t>(weight.cols)) *
                             static_cast<uint64_t>(weight.rows);
@@ -77,7 +79,7 @@ struct Rows {
     uint64_t total() const noexcept { return row_bytes[0] + row_bytes[1] + row_bytes[2]; }
 };
 
-} // namespace
+}  // namespace
 
 // Fills memory of the device: in place where the host sees it, else through two staging buffers, one
 // being packed while the other is on its way. Rows are filled by several threads.
@@ -104,8 +106,7 @@ public:
             return fill(what, first, rows, planes);
         }
         const uint64_t room = kStageBytes - kPlanes * kMemoryAlign;
-        const auto step = static_cast<uint32_t>(
-            std::clamp<uint64_t>(room / what.total(), 1, rows));
+        const auto step = static_cast<uint32_t>(std::clamp<uint64_t>(room / what.total(), 1, rows));
         for (uint32_t row = 0; row < rows; row += step)
             TENON_SDK_CHECK(send(what, first + row, row, std::min(step, rows - row), memory, at));
         return {};
@@ -128,13 +129,13 @@ private:
         Memory memory;
         VkCommandPool pool = VK_NULL_HANDLE;
         VkCommandBuffer commands = VK_NULL_HANDLE;
-        uint64_t value = 0; // that it is on its way with; 0: not
+        uint64_t value = 0;  // that it is on its way with; 0: not
     };
 
     sdk::Status make(Stage& stage, uint64_t bytes) {
         if (stage.memory.bytes() < bytes)
-            TENON_SDK_CHECK(device_.arena.take(Purpose::kStaging, bytes, "A staging buffer of weights",
-                                               stage.memory));
+            TENON_SDK_CHECK(device_.arena.take(Purpose::kStaging, bytes,
+                                               "A staging buffer of weights", stage.memory));
         if (stage.commands != VK_NULL_HANDLE) return {};
         VkCommandPoolCreateInfo info{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
         info.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
@@ -167,7 +168,8 @@ private:
         }
         TENON_SDK_CHECK(make(stage, std::max(bytes, kStageBytes)));
         uint8_t* planes[kPlanes];
-        for (uint32_t p = 0; p < kPlanes; ++p) planes[p] = stage.memory.mapped() + begin[p];
+        for (uint32_t p = 0; p < kPlanes; ++p)
+            planes[p] = stage.memory.mapped() + begin[p];
         TENON_SDK_CHECK(fill(what, first, rows, planes));
 
         TENON_VK_CHECK(vkResetCommandPool, device_.handle, stage.pool, 0);
@@ -186,9 +188,10 @@ private:
     }
 
     // Fills rows by several threads, this one among them.
-    static sdk::Status fill(const Rows& what, uint32_t first, uint32_t rows, uint8_t* const* planes) {
-        const auto unit = static_cast<uint32_t>(
-            std::clamp<uint64_t>(kUnitBytes / what.total(), 1, rows));
+    static sdk::Status fill(const Rows& what, uint32_t first, uint32_t rows,
+                            uint8_t* const* planes) {
+        const auto unit =
+            static_cast<uint32_t>(std::clamp<uint64_t>(kUnitBytes / what.total(), 1, rows));
         std::atomic<uint32_t> next{0};
         std::atomic<bool> good{true};
         const auto run = [&] {
@@ -202,17 +205,19 @@ private:
                 if (!what.fill(first + begin, std::min(unit, rows - begin), to)) good.store(false);
             }
         };
-        const uint32_t threads = std::min({kThreadsMax, std::thread::hardware_concurrency(),
-                                           (rows + unit - 1) / unit});
+        const uint32_t threads =
+            std::min({kThreadsMax, std::thread::hardware_concurrency(), (rows + unit - 1) / unit});
         std::vector<std::thread> helpers;
         helpers.reserve(threads);
         try {
-            for (uint32_t i = 1; i < threads; ++i) helpers.emplace_back(run);
+            for (uint32_t i = 1; i < threads; ++i)
+                helpers.emplace_back(run);
         } catch (const std::system_error&) {
             // Fewer threads than wanted take longer.
         }
         run();
-        for (std::thread& helper : helpers) helper.join();
+        for (std::thread& helper : helpers)
+            helper.join();
         return good.load() ? sdk::Status()
                            : sdk::fail(TENON_OOM_HOST, "Host memory to pack a weight is out.");
     }
@@ -237,12 +242,12 @@ sdk::Status Impl::weights_begin(Device& device, uint32_t n_entries, uint64_t byt
 namespace {
 
 // Cuts the rows into slices whose planes may each be bound; sets all but their memory.
-sdk::Status cut(const tenon_weight& weight, const Rows& rows, uint32_t n_rows, const Features& features,
-                std::vector<WeightSlice>& slices) {
+sdk::Status cut(const tenon_weight& weight, const Rows& rows, uint32_t n_rows,
+                const Features& features, std::vector<WeightSlice>& slices) {
     const uint64_t widest = std::max({rows.row_bytes[0], rows.row_bytes[1], rows.row_bytes[2]});
     const uint64_t spare = (kPlanes + 1) * kMemoryAlign;
-    uint64_t most = std::min(features.storage_range / widest,
-                             (features.allocation_max - spare) / rows.total());
+    uint64_t most =
+        std::min(features.storage_range / widest, (features.allocation_max - spare) / rows.total());
     if (most == 0) {
         const Shown name = shown(weight);
         return sdk::fail(TENON_UNSUPPORTED,
@@ -255,7 +260,8 @@ sdk::Status cut(const tenon_weight& weight, const Rows& rows, uint32_t n_rows, c
         WeightSlice slice;
         slice.first_row = static_cast<uint32_t>(first);
         slice.rows = static_cast<uint32_t>(std::min<uint64_t>(most, n_rows - first));
-        for (uint32_t p = 0; p < kPlanes; ++p) slice.plane_bytes[p] = rows.row_bytes[p] * slice.rows;
+        for (uint32_t p = 0; p < kPlanes; ++p)
+            slice.plane_bytes[p] = rows.row_bytes[p] * slice.rows;
         slices.push_back(std::move(slice));
     }
     return {};
@@ -263,7 +269,8 @@ sdk::Status cut(const tenon_weight& weight, const Rows& rows, uint32_t n_rows, c
 
 uint64_t slice_bytes(const WeightSlice& slice) noexcept {
     uint64_t bytes = 0;
-    for (const uint64_t plane : slice.plane_bytes) bytes += round_up(plane, kMemoryAlign);
+    for (const uint64_t plane : slice.plane_bytes)
+        bytes += round_up(plane, kMemoryAlign);
     return bytes;
 }
 
@@ -280,7 +287,8 @@ sdk::Status keep_slice(Weights& weights, const tenon_weight& weight, const Rows&
         at += round_up(slice.plane_bytes[p], kMemoryAlign);
     }
     if (weights.uploader == nullptr) weights.uploader = std::make_unique<Uploader>(*weights.device);
-    return weights.uploader->upload(rows, slice.first_row, slice.rows, slice.memory, slice.plane_at);
+    return weights.uploader->upload(rows, slice.first_row, slice.rows, slice.memory,
+                                    slice.plane_at);
 }
 
 sdk::Status put(Weights& weights, const tenon_weight& weight, WeightEntry& made) {
@@ -325,11 +333,12 @@ sdk::Status put(Weights& weights, const tenon_weight& weight, WeightEntry& made)
         TENON_SDK_CHECK(cut(weight, rows, made.rows, features, slices));
         if (slices.size() != 1) {
             const Shown name = shown(weight);
-            return sdk::fail(TENON_UNSUPPORTED,
-                             "Weight %.*s is read whole and has %llu bytes, the device binds at most "
-                             "%llu.",
-                             name.n, name.p, static_cast<unsigned long long>(row * made.rows),
-                             static_cast<unsigned long long>(features.storage_range));
+            return sdk::fail(
+                TENON_UNSUPPORTED,
+                "Weight %.*s is read whole and has %llu bytes, the device binds at most "
+                "%llu.",
+                name.n, name.p, static_cast<unsigned long long>(row * made.rows),
+                static_cast<unsigned long long>(features.storage_range));
         }
         held += slice_bytes(slices[0]);
         if (!measured) TENON_SDK_CHECK(keep_slice(weights, weight, rows, slices[0]));
@@ -340,7 +349,7 @@ sdk::Status put(Weights& weights, const tenon_weight& weight, WeightEntry& made)
     return {};
 }
 
-} // namespace
+}  // namespace
 
 sdk::Status Impl::weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry) {
     TENON_SDK_CHECK(check_weight(weights, weight));
@@ -368,12 +377,13 @@ sdk::Status Impl::weights_finish(Weights& weights, tenon_weights_info& info) {
 }
 
 sdk::Status Impl::weights_save(Weights&, void*, uint64_t&) {
-    return sdk::fail(TENON_UNSUPPORTED,
-                     "The vulkan backend saves no packed weights: packing runs while the file is read.");
+    return sdk::fail(
+        TENON_UNSUPPORTED,
+        "The vulkan backend saves no packed weights: packing runs while the file is read.");
 }
 
 sdk::Status Impl::weights_restore(Weights&, const void*, uint64_t) {
     return sdk::fail(TENON_UNSUPPORTED, "The vulkan backend restores no packed weights.");
 }
 
-} // namespace tenon::vulkan
+}  // namespace tenon::vulkan

@@ -17,7 +17,8 @@ using namespace tenon::kernels;
 namespace {
 
 double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 // Best seconds per call within the budget.
@@ -42,10 +43,12 @@ void bench_matmul(PackedFormat format, Isa isa, uint32_t rows, uint32_t cols, ui
     if (fn == nullptr) return;
     const PackedLayout layout = plain_layout(format);
     const size_t bytes = group_bytes(layout, cols) * group_count(rows);
-    void* weights = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* weights =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (weights == MAP_FAILED) return;
     madvise(weights, bytes, MADV_HUGEPAGE);
-    for (size_t i = 0; i < bytes; ++i) static_cast<uint8_t*>(weights)[i] = (i * 37) & 0x3b;
+    for (size_t i = 0; i < bytes; ++i)
+        static_cast<uint8_t*>(weights)[i] = (i * 37) & 0x3b;
     std::vector<float> x(size_t{tokens} * cols, 0.5f);
     std::vector<float> y(size_t{tokens} * rows);
     std::vector<ActivationBlock> activations(size_t{tile_count(tokens)} * (cols / 32));
@@ -76,7 +79,8 @@ void bench_attention(KvType type, Isa isa, uint32_t context, uint32_t tokens, do
     const KvGeometry g{3, 64, 64, 32};
     std::vector<uint8_t> pool((context / 32 + 1) * kv_block_bytes(type, g), 0);
     std::vector<int32_t> table(context / 32 + 1);
-    for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<int32_t>(i);
+    for (size_t i = 0; i < table.size(); ++i)
+        table[i] = static_cast<int32_t>(i);
     std::vector<float> q(size_t{tokens} * 576, 0.1f);
     std::vector<float> out(q.size());
     const AttentionEntry* entry = find_attention(type, isa);
@@ -100,11 +104,11 @@ void bench_attention(KvType type, Isa isa, uint32_t context, uint32_t tokens, do
     });
     const double seen = (context - tokens) + (tokens + 1) / 2.0;
     std::printf("attend %-7s %-8s context %5u, %4u tokens  %8.1f us/token  %8.1f Gflop/s\n",
-                isa_name(isa), kv_type_name(type), context, tokens,
-                seconds / tokens * 1e6, 4.0 * 9 * 64 * seen * tokens / seconds / 1e9);
+                isa_name(isa), kv_type_name(type), context, tokens, seconds / tokens * 1e6,
+                4.0 * 9 * 64 * seen * tokens / seconds / 1e9);
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     const double budget = argc > 1 ? std::atof(argv[1]) : 0.05;
@@ -112,9 +116,8 @@ int main(int argc, char** argv) {
         const Isa isa = static_cast<Isa>(level);
         if (isa > best_isa()) continue;
         const double seconds = isa == Isa::kScalar ? budget / 5 : budget;
-        for (PackedFormat format :
-             {PackedFormat::kQ4_0, PackedFormat::kQ4_1, PackedFormat::kQ8_0, PackedFormat::kQ8_1,
-              PackedFormat::kF16, PackedFormat::kBf16})
+        for (PackedFormat format : {PackedFormat::kQ4_0, PackedFormat::kQ4_1, PackedFormat::kQ8_0,
+                                    PackedFormat::kQ8_1, PackedFormat::kF16, PackedFormat::kBf16})
             for (bool fast : {true, false}) {
                 bench_matmul(format, isa, 49152, 576, 1, fast, seconds * 4);
                 for (uint32_t tokens : {1u, 4u, 8u, 64u})

@@ -12,10 +12,12 @@ using namespace tenon::kv;
 
 namespace {
 
-constexpr uint32_t kBlockTokens = 16, kPrompt = 1500, kShared = 704, kBlocks = kPrompt / kBlockTokens;
+constexpr uint32_t kBlockTokens = 16, kPrompt = 1500, kShared = 704,
+                   kBlocks = kPrompt / kBlockTokens;
 
 double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 template <class Call>

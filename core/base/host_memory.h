@@ -12,8 +12,9 @@ namespace tenon {
 // process is in (versions 2 and 1, with the groups above it).
 struct HostMemory {
     uint64_t total = 0;
-    uint64_t available = 0;   // can be taken without swapping or being killed; file cache counts as free
-    std::string total_of;     // the file that says so: "/proc/meminfo", ".../memory.max"
+    uint64_t available =
+        0;  // can be taken without swapping or being killed; file cache counts as free
+    std::string total_of;  // the file that says so: "/proc/meminfo", ".../memory.max"
     std::string available_of;
 };
 

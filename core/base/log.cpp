@@ -93,10 +93,10 @@ struct Log::Impl {
     Result<int> open_sink() const {
         if (options.file.empty()) return STDERR_FILENO;
         const int opened =
-            ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+            ::open(options.file.c_str(),
+                   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
         if (opened < 0) {
-            return Error{Code::kConfig,
-                         "log.file " + options.file + ": " + std::strerror(errno)};
+            return Error{Code::kConfig, "log.file " + options.file + ": " + std::strerror(errno)};
         }
         return opened;
     }
@@ -139,8 +139,8 @@ struct Log::Impl {
                 line = brief.text();
             }
         } else {
-            line = format_time(now) + " " + name_of(level) + " " +
-                   one_line(cut(message, text_bytes));
+            line =
+                format_time(now) + " " + name_of(level) + " " + one_line(cut(message, text_bytes));
             for (size_t i = 0; i < count; ++i) {
                 line += std::string(" ") + fields[i].name + "=";
                 if (const auto* text = std::get_if<std::string_view>(&fields[i].value)) {
@@ -260,8 +260,7 @@ Result<std::unique_ptr<Log>> Log::open(LogOptions options) {
     return std::unique_ptr<Log>(new Log(std::move(impl), level));
 }
 
-void Log::write(LogLevel level, std::string_view message,
-                std::initializer_list<LogField> fields) {
+void Log::write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
     if (wants(level)) impl_->push(level, message, fields.begin(), fields.size());
 }
 

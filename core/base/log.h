@@ -40,9 +40,9 @@ struct LogOptions {
     std::string file;  // appended to; empty: standard error
     bool json = false;
     LogLevel level = LogLevel::kInfo;
-    uint32_t line_bytes = 8 << 10;         // longer texts are cut, and say so
-    uint32_t lines_per_second = 1'000;     // above it lines are counted and dropped
-    uint32_t queue_bytes = 4 << 20;        // unwritten; above it lines are counted and dropped
+    uint32_t line_bytes = 8 << 10;          // longer texts are cut, and say so
+    uint32_t lines_per_second = 1'000;      // above it lines are counted and dropped
+    uint32_t queue_bytes = 4 << 20;         // unwritten; above it lines are counted and dropped
     std::function<uint64_t()> now_ms = {};  // milliseconds since 1970; empty: the system's
 };
 

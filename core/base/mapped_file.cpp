@@ -93,9 +93,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     return file;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept {
-    *this = std::move(other);
-}
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     if (this == &other) return *this;
@@ -110,9 +108,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     return *this;
 }
 
-MappedFile::~MappedFile() {
-    close();
-}
+MappedFile::~MappedFile() { close(); }
 
 void MappedFile::close() noexcept {
     unregister_mapping(slot_);

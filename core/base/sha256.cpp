@@ -21,11 +21,12 @@ uint32_t load_big_endian(const uint8_t* p) noexcept {
     return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | uint32_t{p[3]};
 }
 
-} // namespace
+}  // namespace
 
 void Sha256::compress(const uint8_t* block) noexcept {
     uint32_t w[64];
-    for (int i = 0; i < 16; ++i) w[i] = load_big_endian(block + 4 * i);
+    for (int i = 0; i < 16; ++i)
+        w[i] = load_big_endian(block + 4 * i);
     for (int i = 16; i < 64; ++i) {
         const uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
         const uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
@@ -47,7 +48,8 @@ void Sha256::compress(const uint8_t* block) noexcept {
         a = t1 + t2;
     }
     const uint32_t add[8] = {a, b, c, d, e, f, g, h};
-    for (size_t i = 0; i < 8; ++i) state_[i] += add[i];
+    for (size_t i = 0; i < 8; ++i)
+        state_[i] += add[i];
 }
 
 void Sha256::update(std::span<const std::byte> bytes) noexcept {
@@ -65,7 +67,8 @@ void Sha256::update(std::span<const std::byte> bytes) noexcept {
         compress(block_.data());
         used_ = 0;
     }
-    for (; left >= block_.size(); data += block_.size(), left -= block_.size()) compress(data);
+    for (; left >= block_.size(); data += block_.size(), left -= block_.size())
+        compress(data);
     if (left > 0) std::memcpy(block_.data(), data, left);
     used_ = left;
 }
@@ -79,7 +82,8 @@ Sha256Digest Sha256::finish() noexcept {
         used_ = 0;
     }
     std::fill(block_.begin() + static_cast<std::ptrdiff_t>(used_), block_.end(), uint8_t{0});
-    for (int i = 0; i < 8; ++i) block_[56 + i] = static_cast<uint8_t>(bits >> (56 - 8 * i));
+    for (int i = 0; i < 8; ++i)
+        block_[56 + i] = static_cast<uint8_t>(bits >> (56 - 8 * i));
     compress(block_.data());
     Sha256Digest digest;
     for (size_t i = 0; i < 32; ++i) {
@@ -105,4 +109,4 @@ std::string to_hex(const Sha256Digest& digest) {
     return text;
 }
 
-} // namespace tenon
+}  // namespace tenon

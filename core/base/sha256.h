@@ -28,8 +28,8 @@ private:
     std::array<uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     std::array<uint8_t, 64> block_{};
-    size_t used_ = 0;    // bytes of block_
-    uint64_t total_ = 0; // bytes in all
+    size_t used_ = 0;     // bytes of block_
+    uint64_t total_ = 0;  // bytes in all
 };
 
 Sha256Digest sha256(std::span<const std::byte> bytes) noexcept;
@@ -37,4 +37,4 @@ Sha256Digest sha256(std::span<const std::byte> bytes) noexcept;
 // 64 lower-case hexadecimal digits.
 std::string to_hex(const Sha256Digest& digest);
 
-} // namespace tenon
+}  // namespace tenon

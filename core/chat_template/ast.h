@@ -21,8 +21,8 @@ using Body = std::vector<Stmt>;
 struct Arguments {
     std::vector<ExprPtr> positional;
     std::vector<std::pair<std::string, ExprPtr>> named;
-    ExprPtr star;      // *expr
-    ExprPtr star_star; // **expr
+    ExprPtr star;       // *expr
+    ExprPtr star_star;  // **expr
 };
 
 enum class SuffixKind : uint8_t { kAttribute, kItem, kSlice, kCall, kFilter, kTest };
@@ -33,31 +33,45 @@ struct Suffix {
     uint32_t line = 0;
     bool negated = false;
     std::string name;
-    const Builtin* builtin = nullptr; // of a filter or test; null: there is none of that name
+    const Builtin* builtin = nullptr;  // of a filter or test; null: there is none of that name
     ExprPtr item, to, step;
     Arguments arguments;
 };
 
 enum class Op : uint8_t {
-    kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kPow, kEq, kNe, kLt, kLe, kGt, kGe, kIn, kNotIn,
+    kAdd,
+    kSub,
+    kMul,
+    kDiv,
+    kFloorDiv,
+    kMod,
+    kPow,
+    kEq,
+    kNe,
+    kLt,
+    kLe,
+    kGt,
+    kGe,
+    kIn,
+    kNotIn,
 };
 
 enum class ExprKind : uint8_t {
-    kConstant,  // constant
-    kName,      // name
-    kList,      // parts
-    kTuple,     // parts
-    kDict,      // parts: key, value, key, value
-    kNot,       // parts[0]
-    kNegate,    // parts[0]
-    kPlus,      // parts[0]
-    kChain,     // parts[0] ops[0] parts[1] ops[1] ... from the left
-    kCompare,   // the same, each pair compared, all must hold
-    kConcat,    // parts joined by ~
-    kAnd,       // parts
-    kOr,        // parts
-    kCondition, // parts: test, then, else (may be null)
-    kPostfix,   // parts[0] and suffixes
+    kConstant,   // constant
+    kName,       // name
+    kList,       // parts
+    kTuple,      // parts
+    kDict,       // parts: key, value, key, value
+    kNot,        // parts[0]
+    kNegate,     // parts[0]
+    kPlus,       // parts[0]
+    kChain,      // parts[0] ops[0] parts[1] ops[1] ... from the left
+    kCompare,    // the same, each pair compared, all must hold
+    kConcat,     // parts joined by ~
+    kAnd,        // parts
+    kOr,         // parts
+    kCondition,  // parts: test, then, else (may be null)
+    kPostfix,    // parts[0] and suffixes
 };
 
 struct Expr {
@@ -79,16 +93,16 @@ struct Target {
 };
 
 enum class StmtKind : uint8_t {
-    kText,       // constant
-    kOutput,     // exprs printed in turn
-    kIf,         // branches, else_body
-    kFor,        // target in exprs[0] if exprs[1] (may be null); body; else_body
-    kSet,        // target = exprs[0]
-    kSetBlock,   // target = body, through filters (a postfix chain without a base)
-    kFilter,     // body printed through filters
-    kMacro,      // name, parameters, body
-    kWith,       // parameters are targets and values; body
-    kGeneration, // body, in a scope of its own
+    kText,        // constant
+    kOutput,      // exprs printed in turn
+    kIf,          // branches, else_body
+    kFor,         // target in exprs[0] if exprs[1] (may be null); body; else_body
+    kSet,         // target = exprs[0]
+    kSetBlock,    // target = body, through filters (a postfix chain without a base)
+    kFilter,      // body printed through filters
+    kMacro,       // name, parameters, body
+    kWith,        // parameters are targets and values; body
+    kGeneration,  // body, in a scope of its own
     kBreak,
     kContinue,
 };
@@ -100,11 +114,11 @@ struct Stmt {
     std::string name;
     Target target;
     std::vector<ExprPtr> exprs;
-    std::vector<std::pair<Target, ExprPtr>> parameters; // value null: no default
+    std::vector<std::pair<Target, ExprPtr>> parameters;  // value null: no default
     std::vector<std::pair<ExprPtr, Body>> branches;
     std::vector<Suffix> filters;
     Body body;
     Body else_body;
 };
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

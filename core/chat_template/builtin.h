@@ -24,7 +24,7 @@ struct Args {
 struct Call {
     static constexpr size_t kSlots = 6;
 
-    Value self; // what is filtered or tested, or whose method it is
+    Value self;  // what is filtered or tested, or whose method it is
     const Args* args = nullptr;
     std::array<const Value*, kSlots> slots{};
 
@@ -63,4 +63,4 @@ struct Function : Object {
     Value self;
 };
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -12,10 +12,11 @@ const Builtin* find_in(std::span<const Builtin> table, std::string_view name) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 const Builtin* find_filter(std::string_view name) {
-    for (const auto& table : {text_filters(), sequence_filters(), selection_filters(), number_filters(), json_filters()}) {
+    for (const auto& table : {text_filters(), sequence_filters(), selection_filters(),
+                              number_filters(), json_filters()}) {
         if (const Builtin* found = find_in(table, name)) return found;
     }
     return nullptr;
@@ -34,4 +35,4 @@ const Builtin* find_container_method(const Value& self, std::string_view name) {
     return nullptr;
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

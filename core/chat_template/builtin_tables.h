@@ -19,4 +19,4 @@ std::span<const Builtin> list_methods();
 std::span<const Builtin> loop_methods();
 std::span<const Builtin> functions();
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

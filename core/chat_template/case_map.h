@@ -14,4 +14,4 @@ void map_title(uint32_t point, std::string& out);
 // Whether str.title() sees a letter that has case, so that the next letter is lower case.
 bool is_cased(uint32_t point);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -26,7 +26,8 @@ Result<Value> Interpreter::evaluate(const Expr& expr) {
     if (expr.kind == ExprKind::kConstant) return expr.constant;
     if (expr.kind == ExprKind::kName) return find_name(expr.name);
     if (++eval_depth_ > runtime_.limits().eval_depth) {
-        return type_error(fmt::format("the template nests its work deeper than {}.", runtime_.limits().eval_depth));
+        return type_error(fmt::format("the template nests its work deeper than {}.",
+                                      runtime_.limits().eval_depth));
     }
     Result<Value> value = evaluate_node(expr);
     --eval_depth_;
@@ -83,13 +84,15 @@ Result<Value> Interpreter::evaluate_items(const Expr& expr) {
 
 Result<Value> Interpreter::evaluate_dict(const Expr& expr) {
     if (expr.parts.size() / 2 > runtime_.limits().dict_entries) {
-        return type_error(fmt::format("a dict has {} entries; the limit is {}.", expr.parts.size() / 2, runtime_.limits().dict_entries));
+        return type_error(fmt::format("a dict has {} entries; the limit is {}.",
+                                      expr.parts.size() / 2, runtime_.limits().dict_entries));
     }
     std::vector<std::pair<Value, Value>> items;
     for (size_t i = 0; i + 1 < expr.parts.size(); i += 2) {
         TENON_TRY(Value key, evaluate(*expr.parts[i]));
         TENON_TRY(Value value, evaluate(*expr.parts[i + 1]));
-        if (!is_key(key)) return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(key)));
+        if (!is_key(key))
+            return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(key)));
         TENON_CHECK(runtime_.spend(items.size() / 16));
         Dict::put(items, std::move(key), std::move(value));
     }
@@ -168,7 +171,8 @@ Result<Value> Interpreter::apply_suffix(const Suffix& suffix, Value value) {
             if (suffix.builtin == nullptr) {
                 return Error{Code::kUnsupported,
                              fmt::format("the {} '{}' is not supported.",
-                                         suffix.kind == SuffixKind::kFilter ? "filter" : "test", suffix.name)};
+                                         suffix.kind == SuffixKind::kFilter ? "filter" : "test",
+                                         suffix.name)};
             }
             TENON_TRY(const Args args, evaluate_arguments(suffix.arguments));
             TENON_TRY(Value result, run_builtin(*suffix.builtin, runtime_, std::move(value), args));
@@ -225,4 +229,4 @@ Result<Value> Interpreter::call(const Value& callee, const Args& args) {
     return type_error(fmt::format("{} cannot be called.", describe_value(callee)));
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

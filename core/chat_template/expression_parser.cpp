@@ -48,11 +48,12 @@ const OpName* find_op(const std::array<OpName, N>& names, const Token& token) {
     return nullptr;
 }
 
-} // namespace
+}  // namespace
 
 Status ExpressionParser::check_depth() const {
     if (depth_ <= limits_.parse_depth) return {};
-    return error_at(now().line, fmt::format("tags and brackets are nested deeper than {}.", limits_.parse_depth));
+    return error_at(now().line, fmt::format("tags and brackets are nested deeper than {}.",
+                                            limits_.parse_depth));
 }
 
 bool ExpressionParser::skip_operator(std::string_view op) {
@@ -89,7 +90,8 @@ Status ExpressionParser::expect_operator(std::string_view op) {
 
 Result<std::string> ExpressionParser::expect_name(std::string_view what) {
     if (now().kind != TokenKind::kName) {
-        return error_at(now().line, fmt::format("saw {} where {} was wanted.", describe(now()), what));
+        return error_at(now().line,
+                        fmt::format("saw {} where {} was wanted.", describe(now()), what));
     }
     std::string name = now().text;
     skip();
@@ -105,7 +107,8 @@ Result<ExprPtr> ExpressionParser::parse_expression(bool with_condition) {
     uint32_t chained = 0;
     while (skip_name("if")) {
         if (++chained + depth_ > limits_.parse_depth) {
-            return error_at(line, fmt::format("conditions are nested deeper than {}.", limits_.parse_depth));
+            return error_at(
+                line, fmt::format("conditions are nested deeper than {}.", limits_.parse_depth));
         }
         ExprPtr condition = make(ExprKind::kCondition, line);
         TENON_TRY(ExprPtr test, parse_or());
@@ -199,9 +202,13 @@ Result<ExprPtr> ExpressionParser::parse_chain(const Names& names, Rule rule) {
     return chain;
 }
 
-Result<ExprPtr> ExpressionParser::parse_sum() { return parse_chain(kSums, &ExpressionParser::parse_concat); }
+Result<ExprPtr> ExpressionParser::parse_sum() {
+    return parse_chain(kSums, &ExpressionParser::parse_concat);
+}
 
-Result<ExprPtr> ExpressionParser::parse_product() { return parse_chain(kProducts, &ExpressionParser::parse_power); }
+Result<ExprPtr> ExpressionParser::parse_product() {
+    return parse_chain(kProducts, &ExpressionParser::parse_power);
+}
 
 Result<ExprPtr> ExpressionParser::parse_power() {
     return parse_chain(kPowers, &ExpressionParser::parse_filtered_unary);
@@ -242,7 +249,8 @@ Result<ExprPtr> ExpressionParser::parse_primary() {
         case TokenKind::kName: return parse_name();
         case TokenKind::kString: {
             std::string text;
-            for (; now().kind == TokenKind::kString; skip()) text += now().text;
+            for (; now().kind == TokenKind::kString; skip())
+                text += now().text;
             return make_constant(Value::trusted(std::move(text)), line);
         }
         case TokenKind::kInteger: {
@@ -274,10 +282,12 @@ Result<ExprPtr> ExpressionParser::parse_name() {
     if (name == "true" || name == "True") return make_constant(Value::boolean(true), token.line);
     if (name == "false" || name == "False") return make_constant(Value::boolean(false), token.line);
     if (name == "none" || name == "None") return make_constant(Value::none(), token.line);
-    if ((in_macro_ && (name == "varargs" || name == "kwargs" || name == "caller")) || name == "self" ||
-        name == "super" || name == "cycler" || name == "joiner" || name == "lipsum") {
+    if ((in_macro_ && (name == "varargs" || name == "kwargs" || name == "caller")) ||
+        name == "self" || name == "super" || name == "cycler" || name == "joiner" ||
+        name == "lipsum") {
         if (!now().is_operator("=")) {
-            return error_at(token.line, fmt::format("'{}' is not supported.", name), Code::kUnsupported);
+            return error_at(token.line, fmt::format("'{}' is not supported.", name),
+                            Code::kUnsupported);
         }
     }
     ExprPtr expr = make(ExprKind::kName, token.line);
@@ -304,7 +314,8 @@ Result<ExprPtr> ExpressionParser::parse_tuple(bool with_condition, bool explicit
     }
     if (!is_tuple && !parts.empty()) return std::move(parts[0]);
     if (!is_tuple && !explicit_parentheses) {
-        return error_at(line, fmt::format("saw {} where an expression was wanted.", describe(now())));
+        return error_at(line,
+                        fmt::format("saw {} where an expression was wanted.", describe(now())));
     }
     ExprPtr tuple = make(ExprKind::kTuple, line);
     tuple->parts = std::move(parts);
@@ -341,7 +352,7 @@ Result<ExprPtr> ExpressionParser::parse_dict() {
 }
 
 Result<ExprPtr> ExpressionParser::parse_postfix(ExprPtr expr, bool with_filter) {
-    bool filtered = false; // behind a filter or test only filters, tests and calls follow
+    bool filtered = false;  // behind a filter or test only filters, tests and calls follow
     for (;;) {
         Suffix suffix;
         suffix.line = now().line;
@@ -379,7 +390,8 @@ Status ExpressionParser::parse_filter(std::vector<Suffix>& suffixes) {
     TENON_TRY(suffix.name, expect_name("the name of a filter"));
     suffix.builtin = find_filter(suffix.name);
     if (suffix.builtin == nullptr && !in_if_) {
-        return error_at(suffix.line, fmt::format("the filter '{}' is not supported.", suffix.name), Code::kUnsupported);
+        return error_at(suffix.line, fmt::format("the filter '{}' is not supported.", suffix.name),
+                        Code::kUnsupported);
     }
     if (now().is_operator("(")) {
         TENON_TRY(suffix.arguments, parse_arguments());
@@ -394,7 +406,8 @@ Status ExpressionParser::parse_test(Suffix& suffix) {
     TENON_TRY(suffix.name, expect_name("the name of a test"));
     suffix.builtin = find_test(suffix.name);
     if (suffix.builtin == nullptr && !in_if_) {
-        return error_at(suffix.line, fmt::format("the test '{}' is not supported.", suffix.name), Code::kUnsupported);
+        return error_at(suffix.line, fmt::format("the test '{}' is not supported.", suffix.name),
+                        Code::kUnsupported);
     }
     const Token& token = now();
     if (token.is_operator("(")) {
@@ -402,9 +415,11 @@ Status ExpressionParser::parse_test(Suffix& suffix) {
         return {};
     }
     const bool starts_value = token.kind == TokenKind::kName || token.kind == TokenKind::kString ||
-                              token.kind == TokenKind::kInteger || token.kind == TokenKind::kFloat ||
-                              token.is_operator("[") || token.is_operator("{");
-    if (!starts_value || token.is_name("else") || token.is_name("or") || token.is_name("and")) return {};
+                              token.kind == TokenKind::kInteger ||
+                              token.kind == TokenKind::kFloat || token.is_operator("[") ||
+                              token.is_operator("{");
+    if (!starts_value || token.is_name("else") || token.is_name("or") || token.is_name("and"))
+        return {};
     if (token.is_name("is")) return error_at(token.line, "tests with 'is' cannot be chained.");
     TENON_TRY(ExprPtr primary, parse_primary());
     TENON_TRY(ExprPtr argument, parse_postfix(std::move(primary), false));
@@ -476,4 +491,4 @@ Result<Arguments> ExpressionParser::parse_arguments() {
     return arguments;
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

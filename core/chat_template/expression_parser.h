@@ -95,4 +95,4 @@ private:
     Limits limits_;
 };
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -18,9 +18,11 @@ Result<Value> range(Runtime& runtime, const Call& call) {
     const int64_t first = call.has(1) ? a : 0;
     const int64_t last = call.has(1) ? b : a;
     if (step == 0) return type_error("range got the step 0.");
-    const double count = (static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(step);
+    const double count =
+        (static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(step);
     if (count > static_cast<double>(runtime.limits().range)) {
-        return type_error(fmt::format("range asks for more than {} items.", runtime.limits().range));
+        return type_error(
+            fmt::format("range asks for more than {} items.", runtime.limits().range));
     }
     std::vector<Value> items;
     int64_t i = first;
@@ -34,15 +36,19 @@ Result<Value> range(Runtime& runtime, const Call& call) {
 Status put_all(Runtime& runtime, const Call& call, std::vector<std::pair<Value, Value>>& items) {
     const auto put = [&](const Value& key, const Value& value) -> Status {
         TENON_CHECK(runtime.spend(1 + items.size() / 16));
-        if (!is_key(key)) return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(key)));
+        if (!is_key(key))
+            return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(key)));
         Dict::put(items, key, value);
         if (items.size() <= runtime.limits().dict_entries) return {};
-        return type_error(fmt::format("a dict has more than {} entries.", runtime.limits().dict_entries));
+        return type_error(
+            fmt::format("a dict has more than {} entries.", runtime.limits().dict_entries));
     };
-    if (call.args->positional.size() > 1) return type_error("dict takes at most one value without a name.");
+    if (call.args->positional.size() > 1)
+        return type_error("dict takes at most one value without a name.");
     for (const Value& source : call.args->positional) {
         if (source.is(Value::Kind::kDict)) {
-            for (const auto& [key, value] : source.as_dict().items) TENON_CHECK(put(key, value));
+            for (const auto& [key, value] : source.as_dict().items)
+                TENON_CHECK(put(key, value));
             continue;
         }
         TENON_TRY(const std::vector<Value> pairs, runtime.iterate(source));
@@ -52,7 +58,8 @@ Status put_all(Runtime& runtime, const Call& call, std::vector<std::pair<Value, 
             TENON_CHECK(put(two[0], two[1]));
         }
     }
-    for (const auto& [name, value] : call.args->named) TENON_CHECK(put(Value::trusted(std::string(name)), value));
+    for (const auto& [name, value] : call.args->named)
+        TENON_CHECK(put(Value::trusted(std::string(name)), value));
     return {};
 }
 
@@ -83,21 +90,21 @@ Result<Value> raise_exception(Runtime& runtime, const Call& call) {
 Result<Value> strftime_now(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text* format, call.text(0));
     if (format->empty()) return Value::trusted("");
-    if (format->size() > 200) return type_error("strftime_now takes a format of at most 200 bytes.");
+    if (format->size() > 200)
+        return type_error("strftime_now takes a format of at most 200 bytes.");
     char buffer[4096];
-    const size_t size = std::strftime(buffer, sizeof(buffer), format->bytes().c_str(), &runtime.now());
+    const size_t size =
+        std::strftime(buffer, sizeof(buffer), format->bytes().c_str(), &runtime.now());
     return runtime.make_text(Text::trusted(std::string(buffer, size)));
 }
 
 constexpr Builtin kTable[] = {
-    {"range", "start,stop,step", 1, range},
-    {"dict", "*", 0, dict},
-    {"namespace", "*", 0, name_space},
-    {"raise_exception", "message", 1, raise_exception},
+    {"range", "start,stop,step", 1, range},      {"dict", "*", 0, dict},
+    {"namespace", "*", 0, name_space},           {"raise_exception", "message", 1, raise_exception},
     {"strftime_now", "format", 1, strftime_now},
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> functions() { return kTable; }
 
@@ -105,4 +112,4 @@ bool is_refusal(const Error& error) noexcept {
     return error.message.find(kRefusal) != std::string::npos;
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -29,7 +29,8 @@ Result<Text> Interpreter::run(const Body& body) {
 
 Result<Interpreter::Flow> Interpreter::execute(const Body& body, Text& out) {
     if (++eval_depth_ > runtime_.limits().eval_depth) {
-        return type_error(fmt::format("the template nests its work deeper than {}.", runtime_.limits().eval_depth));
+        return type_error(fmt::format("the template nests its work deeper than {}.",
+                                      runtime_.limits().eval_depth));
     }
     Flow flow = Flow::kNext;
     for (const Stmt& stmt : body) {
@@ -63,7 +64,8 @@ Result<Text> Interpreter::capture(const Body& body) {
     Text text;
     TENON_TRY(const Flow flow, execute(body, text));
     if (flow != Flow::kNext) {
-        return Error{Code::kUnsupported, "'break' and 'continue' cannot leave a set, filter or macro block."};
+        return Error{Code::kUnsupported,
+                     "'break' and 'continue' cannot leave a set, filter or macro block."};
     }
     scope_ = outer;
     return text;
@@ -85,9 +87,11 @@ Status Interpreter::assign(const Target& target, Value value) {
         TENON_TRY(std::vector<Value> items, runtime_.iterate(value));
         if (value.is_undefined()) return undefined_error(value);
         if (items.size() != target.parts.size()) {
-            return type_error(fmt::format("{} names were to be set from {} values.", target.parts.size(), items.size()));
+            return type_error(fmt::format("{} names were to be set from {} values.",
+                                          target.parts.size(), items.size()));
         }
-        for (size_t i = 0; i < items.size(); ++i) TENON_CHECK(assign(target.parts[i], std::move(items[i])));
+        for (size_t i = 0; i < items.size(); ++i)
+            TENON_CHECK(assign(target.parts[i], std::move(items[i])));
         return {};
     }
     if (target.attribute.empty()) {
@@ -96,7 +100,8 @@ Status Interpreter::assign(const Target& target, Value value) {
     }
     TENON_TRY(const Value holder, find_name(target.name));
     if (!holder.is(Kind::kNamespace)) {
-        return type_error(fmt::format("'{}' is {}; attributes are set on namespaces only.", target.name, describe_value(holder)));
+        return type_error(fmt::format("'{}' is {}; attributes are set on namespaces only.",
+                                      target.name, describe_value(holder)));
     }
     TENON_CHECK(runtime_.spend(holder.as_namespace().items.size() / 16));
     holder.as_namespace().set(target.attribute, std::move(value));
@@ -108,7 +113,8 @@ Result<Interpreter::Flow> Interpreter::execute(const Stmt& stmt, Text& out) {
     switch (stmt.kind) {
         case StmtKind::kText: TENON_CHECK(write(stmt.constant.as_text(), out)); return Flow::kNext;
         case StmtKind::kOutput:
-            for (const ExprPtr& expr : stmt.exprs) TENON_CHECK(print(*expr, out));
+            for (const ExprPtr& expr : stmt.exprs)
+                TENON_CHECK(print(*expr, out));
             return Flow::kNext;
         case StmtKind::kIf:
             for (const auto& [test, body] : stmt.branches) {
@@ -188,9 +194,11 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Stmt& stmt, Text& out) 
     }
     if (items.empty()) return execute(stmt.else_body, out);
     auto loop = std::make_shared<LoopObject>();
-    for (const Value& item : items) loop->items_depth = std::max(loop->items_depth, item.depth());
+    for (const Value& item : items)
+        loop->items_depth = std::max(loop->items_depth, item.depth());
     if (loop->items_depth >= runtime_.limits().value_depth) {
-        return type_error(fmt::format("lists are nested deeper than {}.", runtime_.limits().value_depth));
+        return type_error(
+            fmt::format("lists are nested deeper than {}.", runtime_.limits().value_depth));
     }
     loop->items = std::move(items);
     loop->level = ++loop_depth_;
@@ -219,31 +227,36 @@ Result<Interpreter::Flow> Interpreter::execute_for(const Stmt& stmt, Text& out) 
 Result<Value> Interpreter::call_macro(const MacroObject& macro, const Args& args) {
     const Stmt& stmt = *macro.macro;
     if (++macro_depth_ > runtime_.limits().recursion) {
-        return type_error(fmt::format("macros call each other deeper than {}.", runtime_.limits().recursion));
+        return type_error(
+            fmt::format("macros call each other deeper than {}.", runtime_.limits().recursion));
     }
     if (args.positional.size() > stmt.parameters.size()) {
-        return type_error(fmt::format("the macro '{}' takes {} arguments and got {}.", stmt.name, stmt.parameters.size(),
-                                      args.positional.size()));
+        return type_error(fmt::format("the macro '{}' takes {} arguments and got {}.", stmt.name,
+                                      stmt.parameters.size(), args.positional.size()));
     }
     const std::shared_ptr<Scope> outer = scope_;
     auto inner = std::make_shared<Scope>();
     inner->parent = macro.scope.lock();
     if (!inner->parent) inner->parent = root_;
     for (const auto& [name, value] : args.named) {
-        const auto known = std::find_if(stmt.parameters.begin(), stmt.parameters.end(),
-                                        [&, key = name](const auto& p) { return p.first.name == key; });
+        const auto known =
+            std::find_if(stmt.parameters.begin(), stmt.parameters.end(),
+                         [&, key = name](const auto& p) { return p.first.name == key; });
         if (known == stmt.parameters.end()) {
-            return type_error(fmt::format("the macro '{}' has no parameter '{}'.", stmt.name, name));
+            return type_error(
+                fmt::format("the macro '{}' has no parameter '{}'.", stmt.name, name));
         }
     }
     scope_ = inner;
     for (size_t i = 0; i < stmt.parameters.size(); ++i) {
         const auto& [target, fallback] = stmt.parameters[i];
-        const auto named = std::find_if(args.named.begin(), args.named.end(),
-                                        [&, &name = target.name](const auto& a) { return a.first == name; });
+        const auto named =
+            std::find_if(args.named.begin(), args.named.end(),
+                         [&, &name = target.name](const auto& a) { return a.first == name; });
         if (i < args.positional.size()) {
             if (named != args.named.end()) {
-                return type_error(fmt::format("the macro '{}' got its parameter '{}' twice.", stmt.name, target.name));
+                return type_error(fmt::format("the macro '{}' got its parameter '{}' twice.",
+                                              stmt.name, target.name));
             }
             set_name(target.name, args.positional[i]);
         } else if (named != args.named.end()) {
@@ -252,7 +265,8 @@ Result<Value> Interpreter::call_macro(const MacroObject& macro, const Args& args
             TENON_TRY(Value value, evaluate(*fallback));
             set_name(target.name, std::move(value));
         } else {
-            set_name(target.name, Value::undefined(fmt::format("parameter '{}' was not provided", target.name)));
+            set_name(target.name,
+                     Value::undefined(fmt::format("parameter '{}' was not provided", target.name)));
         }
     }
     const int64_t loops = std::exchange(loop_depth_, 0);
@@ -264,4 +278,4 @@ Result<Value> Interpreter::call_macro(const MacroObject& macro, const Args& args
     return runtime_.make_text(std::move(text));
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -78,4 +78,4 @@ private:
     bool located_ = false;
 };
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -28,7 +28,9 @@ private:
     }
 
     void skip_space() {
-        while (at_ < bytes_.size() && (bytes_[at_] == ' ' || bytes_[at_] == '\t' || bytes_[at_] == '\n' || bytes_[at_] == '\r')) ++at_;
+        while (at_ < bytes_.size() && (bytes_[at_] == ' ' || bytes_[at_] == '\t' ||
+                                       bytes_[at_] == '\n' || bytes_[at_] == '\r'))
+            ++at_;
     }
 
     bool skip(std::string_view what) {
@@ -102,7 +104,8 @@ private:
                 ++at_;
                 return out;
             }
-            if (static_cast<unsigned char>(c) < 0x20) return fail("an escape for a control character");
+            if (static_cast<unsigned char>(c) < 0x20)
+                return fail("an escape for a control character");
             if (c != '\\') {
                 const size_t next = next_point(bytes_, at_);
                 if (decode_point(bytes_, at_) > 0x10FFFF) return fail("UTF-8");
@@ -113,7 +116,8 @@ private:
             ++at_;
             static constexpr std::string_view kFrom = "\"\\/bfnrt";
             static constexpr std::string_view kTo = "\"\\/\b\f\n\r\t";
-            const size_t simple = at_ < bytes_.size() ? kFrom.find(bytes_[at_]) : std::string_view::npos;
+            const size_t simple =
+                at_ < bytes_.size() ? kFrom.find(bytes_[at_]) : std::string_view::npos;
             if (simple != std::string_view::npos) {
                 out += kTo[simple];
                 ++at_;
@@ -124,7 +128,8 @@ private:
             if (code >= 0xD800 && code < 0xDC00) {
                 if (!skip("\\u")) return fail("the second half of a surrogate pair");
                 TENON_TRY(const uint32_t low, hex4());
-                if (low < 0xDC00 || low > 0xDFFF) return fail("the second half of a surrogate pair");
+                if (low < 0xDC00 || low > 0xDFFF)
+                    return fail("the second half of a surrogate pair");
                 code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
             } else if (code >= 0xDC00 && code < 0xE000) {
                 return fail("the first half of a surrogate pair");
@@ -139,7 +144,8 @@ private:
         skip("-");
         const auto digits = [&] {
             const size_t from = at_;
-            while (at_ < bytes_.size() && bytes_[at_] >= '0' && bytes_[at_] <= '9') ++at_;
+            while (at_ < bytes_.size() && bytes_[at_] >= '0' && bytes_[at_] <= '9')
+                ++at_;
             return at_ > from;
         };
         const size_t first = at_;
@@ -167,8 +173,8 @@ private:
     size_t at_ = 0;
 };
 
-} // namespace
+}  // namespace
 
 Result<Value> parse_json(std::string_view bytes) { return Reader(bytes).run(); }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -12,4 +12,4 @@ namespace tenon::chat_template {
 // 64 bits, broken UTF-8 and anything behind the value; a key that comes twice keeps its last value.
 Result<Value> parse_json(std::string_view bytes);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -17,7 +17,7 @@ struct Style {
     bool ensure_ascii = false;
     bool pretty = false;
     bool sort_keys = false;
-    Text indent; // of one level
+    Text indent;  // of one level
     Text item_separator = Text::trusted(", ");
     Text key_separator = Text::trusted(": ");
 };
@@ -73,7 +73,9 @@ void Writer::string(const Text& text) {
         } else if (c < 0x20 || (style_.ensure_ascii && c >= 0x7F && c <= 0xFFFF)) {
             out_.append_marked(fmt::format("\\u{:04x}", c), user);
         } else if (style_.ensure_ascii && c > 0xFFFF && c <= 0x10FFFF) {
-            out_.append_marked(fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF)), user);
+            out_.append_marked(fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((c - 0x10000) >> 10),
+                                           0xDC00 + ((c - 0x10000) & 0x3FF)),
+                               user);
         } else {
             out_.append(text, i, next);
         }
@@ -107,9 +109,11 @@ Status Writer::list(const List& list, uint32_t depth) {
 
 Status Writer::dict(const Dict& dict, uint32_t depth) {
     std::vector<const std::pair<Value, Value>*> items;
-    for (const auto& item : dict.items) items.push_back(&item);
+    for (const auto& item : dict.items)
+        items.push_back(&item);
     if (style_.sort_keys) {
-        const bool strings = std::all_of(items.begin(), items.end(), [](const auto* i) { return i->first.is_string(); });
+        const bool strings = std::all_of(items.begin(), items.end(),
+                                         [](const auto* i) { return i->first.is_string(); });
         if (!strings) return Error{Code::kUnsupported, "tojson sorts keys only where all are str."};
         TENON_CHECK(runtime_.spend(items.size() * 10));
         std::stable_sort(items.begin(), items.end(), [](const auto* a, const auto* b) {
@@ -144,7 +148,8 @@ Status Writer::write(const Value& value, uint32_t depth) {
         case Kind::kList: return list(value.as_list(), depth);
         case Kind::kDict: return dict(value.as_dict(), depth);
         case Kind::kUndefined: return undefined_error(value);
-        default: return type_error(fmt::format("{} cannot be written as JSON.", describe_value(value)));
+        default:
+            return type_error(fmt::format("{} cannot be written as JSON.", describe_value(value)));
     }
 }
 
@@ -159,7 +164,8 @@ Result<Value> tojson(Runtime& runtime, const Call& call) {
         } else {
             TENON_TRY(const int64_t width, call.integer(1, 0));
             TENON_CHECK(runtime.check_size(static_cast<size_t>(std::max<int64_t>(width, 0))));
-            style.indent = Text::trusted(std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' '));
+            style.indent =
+                Text::trusted(std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' '));
         }
     }
     if (call.has(2) && !call.at(2).is(Kind::kNone)) {
@@ -180,8 +186,8 @@ constexpr Builtin kTable[] = {
     {"tojson", "ensure_ascii,indent,separators,sort_keys", 0, tojson},
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> json_filters() { return kTable; }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -12,27 +12,29 @@
 namespace tenon::chat_template {
 
 enum class TokenKind : uint8_t {
-    kData,          // text: bytes outside of tags
-    kVariableBegin, // {{
-    kVariableEnd,   // }}
-    kBlockBegin,    // {%
-    kBlockEnd,      // %}
+    kData,           // text: bytes outside of tags
+    kVariableBegin,  // {{
+    kVariableEnd,    // }}
+    kBlockBegin,     // {%
+    kBlockEnd,       // %}
     kName,
-    kString,  // text: value with escapes resolved
-    kInteger, // integer
-    kFloat,   // real
+    kString,   // text: value with escapes resolved
+    kInteger,  // integer
+    kFloat,    // real
     kOperator,
     kEnd,
 };
 
 struct Token {
     TokenKind kind = TokenKind::kEnd;
-    uint32_t line = 1; // 1-based
+    uint32_t line = 1;  // 1-based
     std::string text;
     int64_t integer = 0;
     double real = 0;
 
-    bool is_operator(std::string_view op) const { return kind == TokenKind::kOperator && text == op; }
+    bool is_operator(std::string_view op) const {
+        return kind == TokenKind::kOperator && text == op;
+    }
     bool is_name(std::string_view name) const { return kind == TokenKind::kName && text == name; }
 };
 
@@ -42,4 +44,4 @@ Result<std::vector<Token>> tokenize(std::string_view source);
 // "line N: message" as an error of this room.
 Error error_at(uint32_t line, std::string message, Code code = Code::kInvalid);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -12,9 +12,9 @@ namespace tenon::chat_template {
 
 struct LoopObject : Object {
     std::vector<Value> items;
-    size_t index = 0; // of the item in the body, from 0
-    int64_t level = 1;  // loops around the body
-    uint32_t items_depth = 0; // deepest of the items
+    size_t index = 0;          // of the item in the body, from 0
+    int64_t level = 1;         // loops around the body
+    uint32_t items_depth = 0;  // deepest of the items
 
     std::string_view type_name() const override { return "loop"; }
     bool callable() const override { return false; }
@@ -32,10 +32,12 @@ struct LoopObject : Object {
         if (name == "length") return Value::integer(size);
         if (name == "depth") return Value::integer(level);
         if (name == "depth0") return Value::integer(level - 1);
-        if (name == "previtem") return at > 0 ? items[index - 1] : Value::undefined("there is no previous item");
-        if (name == "nextitem") return at + 1 < size ? items[index + 1] : Value::undefined("there is no next item");
+        if (name == "previtem")
+            return at > 0 ? items[index - 1] : Value::undefined("there is no previous item");
+        if (name == "nextitem")
+            return at + 1 < size ? items[index + 1] : Value::undefined("there is no next item");
         return Value::undefined(fmt::format("'loop' has no attribute '{}'", name.substr(0, 80)));
     }
 };
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

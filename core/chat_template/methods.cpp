@@ -27,7 +27,9 @@ Result<Value> strip_sides(Runtime& runtime, const Call& call, bool left, bool ri
 }
 Result<Value> strip_both(Runtime& r, const Call& call) { return strip_sides(r, call, true, true); }
 Result<Value> strip_left(Runtime& r, const Call& call) { return strip_sides(r, call, true, false); }
-Result<Value> strip_right(Runtime& r, const Call& call) { return strip_sides(r, call, false, true); }
+Result<Value> strip_right(Runtime& r, const Call& call) {
+    return strip_sides(r, call, false, true);
+}
 
 template <Case to>
 Result<Value> change(Runtime& runtime, const Call& call) {
@@ -37,13 +39,17 @@ Result<Value> change(Runtime& runtime, const Call& call) {
 // Whether self begins (ends) with the argument, or with one of a tuple.
 Result<Value> has_affix(Runtime& runtime, const Call& call, bool at_start) {
     std::vector<Value> affixes = {call.at(0)};
-    if (call.at(0).is(Kind::kList) && call.at(0).as_list().is_tuple) affixes = call.at(0).as_list().items;
+    if (call.at(0).is(Kind::kList) && call.at(0).as_list().is_tuple)
+        affixes = call.at(0).as_list().items;
     const std::string_view s = self(call).bytes();
     for (const Value& affix : affixes) {
         TENON_CHECK(runtime.spend(1));
-        if (!affix.is_string()) return type_error(fmt::format("startswith and endswith want a str, not {}.", describe_value(affix)));
+        if (!affix.is_string())
+            return type_error(
+                fmt::format("startswith and endswith want a str, not {}.", describe_value(affix)));
         const std::string& a = affix.as_text().bytes();
-        if (s.size() >= a.size() && s.substr(at_start ? 0 : s.size() - a.size(), a.size()) == a) return Value::boolean(true);
+        if (s.size() >= a.size() && s.substr(at_start ? 0 : s.size() - a.size(), a.size()) == a)
+            return Value::boolean(true);
     }
     return Value::boolean(false);
 }
@@ -57,7 +63,8 @@ Result<Value> replace_method(Runtime& runtime, const Call& call) {
     return replace_text(runtime, self(call), from->bytes(), *to, count);
 }
 
-Status push_slice(Runtime& runtime, const Text& text, size_t begin, size_t end, std::vector<Value>& out) {
+Status push_slice(Runtime& runtime, const Text& text, size_t begin, size_t end,
+                  std::vector<Value>& out) {
     TENON_TRY(Value piece, runtime.make_text(text.slice(begin, end)));
     out.push_back(std::move(piece));
     return {};
@@ -67,7 +74,8 @@ Result<std::vector<Value>> split_space(Runtime& runtime, const Text& text, int64
     const std::string& s = text.bytes();
     std::vector<Value> out;
     for (size_t i = 0;;) {
-        while (i < s.size() && is_space(decode_point(s, i))) i = next_point(s, i);
+        while (i < s.size() && is_space(decode_point(s, i)))
+            i = next_point(s, i);
         if (i == s.size()) return out;
         if (limit >= 0 && static_cast<int64_t>(out.size()) == limit) {
             const Text rest = strip(text.slice(i, s.size()), false, true, nullptr);
@@ -75,7 +83,8 @@ Result<std::vector<Value>> split_space(Runtime& runtime, const Text& text, int64
             return out;
         }
         const size_t begin = i;
-        while (i < s.size() && !is_space(decode_point(s, i))) i = next_point(s, i);
+        while (i < s.size() && !is_space(decode_point(s, i)))
+            i = next_point(s, i);
         TENON_CHECK(push_slice(runtime, text, begin, i, out));
     }
 }
@@ -131,7 +140,8 @@ Result<Value> splitlines(Runtime& runtime, const Call& call) {
     for (size_t i = 0; i < s.size();) {
         const uint32_t c = decode_point(s, i);
         size_t next = next_point(s, i);
-        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
+                          c == 0x2028 || c == 0x2029;
         if (ends) {
             if (c == '\r' && next < s.size() && s[next] == '\n') ++next;
             TENON_CHECK(push_slice(runtime, self(call), begin, keep ? next : i, out));
@@ -148,7 +158,8 @@ Result<Value> find(Runtime& runtime, const Call& call) {
     TENON_CHECK(runtime.spend(1 + self(call).size() / 64));
     const size_t hit = find_bytes(self(call).bytes(), what->bytes(), 0);
     if (hit == std::string_view::npos) return Value::integer(-1);
-    return Value::integer(static_cast<int64_t>(count_points(std::string_view(self(call).bytes()).substr(0, hit))));
+    return Value::integer(
+        static_cast<int64_t>(count_points(std::string_view(self(call).bytes()).substr(0, hit))));
 }
 
 Result<Value> index(Runtime& runtime, const Call& call) {
@@ -160,9 +171,13 @@ Result<Value> index(Runtime& runtime, const Call& call) {
 Result<Value> count(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text* what, call.text(0));
     TENON_CHECK(runtime.spend(1 + self(call).size() / 64));
-    if (what->empty()) return Value::integer(static_cast<int64_t>(count_points(self(call).bytes())) + 1);
+    if (what->empty())
+        return Value::integer(static_cast<int64_t>(count_points(self(call).bytes())) + 1);
     int64_t hits = 0;
-    for (size_t at = 0; (at = find_bytes(self(call).bytes(), what->bytes(), at)) != std::string_view::npos; at += what->size()) ++hits;
+    for (size_t at = 0;
+         (at = find_bytes(self(call).bytes(), what->bytes(), at)) != std::string_view::npos;
+         at += what->size())
+        ++hits;
     return Value::integer(hits);
 }
 
@@ -170,7 +185,9 @@ Result<Value> join(Runtime& runtime, const Call& call) {
     TENON_TRY(const std::vector<Value> items, runtime.iterate(call.at(0)));
     Text out;
     for (size_t i = 0; i < items.size(); ++i) {
-        if (!items[i].is_string()) return type_error(fmt::format("join wants str items; number {} is {}.", i, describe_value(items[i])));
+        if (!items[i].is_string())
+            return type_error(
+                fmt::format("join wants str items; number {} is {}.", i, describe_value(items[i])));
         if (i != 0) out.append(self(call));
         out.append(items[i].as_text());
         TENON_CHECK(runtime.check_size(out.size()));
@@ -183,7 +200,9 @@ template <bool (*holds)(char)>
 Result<Value> all_are(Runtime& runtime, const Call& call) {
     const std::string& s = self(call).bytes();
     TENON_CHECK(runtime.spend(1 + s.size() / 64));
-    if (!is_ascii(s)) return Error{Code::kUnsupported, "isdigit, isalpha, isalnum and isspace are supported for ASCII text only."};
+    if (!is_ascii(s))
+        return Error{Code::kUnsupported,
+                     "isdigit, isalpha, isalnum and isspace are supported for ASCII text only."};
     return Value::boolean(!s.empty() && std::all_of(s.begin(), s.end(), holds));
 }
 bool ascii_digit(char c) { return c >= '0' && c <= '9'; }
@@ -202,29 +221,34 @@ Result<Value> remove_affix(Runtime& runtime, const Call& call, bool at_start) {
     TENON_TRY(const Value has, has_affix(runtime, call, at_start));
     if (!has.truth()) return call.self;
     const size_t n = affix->size();
-    return runtime.make_text(at_start ? self(call).slice(n, self(call).size()) : self(call).slice(0, self(call).size() - n));
+    return runtime.make_text(at_start ? self(call).slice(n, self(call).size())
+                                      : self(call).slice(0, self(call).size() - n));
 }
 Result<Value> remove_prefix(Runtime& r, const Call& call) { return remove_affix(r, call, true); }
 Result<Value> remove_suffix(Runtime& r, const Call& call) { return remove_affix(r, call, false); }
 
 // What a field of str.format names: the next value, one by its number, or one by its name.
 Result<const Value*> field_value(const Args& args, std::string_view field, size_t& next) {
-    const bool numbered = !field.empty() && field.find_first_not_of("0123456789") == std::string_view::npos;
+    const bool numbered =
+        !field.empty() && field.find_first_not_of("0123456789") == std::string_view::npos;
     if (field.empty() || numbered) {
         size_t index = next++;
         if (numbered) {
             index = 0;
-            for (const char digit : field.substr(0, 6)) index = index * 10 + static_cast<size_t>(digit - '0');
+            for (const char digit : field.substr(0, 6))
+                index = index * 10 + static_cast<size_t>(digit - '0');
         }
         if (index < args.positional.size()) return &args.positional[index];
-        return type_error(fmt::format("format has {} values; one more is wanted.", args.positional.size()));
+        return type_error(
+            fmt::format("format has {} values; one more is wanted.", args.positional.size()));
     }
     for (const auto& [name, value] : args.named) {
         if (name == field) return &value;
     }
-    return Error{Code::kUnsupported, fmt::format("the field '{{{}}}' of format is not supported; empty ones, "
-                                                 "numbers and names of values are.",
-                                                 field.substr(0, 40))};
+    return Error{Code::kUnsupported,
+                 fmt::format("the field '{{{}}}' of format is not supported; empty ones, "
+                             "numbers and names of values are.",
+                             field.substr(0, 40))};
 }
 
 Result<Value> format_braces(Runtime& runtime, const Call& call) {
@@ -243,7 +267,8 @@ Result<Value> format_braces(Runtime& runtime, const Call& call) {
             continue;
         }
         const size_t close = s[brace] == '{' ? s.find('}', at) : std::string_view::npos;
-        if (close == std::string_view::npos) return type_error("format has a brace without its other one.");
+        if (close == std::string_view::npos)
+            return type_error("format has a brace without its other one.");
         TENON_TRY(const Value* value, field_value(*call.args, s.substr(at, close - at), next));
         TENON_TRY(const Text text, runtime.to_text(*value));
         TENON_CHECK(runtime.spend(1 + text.size() / 64));
@@ -293,13 +318,15 @@ Result<Value> dict_keys(Runtime& runtime, const Call& call) {
 
 Result<Value> dict_values(Runtime& runtime, const Call& call) {
     std::vector<Value> values;
-    for (const auto& [key, value] : call.self.as_dict().items) values.push_back(value);
+    for (const auto& [key, value] : call.self.as_dict().items)
+        values.push_back(value);
     return runtime.make_list(std::move(values));
 }
 
 Result<Value> dict_get(Runtime& runtime, const Call& call) {
     TENON_CHECK(runtime.spend(call.self.as_dict().items.size() / 16));
-    if (!is_key(call.at(0))) return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(call.at(0))));
+    if (!is_key(call.at(0)))
+        return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(call.at(0))));
     if (const Value* found = call.self.as_dict().find(call.at(0))) return *found;
     return call.has(1) ? call.at(1) : Value::none();
 }
@@ -312,10 +339,11 @@ Result<Value> refuse(Runtime&, const Call& call) {
 }
 
 constexpr Builtin kDictMethods[] = {
-    {"items", "", 0, dict_items}, {"keys", "", 0, dict_keys},   {"values", "", 0, dict_values},
-    {"get", "key,default", 1, dict_get}, {"copy", "", 0, copy}, {"update", "*", 0, refuse},
-    {"pop", "*", 0, refuse},      {"popitem", "*", 0, refuse},  {"clear", "*", 0, refuse},
-    {"setdefault", "*", 0, refuse},
+    {"items", "", 0, dict_items},   {"keys", "", 0, dict_keys},
+    {"values", "", 0, dict_values}, {"get", "key,default", 1, dict_get},
+    {"copy", "", 0, copy},          {"update", "*", 0, refuse},
+    {"pop", "*", 0, refuse},        {"popitem", "*", 0, refuse},
+    {"clear", "*", 0, refuse},      {"setdefault", "*", 0, refuse},
 };
 
 Result<Value> list_index(Runtime& runtime, const Call& call) {
@@ -337,10 +365,17 @@ Result<Value> list_count(Runtime& runtime, const Call& call) {
 }
 
 constexpr Builtin kListMethods[] = {
-    {"index", "value", 1, list_index}, {"count", "value", 1, list_count}, {"copy", "", 0, copy},
-    {"append", "*", 0, refuse},        {"extend", "*", 0, refuse},        {"insert", "*", 0, refuse},
-    {"pop", "*", 0, refuse},           {"remove", "*", 0, refuse},        {"reverse", "*", 0, refuse},
-    {"sort", "*", 0, refuse},          {"clear", "*", 0, refuse},
+    {"index", "value", 1, list_index},
+    {"count", "value", 1, list_count},
+    {"copy", "", 0, copy},
+    {"append", "*", 0, refuse},
+    {"extend", "*", 0, refuse},
+    {"insert", "*", 0, refuse},
+    {"pop", "*", 0, refuse},
+    {"remove", "*", 0, refuse},
+    {"reverse", "*", 0, refuse},
+    {"sort", "*", 0, refuse},
+    {"clear", "*", 0, refuse},
 };
 
 Result<Value> loop_cycle(Runtime&, const Call& call) {
@@ -351,11 +386,11 @@ Result<Value> loop_cycle(Runtime&, const Call& call) {
 
 constexpr Builtin kLoopMethods[] = {{"cycle", "*", 0, loop_cycle}};
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> string_methods() { return kStringMethods; }
 std::span<const Builtin> dict_methods() { return kDictMethods; }
 std::span<const Builtin> list_methods() { return kListMethods; }
 std::span<const Builtin> loop_methods() { return kLoopMethods; }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kNames[] = {"+", "-", "*", "/", "//", "%", "**"};
 
 Error overflow(Op op) {
-    return type_error(fmt::format("the result of '{}' does not fit into 64 bits.", kNames[static_cast<size_t>(op)]));
+    return type_error(fmt::format("the result of '{}' does not fit into 64 bits.",
+                                  kNames[static_cast<size_t>(op)]));
 }
 
 Error zero_division() { return type_error("a division by zero."); }
@@ -27,7 +28,8 @@ Result<Value> power(int64_t base, int64_t exponent) {
     }
     int64_t result = 1;
     while (exponent > 0) {
-        if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) return overflow(Op::kPow);
+        if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result))
+            return overflow(Op::kPow);
         exponent >>= 1;
         if (exponent > 0 && __builtin_mul_overflow(base, base, &base)) return overflow(Op::kPow);
     }
@@ -59,7 +61,8 @@ Result<Value> integer_arithmetic(Op op, int64_t a, int64_t b) {
             }
             const int64_t rest = a % b;
             const bool floor = rest != 0 && (rest < 0) != (b < 0);
-            return Value::integer(op == Op::kMod ? rest + (floor ? b : 0) : a / b - (floor ? 1 : 0));
+            return Value::integer(op == Op::kMod ? rest + (floor ? b : 0)
+                                                 : a / b - (floor ? 1 : 0));
         }
         default: return power(a, b);
     }
@@ -113,33 +116,40 @@ Result<Value> repeat(Runtime& runtime, const Value& what, int64_t times) {
         const Text& text = what.as_text();
         const size_t limit = runtime.limits().repeat_bytes;
         if (!text.empty() && count > limit / text.size()) {
-            return type_error(fmt::format("a str of {} bytes times {} is more than {} bytes.", text.size(), times, limit));
+            return type_error(fmt::format("a str of {} bytes times {} is more than {} bytes.",
+                                          text.size(), times, limit));
         }
         TENON_CHECK(runtime.spend(text.empty() ? 0 : count / 8));
         Text out;
-        for (uint64_t i = 0; i < count && !text.empty(); ++i) out.append(text);
+        for (uint64_t i = 0; i < count && !text.empty(); ++i)
+            out.append(text);
         return runtime.make_text(std::move(out));
     }
     const auto& items = what.as_list().items;
     const auto limit = static_cast<uint64_t>(runtime.limits().range);
     if (!items.empty() && count > limit / items.size()) {
-        return type_error(fmt::format("a list of {} items times {} is more than {} items.", items.size(), times, limit));
+        return type_error(fmt::format("a list of {} items times {} is more than {} items.",
+                                      items.size(), times, limit));
     }
     std::vector<Value> out;
-    for (uint64_t i = 0; i < count && !items.empty(); ++i) out.insert(out.end(), items.begin(), items.end());
+    for (uint64_t i = 0; i < count && !items.empty(); ++i)
+        out.insert(out.end(), items.begin(), items.end());
     return runtime.make_list(std::move(out), what.as_list().is_tuple);
 }
 
-} // namespace
+}  // namespace
 
 Result<Value> apply_arithmetic(Runtime& runtime, Op op, const Value& a, const Value& b) {
     if (a.is_undefined()) return undefined_error(a);
     if (op == Op::kMod && a.is_string()) return format_percent(runtime, a.as_text(), b);
     if (b.is_undefined()) return undefined_error(b);
-    if (a.is_integral() && b.is_integral()) return integer_arithmetic(op, a.as_integer(), b.as_integer());
+    if (a.is_integral() && b.is_integral())
+        return integer_arithmetic(op, a.as_integer(), b.as_integer());
     if (a.is_number() && b.is_number()) return float_arithmetic(op, a.as_number(), b.as_number());
-    if (op == Op::kAdd && a.is_string() && b.is_string()) return add_text(runtime, a.as_text(), b.as_text());
-    if (op == Op::kAdd && a.is(Kind::kList) && b.is(Kind::kList) && a.as_list().is_tuple == b.as_list().is_tuple) {
+    if (op == Op::kAdd && a.is_string() && b.is_string())
+        return add_text(runtime, a.as_text(), b.as_text());
+    if (op == Op::kAdd && a.is(Kind::kList) && b.is(Kind::kList) &&
+        a.as_list().is_tuple == b.as_list().is_tuple) {
         std::vector<Value> items = a.as_list().items;
         items.insert(items.end(), b.as_list().items.begin(), b.as_list().items.end());
         return runtime.make_list(std::move(items), a.as_list().is_tuple);
@@ -168,7 +178,8 @@ Result<bool> apply_comparison(Runtime& runtime, Op op, const Value& a, const Val
         }
         default: break;
     }
-    if (a.is_number() && b.is_number() && (std::isnan(a.as_number()) || std::isnan(b.as_number()))) return false;
+    if (a.is_number() && b.is_number() && (std::isnan(a.as_number()) || std::isnan(b.as_number())))
+        return false;
     TENON_TRY(const int order, runtime.compare(a, b));
     switch (op) {
         case Op::kLt: return order < 0;
@@ -226,16 +237,21 @@ Result<Text> convert(Runtime& runtime, const Conversion& how, const Value& value
         }
         return text;
     }
-    if (!value.is_number()) return type_error(fmt::format("%{} wants a number, not {}.", how.letter, describe_value(value)));
+    if (!value.is_number())
+        return type_error(
+            fmt::format("%{} wants a number, not {}.", how.letter, describe_value(value)));
     std::string digits;
     if (how.letter == 'd' || how.letter == 'i') {
         const double number = value.as_number();
         if (!(std::abs(number) < 9.2e18)) return type_error("%d of a number beyond 64 bits.");
-        digits = std::to_string(value.is_integral() ? value.as_integer() : static_cast<int64_t>(number));
+        digits =
+            std::to_string(value.is_integral() ? value.as_integer() : static_cast<int64_t>(number));
     } else if (how.letter == 'f') {
-        digits = fmt::format("{:.{}f}", value.as_number(), how.precision < 0 ? 6 : std::min(how.precision, 100));
+        digits = fmt::format("{:.{}f}", value.as_number(),
+                             how.precision < 0 ? 6 : std::min(how.precision, 100));
     } else {
-        return Error{Code::kUnsupported, fmt::format("the conversion '%{}' is not supported.", how.letter)};
+        return Error{Code::kUnsupported,
+                     fmt::format("the conversion '%{}' is not supported.", how.letter)};
     }
     if (digits[0] != '-' && (how.plus || how.blank)) digits.insert(0, 1, how.plus ? '+' : ' ');
     if (how.zero && !how.left && digits.size() < how.width) {
@@ -245,7 +261,7 @@ Result<Text> convert(Runtime& runtime, const Conversion& how, const Value& value
     return Text::trusted(std::move(digits));
 }
 
-} // namespace
+}  // namespace
 
 Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& values) {
     const bool many = values.is(Kind::kList) && values.as_list().is_tuple;
@@ -260,7 +276,8 @@ Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& 
         if (i == s.size()) break;
         ++i;
         Conversion how;
-        for (; i < s.size() && std::string_view("-0+ #").find(s[i]) != std::string_view::npos; ++i) {
+        for (; i < s.size() && std::string_view("-0+ #").find(s[i]) != std::string_view::npos;
+             ++i) {
             how.left |= s[i] == '-';
             how.zero |= s[i] == '0';
             how.plus |= s[i] == '+';
@@ -268,7 +285,8 @@ Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& 
         }
         const auto number = [&] {
             size_t n = 0;
-            for (; i < s.size() && s[i] >= '0' && s[i] <= '9'; ++i) n = std::min<size_t>(n * 10 + static_cast<size_t>(s[i] - '0'), 1 << 20);
+            for (; i < s.size() && s[i] >= '0' && s[i] <= '9'; ++i)
+                n = std::min<size_t>(n * 10 + static_cast<size_t>(s[i] - '0'), 1 << 20);
             return n;
         };
         how.width = number();
@@ -293,8 +311,9 @@ Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& 
         if (how.left) out.append(pad);
         TENON_CHECK(runtime.check_size(out.size()));
     }
-    if (used < available && !values.is(Kind::kDict) && (many || !values.is(Kind::kList))) return type_error("a format has fewer '%' than there are values.");
+    if (used < available && !values.is(Kind::kDict) && (many || !values.is(Kind::kList)))
+        return type_error("a format has fewer '%' than there are values.");
     return runtime.make_text(std::move(out));
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

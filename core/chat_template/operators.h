@@ -19,4 +19,4 @@ Result<Value> format_percent(Runtime& runtime, const Text& format, const Value& 
 // `text` with & < > ' " replaced as HTML wants.
 Text escape_html(const Text& text);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

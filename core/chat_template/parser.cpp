@@ -30,7 +30,8 @@ private:
             const Token& token = now();
             if (token.kind == TokenKind::kEnd) {
                 if (ends.size() == 0) return body;
-                return error_at(first_line, fmt::format("this block has no '{{% {} %}}'.", *(ends.end() - 1)));
+                return error_at(first_line,
+                                fmt::format("this block has no '{{% {} %}}'.", *(ends.end() - 1)));
             }
             Stmt stmt;
             stmt.line = token.line;
@@ -45,7 +46,7 @@ private:
                 if (now().kind != TokenKind::kVariableEnd) return unexpected("'}}'");
                 skip();
             } else {
-                skip(); // {%
+                skip();  // {%
                 if (now().kind == TokenKind::kName &&
                     std::find(ends.begin(), ends.end(), now().text) != ends.end()) {
                     return body;
@@ -57,7 +58,8 @@ private:
     }
 
     Error unexpected(std::string_view wanted) const {
-        return error_at(now().line, fmt::format("saw {} where {} was wanted.", describe(now()), wanted));
+        return error_at(now().line,
+                        fmt::format("saw {} where {} was wanted.", describe(now()), wanted));
     }
 
     Status end_tag() {
@@ -104,13 +106,15 @@ private:
         }
         if (name == "break" || name == "continue") {
             stmt.kind = name == "break" ? StmtKind::kBreak : StmtKind::kContinue;
-            if (loops_ == 0) return error_at(stmt.line, fmt::format("'{}' stands outside of a loop.", name));
+            if (loops_ == 0)
+                return error_at(stmt.line, fmt::format("'{}' stands outside of a loop.", name));
             return end_tag();
         }
         if (name.substr(0, 3) == "end" || name == "else" || name == "elif") {
             return error_at(stmt.line, fmt::format("'{}' ends nothing here.", name));
         }
-        return error_at(stmt.line, fmt::format("the statement '{}' is not supported.", name), Code::kUnsupported);
+        return error_at(stmt.line, fmt::format("the statement '{}' is not supported.", name),
+                        Code::kUnsupported);
     }
 
     Status parse_if(Stmt& stmt) {
@@ -178,7 +182,8 @@ private:
     }
 
     Status parse_filters(std::vector<Suffix>& filters) {
-        while (skip_operator("|")) TENON_CHECK(parse_filter(filters));
+        while (skip_operator("|"))
+            TENON_CHECK(parse_filter(filters));
         return {};
     }
 
@@ -206,7 +211,8 @@ private:
             if (skip_operator("=")) {
                 TENON_TRY(fallback, parse_expression());
             } else if (!stmt.parameters.empty() && stmt.parameters.back().second) {
-                return error_at(stmt.line, "a parameter without a default follows one that has it.");
+                return error_at(stmt.line,
+                                "a parameter without a default follows one that has it.");
             }
             stmt.parameters.emplace_back(std::move(target), std::move(fallback));
         }
@@ -226,7 +232,8 @@ private:
         std::vector<Target> parts;
         bool is_tuple = false;
         for (;;) {
-            if (with_tuple && !parts.empty() && (now().is_name("in") || now().is_operator("="))) break;
+            if (with_tuple && !parts.empty() && (now().is_name("in") || now().is_operator("=")))
+                break;
             Target part;
             if (skip_operator("(")) {
                 TENON_TRY(part, parse_target(true));
@@ -234,7 +241,8 @@ private:
             } else {
                 const uint32_t line = now().line;
                 TENON_TRY(part.name, expect_name("a name to assign to"));
-                for (std::string_view reserved : {"true", "false", "none", "True", "False", "None"}) {
+                for (std::string_view reserved :
+                     {"true", "false", "none", "True", "False", "None"}) {
                     if (part.name == reserved) {
                         return error_at(line, fmt::format("'{}' cannot be assigned to.", reserved));
                     }
@@ -254,14 +262,15 @@ private:
     uint32_t loops_ = 0;
 };
 
-} // namespace
+}  // namespace
 
 Result<Body> parse(std::string_view source, const Limits& limits) {
     if (source.size() > limits.source_bytes) {
-        return Error{Code::kInvalid, fmt::format("the template has {} bytes; the limit is {}.", source.size(), limits.source_bytes)};
+        return Error{Code::kInvalid, fmt::format("the template has {} bytes; the limit is {}.",
+                                                 source.size(), limits.source_bytes)};
     }
     TENON_TRY(std::vector<Token> tokens, tokenize(source));
     return Parser(std::move(tokens), limits).run();
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

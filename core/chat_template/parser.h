@@ -11,4 +11,4 @@ namespace tenon::chat_template {
 
 Result<Body> parse(std::string_view source, const Limits& limits);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -2,7 +2,8 @@
 
 namespace tenon::chat_template {
 
-Result<Value> replace_text(Runtime& runtime, const Text& text, std::string_view from, const Text& to, int64_t count) {
+Result<Value> replace_text(Runtime& runtime, const Text& text, std::string_view from,
+                           const Text& to, int64_t count) {
     TENON_CHECK(runtime.spend(1 + text.size() / 64));
     const std::string& s = text.bytes();
     Text out;
@@ -28,4 +29,4 @@ Result<Value> replace_text(Runtime& runtime, const Text& text, std::string_view 
     return runtime.make_text(std::move(out));
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -9,6 +9,7 @@
 namespace tenon::chat_template {
 
 // `count` < 0 replaces all. An empty `from` stands between all code points, as in Python.
-Result<Value> replace_text(Runtime& runtime, const Text& text, std::string_view from, const Text& to, int64_t count);
+Result<Value> replace_text(Runtime& runtime, const Text& text, std::string_view from,
+                           const Text& to, int64_t count);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

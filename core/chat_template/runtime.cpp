@@ -25,21 +25,24 @@ namespace {
 bool is_printable(uint32_t c) {
     const auto within = [c](uint32_t first, uint32_t last) { return c >= first && c <= last; };
     if (c > 0x10FFFF) return true;
-    return !((c > 0x20 && is_space(c)) || within(0x200B, 0x200F) || within(0x202A, 0x202E) || within(0x2060, 0x206F) ||
-             within(0xE000, 0xF8FF) || c == 0xFEFF || within(0xFFF9, 0xFFFB) || within(0x600, 0x605) || c == 0x61C ||
-             c == 0x6DD || c == 0x70F || c == 0x180E || within(0xE0000, 0xE00FF) || within(0xE01F0, 0x10FFFF));
+    return !((c > 0x20 && is_space(c)) || within(0x200B, 0x200F) || within(0x202A, 0x202E) ||
+             within(0x2060, 0x206F) || within(0xE000, 0xF8FF) || c == 0xFEFF ||
+             within(0xFFF9, 0xFFFB) || within(0x600, 0x605) || c == 0x61C || c == 0x6DD ||
+             c == 0x70F || c == 0x180E || within(0xE0000, 0xE00FF) || within(0xE01F0, 0x10FFFF));
 }
 
-} // namespace
+}  // namespace
 
 Runtime::Runtime(const Limits& limits, size_t input_bytes, const std::tm& now)
     : limits_(limits),
-      text_cap_(std::max(limits.output_factor * input_bytes + limits.output_base, limits.repeat_bytes)),
+      text_cap_(
+          std::max(limits.output_factor * input_bytes + limits.output_base, limits.repeat_bytes)),
       now_(now),
       fuel_(limits.fuel) {}
 
 Runtime::~Runtime() {
-    for (const auto& names : namespaces_) names->items.clear();
+    for (const auto& names : namespaces_)
+        names->items.clear();
 }
 
 Status Runtime::spend(uint64_t ops) {
@@ -48,12 +51,14 @@ Status Runtime::spend(uint64_t ops) {
         return {};
     }
     fuel_ = 0;
-    return Error{Code::kInvalid, fmt::format("the template takes more than {} steps.", limits_.fuel)};
+    return Error{Code::kInvalid,
+                 fmt::format("the template takes more than {} steps.", limits_.fuel)};
 }
 
 Status Runtime::check_size(size_t bytes) const {
     if (bytes <= text_cap_) return {};
-    return Error{Code::kInvalid, fmt::format("the template makes a text of more than {} bytes.", text_cap_)};
+    return Error{Code::kInvalid,
+                 fmt::format("the template makes a text of more than {} bytes.", text_cap_)};
 }
 
 Result<Value> Runtime::make_text(Text text) {
@@ -88,7 +93,8 @@ Value Runtime::make_namespace() {
 Result<bool> Runtime::equal(const Value& a, const Value& b) {
     TENON_CHECK(spend(1));
     if (a.is_number() && b.is_number()) {
-        return a.is_integral() && b.is_integral() ? a.as_integer() == b.as_integer() : a.as_number() == b.as_number();
+        return a.is_integral() && b.is_integral() ? a.as_integer() == b.as_integer()
+                                                  : a.as_number() == b.as_number();
     }
     if (a.kind() != b.kind()) return false;
     switch (a.kind()) {
@@ -151,13 +157,16 @@ Result<int> Runtime::compare(const Value& a, const Value& b) {
 Result<bool> Runtime::contains(const Value& needle, const Value& hay) {
     if (hay.is_string()) {
         if (!needle.is_string()) {
-            return type_error(fmt::format("'in' of a str wants a str on its left, not {}.", describe_value(needle)));
+            return type_error(fmt::format("'in' of a str wants a str on its left, not {}.",
+                                          describe_value(needle)));
         }
         TENON_CHECK(spend(1 + hay.as_text().size() / 64));
-        return find_bytes(hay.as_text().bytes(), needle.as_text().bytes(), 0) != std::string_view::npos;
+        return find_bytes(hay.as_text().bytes(), needle.as_text().bytes(), 0) !=
+               std::string_view::npos;
     }
     if (hay.is(Kind::kDict)) {
-        if (!is_key(needle)) return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(needle)));
+        if (!is_key(needle))
+            return type_error(fmt::format("{} cannot be a key of a dict.", describe_value(needle)));
         TENON_CHECK(spend(1 + hay.as_dict().items.size() / 16));
         return hay.as_dict().find(needle) != nullptr;
     }
@@ -169,7 +178,8 @@ Result<bool> Runtime::contains(const Value& needle, const Value& hay) {
         return false;
     }
     if (hay.is_undefined()) return false;
-    return type_error(fmt::format("'in' wants a str, a list or a dict on its right, not {}.", describe_value(hay)));
+    return type_error(fmt::format("'in' wants a str, a list or a dict on its right, not {}.",
+                                  describe_value(hay)));
 }
 
 Result<Value> Runtime::attribute(const Value& value, std::string_view name) {
@@ -179,14 +189,16 @@ Result<Value> Runtime::attribute(const Value& value, std::string_view name) {
         TENON_CHECK(spend(value.as_namespace().items.size() / 16));
         if (const Value* found = value.as_namespace().find(name)) return *found;
     }
-    const Builtin* method = value.is_string() ? find_string_method(name) : find_container_method(value, name);
+    const Builtin* method =
+        value.is_string() ? find_string_method(name) : find_container_method(value, name);
     if (method != nullptr) return Value::object(std::make_shared<Function>(method, value));
     if (const LoopObject* loop = value.find_object<LoopObject>()) return loop->attribute(name);
     if (value.is(Kind::kDict)) {
         TENON_CHECK(spend(value.as_dict().items.size() / 16));
         if (const Value* found = value.as_dict().find(name)) return *found;
     }
-    return Value::undefined(fmt::format("a {} has no attribute '{}'", value.type_name(), name.substr(0, 80)));
+    return Value::undefined(
+        fmt::format("a {} has no attribute '{}'", value.type_name(), name.substr(0, 80)));
 }
 
 Result<Value> Runtime::item(const Value& value, const Value& key) {
@@ -208,14 +220,16 @@ Result<Value> Runtime::item(const Value& value, const Value& key) {
         const auto size = static_cast<int64_t>(count_points(text.bytes()));
         const int64_t index = key.as_integer() < 0 ? key.as_integer() + size : key.as_integer();
         if (index >= 0 && index < size) {
-            const size_t begin = size == static_cast<int64_t>(text.size()) ? static_cast<size_t>(index)
-                                                       : offset_of_point(text.bytes(), static_cast<size_t>(index));
+            const size_t begin = size == static_cast<int64_t>(text.size())
+                                     ? static_cast<size_t>(index)
+                                     : offset_of_point(text.bytes(), static_cast<size_t>(index));
             return make_text(text.slice(begin, next_point(text.bytes(), begin)));
         }
     }
     if (key.is_string()) return attribute(value, key.as_text().bytes());
     if (key.is_integral()) {
-        return Value::undefined(fmt::format("a {} has no item {}", value.type_name(), key.as_integer()));
+        return Value::undefined(
+            fmt::format("a {} has no item {}", value.type_name(), key.as_integer()));
     }
     return Value::undefined(fmt::format("a {} has no such item", value.type_name()));
 }
@@ -228,15 +242,18 @@ Result<Value> Runtime::path(const Value& value, const Value& dotted) {
     for (;;) {
         const size_t dot = std::min(rest.find('.'), rest.size());
         const std::string_view part = rest.substr(0, dot);
-        const bool digits = !part.empty() && part.size() < 10 &&
-                            std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
-        TENON_TRY(at, item(at, digits ? Value::integer(std::stoll(std::string(part))) : Value::trusted(std::string(part))));
+        const bool digits =
+            !part.empty() && part.size() < 10 &&
+            std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+        TENON_TRY(at, item(at, digits ? Value::integer(std::stoll(std::string(part)))
+                                      : Value::trusted(std::string(part))));
         if (dot == rest.size()) return at;
         rest.remove_prefix(dot + 1);
     }
 }
 
-Result<Value> Runtime::slice(const Value& value, const Value* from, const Value* to, const Value* step) {
+Result<Value> Runtime::slice(const Value& value, const Value* from, const Value* to,
+                             const Value* step) {
     if (value.is_undefined()) return undefined_error(value);
     if (!value.is_string() && !value.is(Kind::kList)) {
         return type_error(fmt::format("{} cannot be sliced.", describe_value(value)));
@@ -246,7 +263,9 @@ Result<Value> Runtime::slice(const Value& value, const Value* from, const Value*
     const Value* parts[3] = {from, to, step};
     for (int i = 0; i < 3; ++i) {
         if (parts[i] == nullptr || parts[i]->is(Kind::kNone)) continue;
-        if (!parts[i]->is_integral()) return type_error(fmt::format("a slice wants ints, not {}.", describe_value(*parts[i])));
+        if (!parts[i]->is_integral())
+            return type_error(
+                fmt::format("a slice wants ints, not {}.", describe_value(*parts[i])));
         bounds[i] = parts[i]->as_integer();
         given[i] = true;
     }
@@ -261,7 +280,8 @@ Result<Value> Runtime::slice(const Value& value, const Value* from, const Value*
         if (is_ascii(bytes)) {
             size = static_cast<int64_t>(bytes.size());
         } else {
-            for (size_t i = 0; i < bytes.size(); i = next_point(bytes, i)) offsets.push_back(i);
+            for (size_t i = 0; i < bytes.size(); i = next_point(bytes, i))
+                offsets.push_back(i);
             size = static_cast<int64_t>(offsets.size());
             offsets.push_back(bytes.size());
         }
@@ -277,9 +297,12 @@ Result<Value> Runtime::slice(const Value& value, const Value* from, const Value*
     };
     const int64_t first = clamp(0, stride < 0 ? highest : lowest);
     const int64_t last = clamp(1, stride < 0 ? lowest : highest);
-    const auto offset = [&](int64_t i) { return offsets.empty() ? static_cast<size_t>(i) : offsets[static_cast<size_t>(i)]; };
+    const auto offset = [&](int64_t i) {
+        return offsets.empty() ? static_cast<size_t>(i) : offsets[static_cast<size_t>(i)];
+    };
     if (value.is_string() && stride == 1) {
-        return make_text(first < last ? value.as_text().slice(offset(first), offset(last)) : Text());
+        return make_text(first < last ? value.as_text().slice(offset(first), offset(last))
+                                      : Text());
     }
     Text text;
     std::vector<Value> items;
@@ -305,7 +328,8 @@ Result<std::vector<Value>> Runtime::iterate(const Value& value) {
             return value.as_list().items;
         case Kind::kDict:
             TENON_CHECK(spend(value.as_dict().items.size()));
-            for (const auto& [key, item] : value.as_dict().items) items.push_back(key);
+            for (const auto& [key, item] : value.as_dict().items)
+                items.push_back(key);
             return items;
         case Kind::kString: {
             const Text& text = value.as_text();
@@ -344,7 +368,8 @@ Result<Text> Runtime::to_text(const Value& value) {
 Status Runtime::repr(const Value& value, Text& out, uint32_t depth) {
     TENON_CHECK(spend(1));
     TENON_CHECK(check_size(out.size()));
-    if (depth > limits_.value_depth) return type_error("a value that holds itself cannot be printed.");
+    if (depth > limits_.value_depth)
+        return type_error("a value that holds itself cannot be printed.");
     switch (value.kind()) {
         case Kind::kUndefined: out.append("Undefined"); break;
         case Kind::kNone: out.append("None"); break;
@@ -355,7 +380,8 @@ Status Runtime::repr(const Value& value, Text& out, uint32_t depth) {
             const Text& text = value.as_text();
             const std::string& s = text.bytes();
             TENON_CHECK(spend(s.size() / 64));
-            const char quote = s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
+            const char quote =
+                s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
             out.append(std::string_view(&quote, 1));
             for (size_t i = 0; i < s.size();) {
                 const size_t next = next_point(s, i);
@@ -368,7 +394,9 @@ Status Runtime::repr(const Value& value, Text& out, uint32_t depth) {
                 } else if (c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD) {
                     out.append_marked(fmt::format("\\x{:02x}", c), user);
                 } else if (!is_printable(c)) {
-                    out.append_marked(c <= 0xFFFF ? fmt::format("\\u{:04x}", c) : fmt::format("\\U{:08x}", c), user);
+                    out.append_marked(
+                        c <= 0xFFFF ? fmt::format("\\u{:04x}", c) : fmt::format("\\U{:08x}", c),
+                        user);
                 } else {
                     out.append(text, i, next);
                 }
@@ -402,9 +430,10 @@ Status Runtime::repr(const Value& value, Text& out, uint32_t depth) {
             break;
         }
         default:
-            return Error{Code::kUnsupported, fmt::format("{} cannot be printed.", describe_value(value))};
+            return Error{Code::kUnsupported,
+                         fmt::format("{} cannot be printed.", describe_value(value))};
     }
     return check_size(out.size());
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

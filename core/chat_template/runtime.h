@@ -59,7 +59,8 @@ private:
     size_t text_cap_;
     std::tm now_;
     uint64_t fuel_;
-    std::vector<std::shared_ptr<Namespace>> namespaces_; // emptied at the end: they may hold themselves
+    std::vector<std::shared_ptr<Namespace>>
+        namespaces_;  // emptied at the end: they may hold themselves
 };
 
 // "the int 3" or the like for messages; user text is cut short.
@@ -68,4 +69,4 @@ Error type_error(std::string message);
 // The error of using an undefined value.
 Error undefined_error(const Value& value);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -17,7 +17,8 @@ Result<std::vector<Value>> items_of(Runtime& runtime, const Value& value) {
 // The rest of `args` behind the first `skip` positional ones.
 Args rest_of(const Args& args, size_t skip) {
     Args rest;
-    rest.positional.assign(args.positional.begin() + static_cast<ptrdiff_t>(skip), args.positional.end());
+    rest.positional.assign(args.positional.begin() + static_cast<ptrdiff_t>(skip),
+                           args.positional.end());
     rest.named = args.named;
     return rest;
 }
@@ -38,7 +39,8 @@ Result<Value> map_filter(Runtime& runtime, const Call& call) {
                 return type_error(fmt::format("'map' has no argument '{}'.", name));
             }
         }
-        if (attribute == nullptr) return type_error("'map' wants the name of a filter, or attribute=.");
+        if (attribute == nullptr)
+            return type_error("'map' wants the name of a filter, or attribute=.");
         for (const Value& item : items) {
             TENON_TRY(Value value, runtime.path(item, *attribute));
             if (value.is_undefined() && fallback != nullptr) value = *fallback;
@@ -49,7 +51,9 @@ Result<Value> map_filter(Runtime& runtime, const Call& call) {
     if (!args.positional[0].is_string()) return type_error("'map' wants the name of a filter.");
     const std::string& name = args.positional[0].as_text().bytes();
     const Builtin* filter = find_filter(name);
-    if (filter == nullptr) return Error{Code::kUnsupported, fmt::format("the filter '{}' is not supported.", name.substr(0, 80))};
+    if (filter == nullptr)
+        return Error{Code::kUnsupported,
+                     fmt::format("the filter '{}' is not supported.", name.substr(0, 80))};
     const Args rest = rest_of(args, 1);
     for (const Value& item : items) {
         TENON_TRY(Value value, run_builtin(*filter, runtime, item, rest));
@@ -63,14 +67,17 @@ Result<Value> choose(Runtime& runtime, const Call& call, bool by_attribute, bool
     TENON_TRY(const std::vector<Value> items, items_of(runtime, call.self));
     const Args& args = *call.args;
     const size_t at = by_attribute ? 1 : 0;
-    if (args.positional.size() < at) return type_error("'selectattr' and 'rejectattr' want the name of an attribute.");
+    if (args.positional.size() < at)
+        return type_error("'selectattr' and 'rejectattr' want the name of an attribute.");
     const Builtin* test = nullptr;
     Args rest;
     if (args.positional.size() > at) {
         if (!args.positional[at].is_string()) return type_error("a test is named by a str.");
         const std::string& name = args.positional[at].as_text().bytes();
         test = find_test(name);
-        if (test == nullptr) return Error{Code::kUnsupported, fmt::format("the test '{}' is not supported.", name.substr(0, 80))};
+        if (test == nullptr)
+            return Error{Code::kUnsupported,
+                         fmt::format("the test '{}' is not supported.", name.substr(0, 80))};
         rest = rest_of(args, at + 1);
     }
     std::vector<Value> out;
@@ -87,10 +94,18 @@ Result<Value> choose(Runtime& runtime, const Call& call, bool by_attribute, bool
     return runtime.make_list(std::move(out));
 }
 
-Result<Value> select(Runtime& runtime, const Call& call) { return choose(runtime, call, false, true); }
-Result<Value> reject(Runtime& runtime, const Call& call) { return choose(runtime, call, false, false); }
-Result<Value> selectattr(Runtime& runtime, const Call& call) { return choose(runtime, call, true, true); }
-Result<Value> rejectattr(Runtime& runtime, const Call& call) { return choose(runtime, call, true, false); }
+Result<Value> select(Runtime& runtime, const Call& call) {
+    return choose(runtime, call, false, true);
+}
+Result<Value> reject(Runtime& runtime, const Call& call) {
+    return choose(runtime, call, false, false);
+}
+Result<Value> selectattr(Runtime& runtime, const Call& call) {
+    return choose(runtime, call, true, true);
+}
+Result<Value> rejectattr(Runtime& runtime, const Call& call) {
+    return choose(runtime, call, true, false);
+}
 
 Result<Value> sum(Runtime& runtime, const Call& call) {
     TENON_TRY(const std::vector<Value> items, runtime.iterate(call.self));
@@ -106,16 +121,13 @@ Result<Value> sum(Runtime& runtime, const Call& call) {
 }
 
 constexpr Builtin kTable[] = {
-    {"map", "*", 0, map_filter},
-    {"select", "*", 0, select},
-    {"reject", "*", 0, reject},
-    {"selectattr", "*", 0, selectattr},
-    {"rejectattr", "*", 0, rejectattr},
-    {"sum", "attribute,start", 0, sum},
+    {"map", "*", 0, map_filter},        {"select", "*", 0, select},
+    {"reject", "*", 0, reject},         {"selectattr", "*", 0, selectattr},
+    {"rejectattr", "*", 0, rejectattr}, {"sum", "attribute,start", 0, sum},
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> selection_filters() { return kTable; }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -64,7 +64,8 @@ Result<Value> reverse(Runtime& runtime, const Call& call) {
 }
 
 // What an item is ordered by: the values at the comma separated paths, lower case unless asked.
-Result<Value> sort_key(Runtime& runtime, const Value& item, const Value* attribute, bool case_sensitive) {
+Result<Value> sort_key(Runtime& runtime, const Value& item, const Value* attribute,
+                       bool case_sensitive) {
     const auto fold = [&](Value value) -> Result<Value> {
         if (case_sensitive || !value.is_string()) return value;
         return runtime.make_text(change_case(value.as_text(), Case::kLower));
@@ -78,7 +79,8 @@ Result<Value> sort_key(Runtime& runtime, const Value& item, const Value* attribu
     std::string_view rest = attribute->as_text().bytes();
     for (;;) {
         const size_t comma = std::min(rest.find(','), rest.size());
-        TENON_TRY(Value value, runtime.path(item, Value::trusted(std::string(rest.substr(0, comma)))));
+        TENON_TRY(Value value,
+                  runtime.path(item, Value::trusted(std::string(rest.substr(0, comma)))));
         TENON_TRY(value, fold(std::move(value)));
         keys.push_back(std::move(value));
         if (comma == rest.size()) break;
@@ -115,7 +117,8 @@ Status sort_keyed(Runtime& runtime, std::vector<Keyed>& items, bool reverse) {
     return {};
 }
 
-Result<std::vector<Keyed>> key_items(Runtime& runtime, const Call& call, const Value* attribute, bool case_sensitive) {
+Result<std::vector<Keyed>> key_items(Runtime& runtime, const Call& call, const Value* attribute,
+                                     bool case_sensitive) {
     TENON_TRY(std::vector<Value> items, runtime.iterate(call.self));
     std::vector<Keyed> keyed;
     for (Value& item : items) {
@@ -126,42 +129,54 @@ Result<std::vector<Keyed>> key_items(Runtime& runtime, const Call& call, const V
 }
 
 Result<Value> sort(Runtime& runtime, const Call& call) {
-    TENON_TRY(std::vector<Keyed> keyed, key_items(runtime, call, call.slots[2], call.truth(1, false)));
+    TENON_TRY(std::vector<Keyed> keyed,
+              key_items(runtime, call, call.slots[2], call.truth(1, false)));
     // In a list as jinja keeps it: equal keys need no order.
-    for (Keyed& entry : keyed) entry.key = Value::list({std::move(entry.key)});
+    for (Keyed& entry : keyed)
+        entry.key = Value::list({std::move(entry.key)});
     TENON_CHECK(sort_keyed(runtime, keyed, call.truth(0, false)));
     std::vector<Value> items;
-    for (Keyed& entry : keyed) items.push_back(std::move(entry.item));
+    for (Keyed& entry : keyed)
+        items.push_back(std::move(entry.item));
     return runtime.make_list(std::move(items));
 }
 
 Result<Value> dictsort(Runtime& runtime, const Call& call) {
-    if (!call.self.is(Kind::kDict)) return type_error(fmt::format("'dictsort' wants a dict, not {}.", describe_value(call.self)));
+    if (!call.self.is(Kind::kDict))
+        return type_error(
+            fmt::format("'dictsort' wants a dict, not {}.", describe_value(call.self)));
     bool by_value = false;
     if (call.has(1)) {
         TENON_TRY(const Text* by, call.text(1));
         by_value = by->bytes() == "value";
-        if (!by_value && by->bytes() != "key") return type_error("'dictsort' sorts by 'key' or 'value'.");
+        if (!by_value && by->bytes() != "key")
+            return type_error("'dictsort' sorts by 'key' or 'value'.");
     }
     std::vector<Keyed> keyed;
     for (const auto& [key, value] : call.self.as_dict().items) {
-        TENON_TRY(Value order, sort_key(runtime, by_value ? value : key, nullptr, call.truth(0, false)));
+        TENON_TRY(Value order,
+                  sort_key(runtime, by_value ? value : key, nullptr, call.truth(0, false)));
         TENON_TRY(Value pair, runtime.make_list({key, value}, true));
         keyed.push_back({std::move(order), std::move(pair)});
     }
     TENON_CHECK(sort_keyed(runtime, keyed, call.truth(2, false)));
     std::vector<Value> items;
-    for (Keyed& entry : keyed) items.push_back(std::move(entry.item));
+    for (Keyed& entry : keyed)
+        items.push_back(std::move(entry.item));
     return runtime.make_list(std::move(items));
 }
 
 Result<Value> unique(Runtime& runtime, const Call& call) {
-    TENON_TRY(std::vector<Keyed> keyed, key_items(runtime, call, call.slots[1], call.truth(0, false)));
+    TENON_TRY(std::vector<Keyed> keyed,
+              key_items(runtime, call, call.slots[1], call.truth(0, false)));
     std::vector<Value> seen;
     std::vector<Value> items;
     for (Keyed& entry : keyed) {
-        const bool mutable_key = entry.key.is(Kind::kDict) || (entry.key.is(Kind::kList) && !entry.key.as_list().is_tuple);
-        if (mutable_key) return type_error(fmt::format("'unique' cannot compare {}.", describe_value(entry.key)));
+        const bool mutable_key = entry.key.is(Kind::kDict) ||
+                                 (entry.key.is(Kind::kList) && !entry.key.as_list().is_tuple);
+        if (mutable_key)
+            return type_error(
+                fmt::format("'unique' cannot compare {}.", describe_value(entry.key)));
         bool known = false;
         for (const Value& other : seen) {
             TENON_TRY(known, runtime.equal(entry.key, other));
@@ -175,7 +190,8 @@ Result<Value> unique(Runtime& runtime, const Call& call) {
 }
 
 Result<Value> extreme(Runtime& runtime, const Call& call, int sign) {
-    TENON_TRY(std::vector<Keyed> keyed, key_items(runtime, call, call.slots[1], call.truth(0, false)));
+    TENON_TRY(std::vector<Keyed> keyed,
+              key_items(runtime, call, call.slots[1], call.truth(0, false)));
     if (keyed.empty()) return Value::undefined("there is no item, the sequence was empty");
     size_t best = 0;
     for (size_t i = 1; i < keyed.size(); ++i) {
@@ -196,7 +212,8 @@ Result<Value> default_filter(Runtime&, const Call& call) {
 
 Result<Value> items_filter(Runtime& runtime, const Call& call) {
     if (call.self.is_undefined()) return runtime.make_list({});
-    if (!call.self.is(Kind::kDict)) return type_error(fmt::format("'items' wants a dict, not {}.", describe_value(call.self)));
+    if (!call.self.is(Kind::kDict))
+        return type_error(fmt::format("'items' wants a dict, not {}.", describe_value(call.self)));
     std::vector<Value> items;
     for (const auto& [key, value] : call.self.as_dict().items) {
         TENON_TRY(Value pair, runtime.make_list({key, value}, true));
@@ -208,7 +225,8 @@ Result<Value> items_filter(Runtime& runtime, const Call& call) {
 Result<Value> attr(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text* name, call.text(0));
     if (call.self.is(Kind::kDict) && find_container_method(call.self, name->bytes()) == nullptr) {
-        return Value::undefined(fmt::format("a dict has no attribute '{}'", name->bytes().substr(0, 80)));
+        return Value::undefined(
+            fmt::format("a dict has no attribute '{}'", name->bytes().substr(0, 80)));
     }
     return runtime.attribute(call.self, name->bytes());
 }
@@ -216,12 +234,15 @@ Result<Value> attr(Runtime& runtime, const Call& call) {
 Result<Value> batch(Runtime& runtime, const Call& call) {
     TENON_TRY(const std::vector<Value> items, runtime.iterate(call.self));
     TENON_TRY(const int64_t width, call.integer(0, 1));
-    if (width < 1 || width > runtime.limits().range) return type_error("'batch' wants a width of at least 1.");
+    if (width < 1 || width > runtime.limits().range)
+        return type_error("'batch' wants a width of at least 1.");
     std::vector<Value> rows;
     for (size_t i = 0; i < items.size(); i += static_cast<size_t>(width)) {
         std::vector<Value> row(items.begin() + static_cast<ptrdiff_t>(i),
-                               items.begin() + static_cast<ptrdiff_t>(std::min(i + static_cast<size_t>(width), items.size())));
-        if (call.has(1) && !call.at(1).is(Kind::kNone)) row.resize(static_cast<size_t>(width), call.at(1));
+                               items.begin() + static_cast<ptrdiff_t>(std::min(
+                                                   i + static_cast<size_t>(width), items.size())));
+        if (call.has(1) && !call.at(1).is(Kind::kNone))
+            row.resize(static_cast<size_t>(width), call.at(1));
         TENON_TRY(Value made, runtime.make_list(std::move(row)));
         rows.push_back(std::move(made));
     }
@@ -248,8 +269,8 @@ constexpr Builtin kTable[] = {
     {"batch", "linecount,fill_with", 1, batch},
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> sequence_filters() { return kTable; }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -46,18 +46,22 @@ std::tm local_now() {
     return now;
 }
 
-} // namespace
+}  // namespace
 
 Result<Rendered> ChatTemplate::render(const Value& messages, const RenderOptions& options) const {
     std::vector<std::pair<std::string_view, Value>> context;
     context.emplace_back("messages", messages);
     context.emplace_back("add_generation_prompt", Value::boolean(options.add_generation_prompt));
-    if (!options.bos_token.empty()) context.emplace_back("bos_token", Value::trusted(options.bos_token));
-    if (!options.eos_token.empty()) context.emplace_back("eos_token", Value::trusted(options.eos_token));
+    if (!options.bos_token.empty())
+        context.emplace_back("bos_token", Value::trusted(options.bos_token));
+    if (!options.eos_token.empty())
+        context.emplace_back("eos_token", Value::trusted(options.eos_token));
     context.emplace_back("tools", options.tools.is_undefined() ? Value::none() : options.tools);
     context.emplace_back("documents", Value::none());
     for (const auto& [name, value] : options.variables) {
-        const auto known = std::find_if(context.begin(), context.end(), [&, key = std::string_view(name)](const auto& c) { return c.first == key; });
+        const auto known = std::find_if(
+            context.begin(), context.end(),
+            [&, key = std::string_view(name)](const auto& c) { return c.first == key; });
         if (known != context.end()) {
             known->second = value;
         } else {
@@ -67,7 +71,8 @@ Result<Rendered> ChatTemplate::render(const Value& messages, const RenderOptions
     size_t input_bytes = tree_->source_bytes;
     for (const auto& [name, value] : context) {
         if (value.depth() > options.limits.value_depth) {
-            return Error{Code::kInvalid, "the variable '" + std::string(name) + "' of a template is nested too deep."};
+            return Error{Code::kInvalid, "the variable '" + std::string(name) +
+                                             "' of a template is nested too deep."};
         }
         input_bytes += value.text_bytes(size_t{1} << 32);
     }
@@ -77,7 +82,8 @@ Result<Rendered> ChatTemplate::render(const Value& messages, const RenderOptions
     return to_rendered(text);
 }
 
-Result<Rendered> ChatTemplate::render(const std::vector<Message>& messages, const RenderOptions& options) const {
+Result<Rendered> ChatTemplate::render(const std::vector<Message>& messages,
+                                      const RenderOptions& options) const {
     std::vector<Value> items;
     for (const Message& message : messages) {
         items.push_back(Value::dict({{Value::trusted("role"), Value::user(message.role)},
@@ -86,4 +92,4 @@ Result<Rendered> ChatTemplate::render(const std::vector<Message>& messages, cons
     return render(Value::list(std::move(items)), options);
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

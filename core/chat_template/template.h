@@ -20,14 +20,14 @@
 namespace tenon::chat_template {
 
 struct Segment {
-    size_t begin = 0; // byte offsets into Rendered::text, half open
+    size_t begin = 0;  // byte offsets into Rendered::text, half open
     size_t end = 0;
     bool is_user = false;
 };
 
 struct Rendered {
     std::string text;
-    std::vector<Segment> segments; // in order, cover the text, kinds alternate
+    std::vector<Segment> segments;  // in order, cover the text, kinds alternate
 };
 
 // One turn; both strings count as user text.
@@ -62,7 +62,8 @@ public:
 
     // `messages`: a list of dicts, such as parse_json returns.
     Result<Rendered> render(const Value& messages, const RenderOptions& options) const;
-    Result<Rendered> render(const std::vector<Message>& messages, const RenderOptions& options) const;
+    Result<Rendered> render(const std::vector<Message>& messages,
+                            const RenderOptions& options) const;
 
     ChatTemplate(ChatTemplate&&) noexcept;
     ChatTemplate& operator=(ChatTemplate&&) noexcept;
@@ -75,4 +76,4 @@ private:
     std::unique_ptr<const Tree> tree_;
 };
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -15,9 +15,12 @@ constexpr uint32_t kBroken = 0x10FFFD + 0x10;
 size_t sequence_length(std::string_view s, size_t position) {
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
     const unsigned char lead = byte(position);
-    const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3
-                                      : lead < 0xF5     ? 4
-                                                        : 0;
+    const size_t length = lead < 0x80   ? 1
+                          : lead < 0xC2 ? 0
+                          : lead < 0xE0 ? 2
+                          : lead < 0xF0 ? 3
+                          : lead < 0xF5 ? 4
+                                        : 0;
     if (length == 0 || position + length > s.size()) return 1;
     for (size_t i = 1; i < length; ++i) {
         if ((byte(position + i) & 0xC0) != 0x80) return 1;
@@ -25,7 +28,7 @@ size_t sequence_length(std::string_view s, size_t position) {
     return length;
 }
 
-} // namespace
+}  // namespace
 
 Text Text::trusted(std::string bytes) {
     Text text;
@@ -85,7 +88,9 @@ size_t next_point(std::string_view bytes, size_t position) {
 }
 
 uint32_t decode_point(std::string_view s, size_t position) {
-    const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(s[position + i])); };
+    const auto byte = [&](size_t i) {
+        return static_cast<uint32_t>(static_cast<unsigned char>(s[position + i]));
+    };
     switch (sequence_length(s, position)) {
         case 2: return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
         case 3: return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
@@ -118,7 +123,8 @@ void encode_point(uint32_t point, std::string& out) {
 size_t count_points(std::string_view bytes) {
     if (is_ascii(bytes)) return bytes.size();
     size_t count = 0;
-    for (size_t i = 0; i < bytes.size(); i = next_point(bytes, i)) ++count;
+    for (size_t i = 0; i < bytes.size(); i = next_point(bytes, i))
+        ++count;
     return count;
 }
 
@@ -159,7 +165,9 @@ Text strip(const Text& text, bool left, bool right, const std::string* chars) {
     }
     while (right && end > begin) {
         size_t last = end - 1;
-        while (last > begin && end - last < 4 && (static_cast<unsigned char>(s[last]) & 0xC0) == 0x80) --last;
+        while (last > begin && end - last < 4 &&
+               (static_cast<unsigned char>(s[last]) & 0xC0) == 0x80)
+            --last;
         if (next_point(s, last) != end) last = end - 1;
         if (!strippable(last, end)) break;
         end = last;
@@ -203,4 +211,4 @@ size_t find_bytes(std::string_view hay, std::string_view needle, size_t from) {
     return static_cast<size_t>(static_cast<const char*>(hit) - hay.data());
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -76,4 +76,4 @@ Text change_case(const Text& text, Case to);
 // First occurrence of `needle` in bytes [from, end) in linear time, or npos.
 size_t find_bytes(std::string_view hay, std::string_view needle, size_t from);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -40,7 +40,8 @@ Result<Value> title(Runtime& runtime, const Call& call) {
     for (size_t i = 0; i < s.size();) {
         const uint32_t point = decode_point(s, i);
         const size_t next = next_point(s, i);
-        if (is_space(point) || point == '-' || point == '(' || point == '{' || point == '[' || point == '<') {
+        if (is_space(point) || point == '-' || point == '(' || point == '{' || point == '[' ||
+            point == '<') {
             put_word(i);
             out.append(text, i, next);
             begin = next;
@@ -101,7 +102,8 @@ std::vector<Span> split_lines(const std::string& s) {
     for (size_t i = 0; i < s.size();) {
         const uint32_t c = decode_point(s, i);
         size_t next = next_point(s, i);
-        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+        const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
+                          c == 0x2028 || c == 0x2029;
         if (ends) {
             lines.push_back({begin, i});
             if (c == '\r' && next < s.size() && s[next] == '\n') ++next;
@@ -114,7 +116,8 @@ std::vector<Span> split_lines(const std::string& s) {
 }
 
 Result<Value> indent(Runtime& runtime, const Call& call) {
-    if (!call.self.is_string()) return type_error(fmt::format("'indent' wants a str, not {}.", describe_value(call.self)));
+    if (!call.self.is_string())
+        return type_error(fmt::format("'indent' wants a str, not {}.", describe_value(call.self)));
     Text text = call.self.as_text();
     Text margin = Text::trusted("    ");
     if (call.has(0) && call.at(0).is_string()) {
@@ -126,7 +129,7 @@ Result<Value> indent(Runtime& runtime, const Call& call) {
     }
     const bool first = call.truth(1, false);
     const bool blank = call.truth(2, false);
-    text.append("\n"); // jinja adds one, and splitlines takes it off again
+    text.append("\n");  // jinja adds one, and splitlines takes it off again
     const std::vector<Span> lines = split_lines(text.bytes());
     Text out;
     if (first) out.append(margin);
@@ -156,7 +159,8 @@ Result<Value> center(Runtime& runtime, const Call& call) {
 
 Result<Value> format_filter(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text text, runtime.to_text(call.self));
-    if (!call.args->named.empty()) return Error{Code::kUnsupported, "named values in 'format' are not supported."};
+    if (!call.args->named.empty())
+        return Error{Code::kUnsupported, "named values in 'format' are not supported."};
     return format_percent(runtime, text, Value::list(call.args->positional, true));
 }
 
@@ -177,8 +181,8 @@ constexpr Builtin kTable[] = {
     {"format", "*", 0, format_filter},
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> text_filters() { return kTable; }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

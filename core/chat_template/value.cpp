@@ -48,7 +48,8 @@ Value Value::text(Text text) {
 
 Value Value::list(std::vector<Value> items, bool is_tuple) {
     uint32_t depth = 0;
-    for (const Value& item : items) depth = std::max(depth, item.depth());
+    for (const Value& item : items)
+        depth = std::max(depth, item.depth());
     Value value;
     value.state_ = std::make_shared<const List>(List{std::move(items), is_tuple, depth + 1});
     return value;
@@ -56,7 +57,8 @@ Value Value::list(std::vector<Value> items, bool is_tuple) {
 
 Value Value::dict(std::vector<std::pair<Value, Value>> items) {
     uint32_t depth = 0;
-    for (const auto& [key, item] : items) depth = std::max(depth, item.depth());
+    for (const auto& [key, item] : items)
+        depth = std::max(depth, item.depth());
     Value value;
     value.state_ = std::make_shared<const Dict>(Dict{std::move(items), depth + 1});
     return value;
@@ -204,7 +206,8 @@ std::string float_repr(double value) {
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
     char buffer[40];
-    const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
+    const auto end =
+        std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
     std::string_view text(buffer, static_cast<size_t>(end.ptr - buffer));
     std::string out;
     if (text.front() == '-') {
@@ -228,10 +231,12 @@ std::string float_repr(double value) {
         const std::string power = std::to_string(std::abs(exponent));
         return out + (power.size() < 2 ? "0" : "") + power;
     }
-    if (exponent < 0) return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
+    if (exponent < 0)
+        return out + "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
     const size_t whole = static_cast<size_t>(exponent) + 1;
-    if (digits.size() <= whole) return out + digits + std::string(whole - digits.size(), '0') + ".0";
+    if (digits.size() <= whole)
+        return out + digits + std::string(whole - digits.size(), '0') + ".0";
     return out + digits.substr(0, whole) + "." + digits.substr(whole);
 }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -32,10 +32,19 @@ struct Object {
 class Value {
 public:
     enum class Kind : uint8_t {
-        kUndefined, kNone, kBool, kInt, kFloat, kString, kList, kDict, kNamespace, kObject,
+        kUndefined,
+        kNone,
+        kBool,
+        kInt,
+        kFloat,
+        kString,
+        kList,
+        kDict,
+        kNamespace,
+        kObject,
     };
 
-    Value() = default; // undefined, without a name
+    Value() = default;  // undefined, without a name
     // Undefined that remembers what was looked for: "'x' is undefined".
     static Value undefined(std::string complaint);
     static Value none();
@@ -76,9 +85,7 @@ public:
     }
     // bool and int only.
     bool is_integral() const noexcept { return is(Kind::kBool) || is(Kind::kInt); }
-    int64_t as_integer() const {
-        return is(Kind::kBool) ? as_bool() : std::get<int64_t>(state_);
-    }
+    int64_t as_integer() const { return is(Kind::kBool) ? as_bool() : std::get<int64_t>(state_); }
     // bool, int and float.
     double as_number() const {
         return is(Kind::kFloat) ? as_float() : static_cast<double>(as_integer());
@@ -134,4 +141,4 @@ bool same_key(const Value& a, const Value& b);
 // repr() of a float as Python prints it: 1.0, 1e-05, inf.
 std::string float_repr(double value);
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

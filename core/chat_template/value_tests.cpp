@@ -25,7 +25,9 @@ bool is_none(const Value& v) { return v.is(Kind::kNone); }
 bool is_string(const Value& v) { return v.is_string(); }
 bool is_mapping(const Value& v) { return v.is(Kind::kDict); }
 // Undefined counts in jinja: it has a length and items.
-bool is_sequence(const Value& v) { return v.is_string() || v.is(Kind::kList) || v.is(Kind::kDict) || v.is_undefined(); }
+bool is_sequence(const Value& v) {
+    return v.is_string() || v.is(Kind::kList) || v.is(Kind::kDict) || v.is_undefined();
+}
 bool is_number(const Value& v) { return v.is_number(); }
 bool is_integer(const Value& v) { return v.is(Kind::kInt); }
 bool is_float(const Value& v) { return v.is(Kind::kFloat); }
@@ -39,22 +41,31 @@ bool is_callable(const Value& v) {
 bool is_escaped(const Value& v) { return v.is_string() && v.as_text().markup(); }
 
 // `self % divisor == wanted`; of a str, % formats, as in Python.
-Result<Value> remainder_is(Runtime& runtime, const Call& call, const Value& divisor, int64_t wanted) {
+Result<Value> remainder_is(Runtime& runtime, const Call& call, const Value& divisor,
+                           int64_t wanted) {
     TENON_TRY(const Value rest, apply_arithmetic(runtime, Op::kMod, call.self, divisor));
     TENON_TRY(const bool same, runtime.equal(rest, Value::integer(wanted)));
     return Value::boolean(same);
 }
 
-Result<Value> is_odd(Runtime& runtime, const Call& call) { return remainder_is(runtime, call, Value::integer(2), 1); }
-Result<Value> is_even(Runtime& runtime, const Call& call) { return remainder_is(runtime, call, Value::integer(2), 0); }
-Result<Value> is_divisible(Runtime& runtime, const Call& call) { return remainder_is(runtime, call, call.at(0), 0); }
+Result<Value> is_odd(Runtime& runtime, const Call& call) {
+    return remainder_is(runtime, call, Value::integer(2), 1);
+}
+Result<Value> is_even(Runtime& runtime, const Call& call) {
+    return remainder_is(runtime, call, Value::integer(2), 0);
+}
+Result<Value> is_divisible(Runtime& runtime, const Call& call) {
+    return remainder_is(runtime, call, call.at(0), 0);
+}
 
 Result<Value> is_same(Runtime&, const Call& call) {
     const Value& other = call.at(0);
     if (call.self.kind() != other.kind()) return Value::boolean(false);
-    if (call.self.is_integral()) return Value::boolean(call.self.as_integer() == other.as_integer());
+    if (call.self.is_integral())
+        return Value::boolean(call.self.as_integer() == other.as_integer());
     if (is_none(call.self)) return Value::boolean(true);
-    return Value::boolean(call.self.identity() != nullptr && call.self.identity() == other.identity());
+    return Value::boolean(call.self.identity() != nullptr &&
+                          call.self.identity() == other.identity());
 }
 
 // str.isupper / str.islower: at least one letter with case, and none of the other case.
@@ -66,8 +77,12 @@ Result<Value> is_case(Runtime& runtime, const Call& call, Case wanted) {
     const Text& same = wanted == Case::kUpper ? upper : lower;
     return Value::boolean(text.bytes() == same.bytes() && upper.bytes() != lower.bytes());
 }
-Result<Value> is_upper(Runtime& runtime, const Call& call) { return is_case(runtime, call, Case::kUpper); }
-Result<Value> is_lower(Runtime& runtime, const Call& call) { return is_case(runtime, call, Case::kLower); }
+Result<Value> is_upper(Runtime& runtime, const Call& call) {
+    return is_case(runtime, call, Case::kUpper);
+}
+Result<Value> is_lower(Runtime& runtime, const Call& call) {
+    return is_case(runtime, call, Case::kLower);
+}
 
 Result<Value> is_filter(Runtime& runtime, const Call& call) {
     TENON_TRY(const Text text, runtime.to_text(call.self));
@@ -120,8 +135,8 @@ constexpr Builtin kTable[] = {
     {"ge", "other", 1, compare<Op::kGe>},
 };
 
-} // namespace
+}  // namespace
 
 std::span<const Builtin> value_tests() { return kTable; }
 
-} // namespace tenon::chat_template
+}  // namespace tenon::chat_template

@@ -16,8 +16,8 @@ Status read_number(Number& field, std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc{} || end != text.data() + text.size()) {
         constexpr bool kIsWhole = std::is_integral_v<Number>;
-        return Error{Code::kInvalid, fmt::format("expected a {}number, got '{}'",
-                                                 kIsWhole ? "whole " : "", text)};
+        return Error{Code::kInvalid,
+                     fmt::format("expected a {}number, got '{}'", kIsWhole ? "whole " : "", text)};
     }
     field = number;
     return {};
@@ -70,11 +70,11 @@ Status set_answer_option(AnswerOptions& options, std::string_view name, std::str
     });
     if (!is_known) {
         const std::string close = config::nearest(name, known);
-        return Error{Code::kInvalid,
-                     close.empty() ? fmt::format("'{}' is not an option; known are: {}", name,
-                                                 fmt::join(known, ", "))
-                                   : fmt::format("'{}' is not an option; did you mean '{}'?", name,
-                                                 close)};
+        return Error{
+            Code::kInvalid,
+            close.empty()
+                ? fmt::format("'{}' is not an option; known are: {}", name, fmt::join(known, ", "))
+                : fmt::format("'{}' is not an option; did you mean '{}'?", name, close)};
     }
     if (!status.ok()) return std::move(status).error().within(std::string(name));
     TENON_CHECK(sampling::validate(changed.sampling));

@@ -155,18 +155,15 @@ void Arguments::sub_verb(const std::string& name, const std::string& summary) {
     impl_->sub_verbs.push_back({name, summary});
 }
 
-void Arguments::example(const std::string& line) {
-    impl_->examples.push_back(line);
-}
+void Arguments::example(const std::string& line) { impl_->examples.push_back(line); }
 
 OptionTable Arguments::table() const {
-    return {impl_->app.get_name(), "", impl_->summary, {impl_->rows.begin(), impl_->rows.end()},
-            impl_->sub_verbs, impl_->examples};
+    return {impl_->app.get_name(), "",
+            impl_->summary,        {impl_->rows.begin(), impl_->rows.end()},
+            impl_->sub_verbs,      impl_->examples};
 }
 
-std::string Arguments::help() const {
-    return help_text(table());
-}
+std::string Arguments::help() const { return help_text(table()); }
 
 OptionTable describe(int (*run)(int argc, char** argv), std::vector<std::string> words) {
     std::vector<char*> pointers;

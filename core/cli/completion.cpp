@@ -16,9 +16,7 @@ std::vector<const OptionRow*> positionals(const OptionTable& table) {
     return rows;
 }
 
-bool is_below(const OptionTable& table) {
-    return table.verb.find(' ') != std::string::npos;
-}
+bool is_below(const OptionTable& table) { return table.verb.find(' ') != std::string::npos; }
 
 // Verbs of the first word, and "bench serve" of the first two.
 std::vector<std::string> names_of(const std::vector<OptionTable>& tables, bool below) {
@@ -62,7 +60,8 @@ std::string bash_files(const OptionTable& table) {
 
 std::string bash_value(const OptionRow& row) {
     switch (completes(row)) {
-        case Completes::kChoices: return "_tenon_words " + quoted(fmt::format("{}", fmt::join(row.choices, " ")));
+        case Completes::kChoices:
+            return "_tenon_words " + quoted(fmt::format("{}", fmt::join(row.choices, " ")));
         case Completes::kFiles: return "_tenon_files";
         case Completes::kFolders: return "_tenon_folders";
         case Completes::kModels: return "_tenon_models";
@@ -98,7 +97,8 @@ std::string bash_completion(const std::vector<OptionTable>& tables) {
         "}\n"
         "_tenon_models() {\n"
         "    compopt -o filenames 2>/dev/null\n"
-        "    mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"; compgen -f -X '!*.gguf' -- \"$cur\")\n"
+        "    mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"; compgen -f -X '!*.gguf' -- "
+        "\"$cur\")\n"
         "}\n"
         "_tenon() {\n"
         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
@@ -107,15 +107,17 @@ std::string bash_completion(const std::vector<OptionTable>& tables) {
         "    if ((COMP_CWORD == 1)); then\n";
     out += fmt::format("        _tenon_words '{} help --help --version'\n        return\n    fi\n",
                        fmt::join(names_of(tables, false), " "));
-    out += "    # `--name=value` comes as three words.\n"
-           "    if [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi\n"
-           "    if [[ $cur == '=' ]]; then cur=''; fi\n";
+    out +=
+        "    # `--name=value` comes as three words.\n"
+        "    if [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi\n"
+        "    if [[ $cur == '=' ]]; then cur=''; fi\n";
     const std::vector<std::string> below = names_of(tables, true);
     if (!below.empty()) {
-        out += fmt::format("    case \"$verb ${{COMP_WORDS[2]-}}\" in\n        '{}')\n"
-                           "            if ((COMP_CWORD > 2)); then verb=\"$verb ${{COMP_WORDS[2]}}\"; fi ;;\n"
-                           "    esac\n",
-                           fmt::join(below, "' | '"));
+        out += fmt::format(
+            "    case \"$verb ${{COMP_WORDS[2]-}}\" in\n        '{}')\n"
+            "            if ((COMP_CWORD > 2)); then verb=\"$verb ${{COMP_WORDS[2]}}\"; fi ;;\n"
+            "    esac\n",
+            fmt::join(below, "' | '"));
     }
     out += "    case $verb in\n";
     for (const OptionTable& table : tables) {
@@ -140,18 +142,19 @@ std::string bash_completion(const std::vector<OptionTable>& tables) {
         out += "            ;;\n";
     }
     out += fmt::format("        help) words='{}' ;;\n", fmt::join(names_of(tables, false), " "));
-    out += "    esac\n"
-           "    if [[ $cur == -* ]]; then\n"
-           "        _tenon_words \"$options\"\n"
-           "        return\n"
-           "    fi\n"
-           "    if [[ -n $files ]]; then $files; fi\n"
-           "    local found=(\"${COMPREPLY[@]}\")\n"
-           "    if [[ -n $words ]]; then _tenon_words \"$words\"; fi\n"
-           "    COMPREPLY=(\"${found[@]}\" \"${COMPREPLY[@]}\")\n"
-           "    if [[ -z $words ]]; then COMPREPLY=(\"${found[@]}\"); fi\n"
-           "}\n"
-           "complete -F _tenon tenon\n";
+    out +=
+        "    esac\n"
+        "    if [[ $cur == -* ]]; then\n"
+        "        _tenon_words \"$options\"\n"
+        "        return\n"
+        "    fi\n"
+        "    if [[ -n $files ]]; then $files; fi\n"
+        "    local found=(\"${COMPREPLY[@]}\")\n"
+        "    if [[ -n $words ]]; then _tenon_words \"$words\"; fi\n"
+        "    COMPREPLY=(\"${found[@]}\" \"${COMPREPLY[@]}\")\n"
+        "    if [[ -z $words ]]; then COMPREPLY=(\"${found[@]}\"); fi\n"
+        "}\n"
+        "complete -F _tenon tenon\n";
     return out;
 }
 
@@ -187,8 +190,8 @@ std::string zsh_rows(const OptionTable& table) {
         if (row.is_positional) {
             std::string value = zsh_value(row);
             if (++place == 1 && !table.sub_verbs.empty()) {
-                value = fmt::format("{}:({})", zsh_text(row.value),
-                                    fmt::join(words_of(table), " "));
+                value =
+                    fmt::format("{}:({})", zsh_text(row.value), fmt::join(words_of(table), " "));
             }
             add(quoted(fmt::format("{}{}:{}", place, row.is_required ? "" : ":", value)));
             continue;
@@ -217,19 +220,21 @@ std::string zsh_completion(const std::vector<OptionTable>& tables) {
         if (is_below(table)) continue;
         out += fmt::format("            {}\n", quoted(table.verb + ":" + zsh_text(table.brief)));
     }
-    out += "            'help:options of a verb'\n        )\n"
-           "        _describe verb verbs\n        return\n    fi\n"
-           "    shift words; (( CURRENT-- ))\n";
+    out +=
+        "            'help:options of a verb'\n        )\n"
+        "        _describe verb verbs\n        return\n    fi\n"
+        "    shift words; (( CURRENT-- ))\n";
     const std::vector<std::string> below = names_of(tables, true);
     if (!below.empty()) {
         std::vector<std::string> quotes;
         for (const std::string& name : below)
             quotes.push_back(quoted(name));
-        out += fmt::format("    case \"$verb ${{words[2]-}}\" in\n        ({})\n"
-                           "            if (( CURRENT > 2 )); then\n"
-                           "                verb=\"$verb $words[2]\"; shift words; (( CURRENT-- ))\n"
-                           "            fi ;;\n    esac\n",
-                           fmt::join(quotes, "|"));
+        out += fmt::format(
+            "    case \"$verb ${{words[2]-}}\" in\n        ({})\n"
+            "            if (( CURRENT > 2 )); then\n"
+            "                verb=\"$verb $words[2]\"; shift words; (( CURRENT-- ))\n"
+            "            fi ;;\n    esac\n",
+            fmt::join(quotes, "|"));
     }
     out += "    case $verb in\n";
     for (const OptionTable& table : tables) {
@@ -277,7 +282,8 @@ std::string fish_completion(const std::vector<OptionTable>& tables) {
             }
             const Completes what = completes(row);
             if (what == Completes::kChoices) {
-                line += fmt::format(" -a {}", quoted(fmt::format("{}", fmt::join(row.choices, " "))));
+                line +=
+                    fmt::format(" -a {}", quoted(fmt::format("{}", fmt::join(row.choices, " "))));
             } else if (what == Completes::kFolders) {
                 line += " -a '(__fish_complete_directories)'";
             } else if (what == Completes::kModels) {

@@ -36,8 +36,8 @@ Result<std::string> read_content(const Value& content) {
         }
         return text;
     }
-    return Error{Code::kInvalid, fmt::format("content: expected a text, got {}",
-                                             content.type_name())};
+    return Error{Code::kInvalid,
+                 fmt::format("content: expected a text, got {}", content.type_name())};
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace tenon::cli {
 
 struct Conversation {
-    std::string system;  // empty: none
+    std::string system;                         // empty: none
     std::vector<chat_template::Message> turns;  // user and assistant, no system message
 
     // With the system message in front.

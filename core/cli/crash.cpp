@@ -34,7 +34,7 @@ extern "C" void on_fault(int signal, siginfo_t* info, void*) {
     std::raise(signal);
 }
 
-} // namespace
+}  // namespace
 
 void explain_crashes() {
     struct sigaction action {};
@@ -46,4 +46,4 @@ void explain_crashes() {
     std::signal(SIGPIPE, SIG_IGN);
 }
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

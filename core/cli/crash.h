@@ -7,4 +7,4 @@ namespace tenon::cli {
 // mapping is said to be that (exit code 1), and a closed pipe is an error of the write.
 void explain_crashes();
 
-} // namespace tenon::cli
+}  // namespace tenon::cli

@@ -94,9 +94,8 @@ std::string DeviceSurvey::backends_of(const SeenDevice& device) {
 void add_sighting(std::vector<SeenDevice>& devices, Sighting sighting) {
     const auto same = [&](const SeenDevice& device) {
         const bool other_backend =
-            std::none_of(device.begin(), device.end(), [&](const Sighting& seen) {
-                return seen.backend == sighting.backend;
-            });
+            std::none_of(device.begin(), device.end(),
+                         [&](const Sighting& seen) { return seen.backend == sighting.backend; });
         return other_backend && std::memcmp(device.front().info.uuid, sighting.info.uuid,
                                             sizeof sighting.info.uuid) == 0;
     };

@@ -28,7 +28,7 @@ struct PluginLine {
 
 struct PluginReport {
     std::string id;
-    bool good = false;              // usable, loads, lists its devices
+    bool good = false;  // usable, loads, lists its devices
     bool backend = false;
     std::string text;               // why it is not good, or what it is; empty: its devices say it
     std::vector<PluginLine> lines;  // errors, warnings and information

@@ -175,7 +175,8 @@ private:
         config::EngineConfig config = config_;
         const uint32_t trained = survey_.model->config().context_length;
         if (config.context_length == 0) {
-            config.context_length = trained == 0 ? kContextTokens : std::min(trained, kContextTokens);
+            config.context_length =
+                trained == 0 ? kContextTokens : std::min(trained, kContextTokens);
         }
         if (config.max_running_requests == 0 && config.max_total_tokens == 0) {
             config.max_running_requests = 1;
@@ -195,8 +196,8 @@ private:
 
     // Which nodes of a step the device does not run as the model wrote them.
     void place(const host::Device& device, const engine::RunnerOptions& options) {
-        const ops::Program program = survey_.model->build_step(
-            engine::shape_of(engine::normalised(options)));
+        const ops::Program program =
+            survey_.model->build_step(engine::shape_of(engine::normalised(options)));
         survey_.nodes = program.view().n_nodes;
         const auto verdicts = device.query(program.view(), options.compute);
         if (!verdicts.ok()) return problem(verdicts.error().message);

@@ -20,7 +20,7 @@ namespace tenon::cli {
 struct FormatShare {
     bool is_read = false;  // Tenon knows the format
     uint64_t tensors = 0, elements = 0;
-    uint64_t bytes = 0;    // 0 where the format is not known
+    uint64_t bytes = 0;  // 0 where the format is not known
 };
 
 // Weights of one format and one use, as the device takes them.
@@ -42,10 +42,10 @@ struct FileSurvey {
     bool has_template = false;            // and it is one that runs
     std::string device, backend, detail;  // empty: no device
     std::vector<WeightGroup> weights;
-    std::vector<std::string> placement;   // nodes that the device does not run as written
-    uint32_t nodes = 0;                   // of the step-program
+    std::vector<std::string> placement;  // nodes that the device does not run as written
+    uint32_t nodes = 0;                  // of the step-program
     std::optional<engine::MemoryPlan> memory;
-    std::vector<std::string> problems;    // one sentence each; none: it can run
+    std::vector<std::string> problems;  // one sentence each; none: it can run
 };
 
 // The error is that of a file that is no GGUF at all. Reads no weight.

@@ -42,14 +42,10 @@ uint32_t count_of(const Dict& usage, std::string_view name) {
 // The kind of a failure below HTTP.
 std::string kind_of(const Error& error) {
     switch (error.code) {
-        case Code::kTimeout:
-            return error.message.substr(0, error.message.find(':'));
-        case Code::kBusy:
-            return "connection";
-        case Code::kData:
-            return error.message.rfind("malformed", 0) == 0 ? "malformed" : "cut";
-        default:
-            return "not sent";
+        case Code::kTimeout: return error.message.substr(0, error.message.find(':'));
+        case Code::kBusy: return "connection";
+        case Code::kData: return error.message.rfind("malformed", 0) == 0 ? "malformed" : "cut";
+        default: return "not sent";
     }
 }
 

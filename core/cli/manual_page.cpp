@@ -22,13 +22,13 @@ std::string roff(std::string_view text) {
     return out;
 }
 
-std::string head_of(const std::string& name, const std::string& brief,
-                    const std::string& version) {
+std::string head_of(const std::string& name, const std::string& brief, const std::string& version) {
     std::string capitals = name;
-    std::transform(capitals.begin(), capitals.end(), capitals.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-    return fmt::format(".TH {} 1 \"\" \"tenon {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n", capitals,
-                       version, roff(name), roff(brief));
+    std::transform(capitals.begin(), capitals.end(), capitals.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    return fmt::format(".TH {} 1 \"\" \"tenon {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n",
+                       capitals, version, roff(name), roff(brief));
 }
 
 // What may be said of the field that an option sets.
@@ -72,14 +72,16 @@ std::string manual_page(const OptionTable& table, const std::string& version) {
             names += fmt::format("{}\\f{}{}\\fR", names.empty() ? "" : ", ",
                                  row.is_positional ? 'I' : 'B', roff(name));
         }
-        if (!row.is_positional && !row.value.empty()) names += fmt::format(" \\fI{}\\fR", row.value);
+        if (!row.is_positional && !row.value.empty())
+            names += fmt::format(" \\fI{}\\fR", row.value);
         options += names + "\n" + roff(row.text) + ".\n";
         if (!row.fallback.empty()) options += fmt::format("Without it {}.\n", roff(row.fallback));
         if (row.repeats) options += "May be given several times.\n";
         const std::string field = field_text(row.field);
         options += field;
         if (field.empty() && row.is_checked) {
-            options += fmt::format("One of {}.\n", roff(fmt::format("{}", fmt::join(row.choices, ", "))));
+            options +=
+                fmt::format("One of {}.\n", roff(fmt::format("{}", fmt::join(row.choices, ", "))));
         }
     }
     out += ".RI [ options ]\n.SH DESCRIPTION\n" + roff(table.summary) + "\n";
@@ -108,12 +110,14 @@ std::string manual_overview(const std::vector<OptionTable>& tables, const std::s
         out += fmt::format(".TP\n.BR {} (1)\n{}\n", roff(page_name(table)), roff(table.summary));
     }
     out += kExitCodes;
-    out += ".SH ENVIRONMENT\n"
-           "Each option of the configuration is read from a variable too: TENON_ and its name in "
-           "capitals,\nwith _ for a dot, such as TENON_THREADS. Flags win over variables, variables "
-           "over a file.\n"
-           ".TP\n.B NO_COLOR\nWhen it is set, nothing is coloured; on what is no terminal nothing is.\n"
-           ".TP\n.B XDG_STATE_HOME\nThe history of conversations is in tenon/history below it.\n";
+    out +=
+        ".SH ENVIRONMENT\n"
+        "Each option of the configuration is read from a variable too: TENON_ and its name in "
+        "capitals,\nwith _ for a dot, such as TENON_THREADS. Flags win over variables, variables "
+        "over a file.\n"
+        ".TP\n.B NO_COLOR\nWhen it is set, nothing is coloured; on what is no terminal nothing "
+        "is.\n"
+        ".TP\n.B XDG_STATE_HOME\nThe history of conversations is in tenon/history below it.\n";
     return out + ".SH SEE ALSO\nEach option's meaning: \\fBtenon config explain\\fR.\n";
 }
 

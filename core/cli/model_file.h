@@ -11,7 +11,8 @@
 namespace tenon::cli {
 
 // Help of a positional MODEL.
-inline constexpr const char* kModelHelp = "a .gguf file, a name of 'tenon models', or org/repo[:QUANT]";
+inline constexpr const char* kModelHelp =
+    "a .gguf file, a name of 'tenon models', or org/repo[:QUANT]";
 
 // Its path. Never asks the network: kConfig says `tenon pull X` for what was not fetched.
 Result<std::string> find_model_file(const std::string& text);

@@ -16,7 +16,8 @@ std::string left_of(const OptionRow& row) {
     if (row.is_positional) {
         return row.is_required ? row.names.front() : fmt::format("[{}]", row.names.front());
     }
-    return fmt::format("{}{}{}", fmt::join(row.names, ","), row.value.empty() ? "" : " ", row.value);
+    return fmt::format("{}{}{}", fmt::join(row.names, ","), row.value.empty() ? "" : " ",
+                       row.value);
 }
 
 }  // namespace

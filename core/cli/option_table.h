@@ -9,12 +9,13 @@ namespace tenon::cli {
 // One option or positional of a verb.
 struct OptionRow {
     std::vector<std::string> names;  // "-t", "--threads"; of a positional its one name
-    std::string value;     // what its value is called: shells complete FILE, DIR and MODEL; empty: a flag
+    std::string
+        value;  // what its value is called: shells complete FILE, DIR and MODEL; empty: a flag
     std::string text;      // one line
     std::string fallback;  // what it is when not given, as text; may be empty
     std::vector<std::string> choices;
-    std::string field;           // of the configuration that it sets, dotted; empty: none
-    bool is_checked = false;     // a value outside of `choices` is a mistake
+    std::string field;        // of the configuration that it sets, dotted; empty: none
+    bool is_checked = false;  // a value outside of `choices` is a mistake
     bool is_positional = false;
     bool is_required = false;
     bool repeats = false;
@@ -32,9 +33,9 @@ struct SubVerb {
 };
 
 struct OptionTable {
-    std::string verb;  // "run", "bench serve"
-    std::string brief;    // a few words, as `tenon --help` has them
-    std::string summary;  // sentences
+    std::string verb;             // "run", "bench serve"
+    std::string brief;            // a few words, as `tenon --help` has them
+    std::string summary;          // sentences
     std::vector<OptionRow> rows;  // in order of declaration; --help is not among them
     std::vector<SubVerb> sub_verbs;
     std::vector<std::string> examples;

@@ -22,11 +22,12 @@ std::string words_of(int error) {
 Result<Pattern> Pattern::compile(const std::string& expression) {
     int error = 0;
     PCRE2_SIZE at = 0;
-    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()),
-                                     expression.size(), PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
+    pcre2_code* code =
+        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                      PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
     if (code == nullptr) {
-        return Error{Code::kInvalid, fmt::format("regex: {} at byte {} of '{}'", words_of(error), at,
-                                                 expression)};
+        return Error{Code::kInvalid,
+                     fmt::format("regex: {} at byte {} of '{}'", words_of(error), at, expression)};
     }
     return Pattern(std::shared_ptr<void>(
         code, [](void* raw) { pcre2_code_free(static_cast<pcre2_code*>(raw)); }));
@@ -40,8 +41,8 @@ Result<bool> Pattern::finds(std::string_view text) const {
         pcre2_match_context_create(nullptr), pcre2_match_context_free);
     if (!found || !limits) return Error{Code::kOomHost, "regex: out of memory"};
     pcre2_set_match_limit(limits.get(), kMatchLimit);
-    const int count = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0,
-                                  found.get(), limits.get());
+    const int count = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
+                                  0, found.get(), limits.get());
     if (count >= 0) return true;
     if (count == PCRE2_ERROR_NOMATCH) return false;
     return Error{Code::kInvalid, "regex: " + words_of(count)};

@@ -38,16 +38,10 @@ void to_log(void* log, tenon_log_level level, tenon_str text) {
 
 }  // namespace
 
-void show_plugin_lines() noexcept {
-    host::set_log(to_standard_error, nullptr);
-}
+void show_plugin_lines() noexcept { host::set_log(to_standard_error, nullptr); }
 
-PluginLog::PluginLog(Log& log) noexcept {
-    host::set_log(to_log, &log);
-}
+PluginLog::PluginLog(Log& log) noexcept { host::set_log(to_log, &log); }
 
-PluginLog::~PluginLog() {
-    show_plugin_lines();
-}
+PluginLog::~PluginLog() { show_plugin_lines(); }
 
 }  // namespace tenon::cli

@@ -55,7 +55,8 @@ std::optional<Command> find_command(std::string_view line) {
     if (line.size() < 2 || line.front() != '/') return std::nullopt;
     const size_t end = std::min(line.find_first_of(kSpaces), line.size());
     const std::string_view name = line.substr(1, end - 1);
-    if (name.empty() || !std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '?'; })) {
+    if (name.empty() || !std::all_of(name.begin(), name.end(),
+                                     [](char c) { return (c >= 'a' && c <= 'z') || c == '?'; })) {
         return std::nullopt;
     }
     return Command{std::string(name), std::string(trimmed(line.substr(end)))};

@@ -63,7 +63,8 @@ std::string bar_text(std::string_view what, uint64_t done, uint64_t total, doubl
     std::string bar;
     if (used + kBarMin < columns) {
         const size_t width = std::min(kBarMax, columns - used);
-        bar = fmt::format("[{:<{}}] ", std::string(static_cast<size_t>(done * width / total), '#'), width);
+        bar = fmt::format("[{:<{}}] ", std::string(static_cast<size_t>(done * width / total), '#'),
+                          width);
     }
     return fmt::format("{} {}{}", head, bar, tail).substr(0, columns - 1);
 }
@@ -114,7 +115,8 @@ void PullProgress::show(hub::Phase phase, uint64_t done, uint64_t total) {
     // What was there before, and a new start, are no speed.
     if (phase != phase_ || (!samples_.empty() && done < samples_.back().bytes)) samples_.clear();
     phase_ = phase;
-    if (samples_.empty() || now - samples_.back().time >= kDrawEvery) samples_.push_back({now, done});
+    if (samples_.empty() || now - samples_.back().time >= kDrawEvery)
+        samples_.push_back({now, done});
     while (samples_.size() > 2 && now - samples_.front().time > kRateWindow)
         samples_.pop_front();
     if (now - last_ < (is_terminal_ ? kDrawEvery : kLineEvery)) return;
@@ -122,7 +124,8 @@ void PullProgress::show(hub::Phase phase, uint64_t done, uint64_t total) {
     const bool is_checking = phase == hub::Phase::kChecking;
     if (is_terminal_) {
         const std::string what = is_checking ? "checking " + what_ : what_;
-        fmt::print(stderr, "\r\x1b[K{}", bar_text(what, done, total, rate(), columns_of_terminal()));
+        fmt::print(stderr, "\r\x1b[K{}",
+                   bar_text(what, done, total, rate(), columns_of_terminal()));
         std::fflush(stderr);
         is_drawn_ = true;
         return;
@@ -131,9 +134,10 @@ void PullProgress::show(hub::Phase phase, uint64_t done, uint64_t total) {
     const double speed = rate();
     const std::string left =
         speed > 0 ? time_text(static_cast<double>(total - std::min(done, total)) / speed) : "";
-    note(fmt::format("{} % of {}{}{}", done * 100 / total, hub::format_bytes(total),
-                     speed > 0 ? fmt::format(", {}/s", hub::format_bytes(static_cast<uint64_t>(speed))) : "",
-                     left.empty() ? "" : fmt::format(", {} left", left)));
+    note(fmt::format(
+        "{} % of {}{}{}", done * 100 / total, hub::format_bytes(total),
+        speed > 0 ? fmt::format(", {}/s", hub::format_bytes(static_cast<uint64_t>(speed))) : "",
+        left.empty() ? "" : fmt::format(", {} left", left)));
 }
 
 }  // namespace tenon::cli

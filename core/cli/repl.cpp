@@ -31,9 +31,7 @@ extern "C" void count_signal(int signal) {
     }
 }
 
-bool is_interrupted() {
-    return g_interrupts != 0 || g_ends != 0;
-}
+bool is_interrupted() { return g_interrupts != 0 || g_ends != 0; }
 
 // Without SA_RESTART: a signal ends the wait for a key.
 class Signals {
@@ -83,9 +81,7 @@ public:
                     editor_.remember(line);
                     take(line);
                     break;
-                case LineEditor::End::kInterrupted:
-                    interrupted();
-                    break;
+                case LineEditor::End::kInterrupted: interrupted(); break;
                 case LineEditor::End::kEof:
                     fmt::print("\n");
                     is_over_ = true;

@@ -30,9 +30,8 @@ ServiceManager::ServiceManager(const std::string& socket) {
     if (socket[0] == '@') address.sun_path[0] = '\0';
     socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (socket_ < 0) return;
-    const auto size =
-        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket.size() +
-                               (socket[0] == '@' ? 0 : 1));
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket.size() +
+                                             (socket[0] == '@' ? 0 : 1));
     if (connect(socket_, reinterpret_cast<const sockaddr*>(&address), size) != 0) {
         close(socket_);
         socket_ = -1;
@@ -44,9 +43,8 @@ ServiceManager::~ServiceManager() {
 }
 
 bool ServiceManager::notify(std::string_view state) {
-    return socket_ >= 0 &&
-           send(socket_, state.data(), state.size(), MSG_NOSIGNAL) ==
-               static_cast<ssize_t>(state.size());
+    return socket_ >= 0 && send(socket_, state.data(), state.size(), MSG_NOSIGNAL) ==
+                               static_cast<ssize_t>(state.size());
 }
 
 std::optional<std::chrono::microseconds> watchdog_interval(const std::string& usec,

@@ -76,9 +76,8 @@ GreedyTokens greedy_tokens(const std::vector<engine::OutputToken>& tokens) {
     GreedyTokens greedy;
     for (const engine::OutputToken& token : tokens) {
         greedy.ids.push_back(token.token);
-        greedy.margins.push_back(token.top.size() < 2
-                                     ? 1e9
-                                     : double{token.top[0].logprob} - token.top[1].logprob);
+        greedy.margins.push_back(
+            token.top.size() < 2 ? 1e9 : double{token.top[0].logprob} - token.top[1].logprob);
     }
     return greedy;
 }
@@ -131,9 +130,8 @@ std::string SmokeReport::to_text(bool has_color) const {
     }
     std::string text = table.text();
     const bool ok = is_ok();
-    text += fmt::format("{}{} of {} passed{}\n",
-                        has_color ? (ok ? "\x1b[32m" : "\x1b[31m") : "", count(Verdict::kPassed),
-                        results.size(), has_color ? "\x1b[0m" : "");
+    text += fmt::format("{}{} of {} passed{}\n", has_color ? (ok ? "\x1b[32m" : "\x1b[31m") : "",
+                        count(Verdict::kPassed), results.size(), has_color ? "\x1b[0m" : "");
     return text;
 }
 
@@ -210,9 +208,10 @@ std::string SmokeReport::to_junit() const {
             errors += result->verdict == Verdict::kError;
             seconds += result->seconds;
         }
-        out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" "
-                           "time=\"{:.3f}\">\n",
-                           xml_text(suite + "." + backend), list.size(), failures, errors, seconds);
+        out += fmt::format(
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" "
+            "time=\"{:.3f}\">\n",
+            xml_text(suite + "." + backend), list.size(), failures, errors, seconds);
         for (const SmokeResult* result : list) {
             out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"",
                                xml_text(suite + "." + backend), xml_text(result->name),

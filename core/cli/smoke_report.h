@@ -49,7 +49,8 @@ GreedyTokens greedy_tokens(const std::vector<engine::OutputToken>& tokens);
 // Compares token by token. Where they part, a margin of at most `near_tie` in either answer excuses
 // it: `note` says so, and what follows is not compared. `wanted` without margins has none. False:
 // `note` says where they part and how wide the margin was.
-bool agree(const GreedyTokens& seen, const GreedyTokens& wanted, double near_tie, std::string& note);
+bool agree(const GreedyTokens& seen, const GreedyTokens& wanted, double near_tie,
+           std::string& note);
 
 // Judges an answer by what the case expects.
 void judge(const SmokeCase& one, double near_tie, const std::string& text,

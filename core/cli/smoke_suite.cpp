@@ -35,8 +35,7 @@ public:
                         {"model", [&](const YAML::Node& node) { take(node, suite_.model); }},
                         {"backends", [&](const YAML::Node& node) { take(node, suite_.backends); }},
                         {"near_tie", [&](const YAML::Node& node) { take(node, suite_.near_tie); }},
-                        {"options",
-                         [&](const YAML::Node& node) { read_options(node, options); }},
+                        {"options", [&](const YAML::Node& node) { read_options(node, options); }},
                         {"cases", [&](const YAML::Node& node) {
                              cases_ = node;
                              cases = &cases_;
@@ -114,7 +113,8 @@ private:
         }
     }
     void take(const YAML::Node& node, std::vector<int32_t>& field) {
-        if (!node.IsSequence() || node.size() == 0) return wrong(node, "expected a list of token ids");
+        if (!node.IsSequence() || node.size() == 0)
+            return wrong(node, "expected a list of token ids");
         for (const auto& item : node) {
             const std::string text = item.IsScalar() ? item.Scalar() : "";
             int32_t id = 0;
@@ -127,7 +127,8 @@ private:
         }
     }
     void take(const YAML::Node& node, std::vector<chat_template::Message>& field) {
-        if (!node.IsSequence() || node.size() == 0) return wrong(node, "expected a list of messages");
+        if (!node.IsSequence() || node.size() == 0)
+            return wrong(node, "expected a list of messages");
         for (const auto& item : node) {
             if (!item.IsMap()) {
                 wrong(item, "expected a message with role and content");

@@ -18,8 +18,8 @@ struct SmokeExpectation {
     std::vector<int32_t> tokens = {};  // the first ones drawn
     std::string text = {};             // the answer, white space around it left out
     std::vector<std::string> contains = {};
-    std::string regex = {};            // PCRE2, found anywhere
-    std::string finish = {};           // stop or length
+    std::string regex = {};   // PCRE2, found anywhere
+    std::string finish = {};  // stop or length
 
     bool asks_nothing() const {
         return tokens.empty() && text.empty() && contains.empty() && regex.empty() &&
@@ -29,12 +29,12 @@ struct SmokeExpectation {
 
 struct SmokeCase {
     std::string name;
-    std::string prompt;     // with `is_raw` as it is, else what a user says
+    std::string prompt;  // with `is_raw` as it is, else what a user says
     bool is_raw = false;
     std::vector<chat_template::Message> messages;  // instead of a prompt
-    AnswerOptions options;  // temperature 0 unless the case says otherwise
+    AnswerOptions options;                         // temperature 0 unless the case says otherwise
     SmokeExpectation expect;
-    size_t line = 0;        // of the suite's file
+    size_t line = 0;  // of the suite's file
 };
 
 struct SmokeSuite {

@@ -73,9 +73,7 @@ public:
                 for (engine::Sequence& sequence : sequences_)
                     TENON_CHECK(runner_.prefill(sequence, ids));
                 break;
-            case Kind::kDecode:
-                TENON_CHECK(decode(test_.steps));
-                break;
+            case Kind::kDecode: TENON_CHECK(decode(test_.steps)); break;
             case Kind::kMix:
                 TENON_CHECK(prefill_together(ids));
                 TENON_CHECK(decode(test_.steps - 1));  // a prompt's last row gives the first token
@@ -184,9 +182,8 @@ int run(int argc, char** argv) {
     options.cancel = &cancel;
     options.sequences_max = batch;
     const uint64_t at_once = uint64_t{std::max(prompt, 1u)} * (mix ? batch : 1);
-    options.step_tokens_max = std::max(
-        batch, static_cast<uint32_t>(
-                   std::min<uint64_t>(at_once, engine.config.chunked_prefill_size)));
+    options.step_tokens_max = std::max(batch, static_cast<uint32_t>(std::min<uint64_t>(
+                                                  at_once, engine.config.chunked_prefill_size)));
     options.logit_rows_max = batch;
     Result<OpenEngine> open = open_engine(engine, options);
     if (!open.ok()) return report("bench", open.error());

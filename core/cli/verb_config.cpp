@@ -21,7 +21,8 @@ namespace tenon::cli {
 namespace {
 
 int run_schema(int argc, char** argv) {
-    Arguments arguments("config schema", "Prints the JSON Schema (2020-12) of a configuration file.");
+    Arguments arguments("config schema",
+                        "Prints the JSON Schema (2020-12) of a configuration file.");
     arguments.example("tenon config schema > tenon.schema.json");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     fmt::print("{}", config::json_schema());
@@ -30,8 +31,8 @@ int run_schema(int argc, char** argv) {
 
 struct Setting {
     config::FieldInfo field;
-    std::string initial;  // its default
-    std::string origin;   // empty: the default
+    std::string initial;             // its default
+    std::string origin;              // empty: the default
     std::vector<std::string> flags;  // of `tenon serve`
 };
 
@@ -49,7 +50,8 @@ std::vector<std::string> flags_of(const std::string& field) {
     return flags;
 }
 
-std::vector<Setting> settings_of(const config::ServeConfig& config, const config::Origins& origins) {
+std::vector<Setting> settings_of(const config::ServeConfig& config,
+                                 const config::Origins& origins) {
     const std::vector<config::FieldInfo> initial = config::list_fields({});
     std::vector<Setting> settings;
     for (config::FieldInfo& field : config::list_fields(config)) {
@@ -109,8 +111,8 @@ std::optional<int> read_all(const std::string& file, const std::vector<std::stri
     }
     for (const std::string& setting : sets) {
         const size_t equals = setting.find('=');
-        Status set = Error{Code::kInvalid,
-                           fmt::format("--set: expected KEY=VALUE, got '{}'", setting)};
+        Status set =
+            Error{Code::kInvalid, fmt::format("--set: expected KEY=VALUE, got '{}'", setting)};
         if (equals != std::string::npos) {
             const std::string key = setting.substr(0, equals);
             set = config::set_field(config, key, setting.substr(equals + 1), "--set");
@@ -133,8 +135,8 @@ int run_explain(int argc, char** argv) {
                         "Prints each option's value in force and where it comes from: the default, "
                         "FILE:LINE,\na $VARIABLE or --set. With FIELD also what it does, takes and "
                         "is called elsewhere.");
-    OptionRow& row = arguments.positional("FIELD", field, "an option, or a section such as limits",
-                                          false);
+    OptionRow& row =
+        arguments.positional("FIELD", field, "an option, or a section such as limits", false);
     for (const config::FieldInfo& known : config::list_fields({}))
         row.choices.push_back(known.key);
     arguments.option("--config", file, "YAML file with options", "FILE");
@@ -150,7 +152,8 @@ int run_explain(int argc, char** argv) {
     std::vector<Setting> wanted;
     for (const Setting& setting : all) {
         const std::string& key = setting.field.key;
-        if (field.empty() || key == field || key.starts_with(field + ".")) wanted.push_back(setting);
+        if (field.empty() || key == field || key.starts_with(field + "."))
+            wanted.push_back(setting);
     }
     if (wanted.empty()) {
         std::vector<std::string> known;
@@ -221,12 +224,13 @@ std::vector<config::Mistake> broken_rules(std::string_view text, const config::S
 int run_check(int argc, char** argv) {
     std::string file, reader = "serve";
     bool json = false;
-    Arguments arguments("config check",
-                        "Says everything that is wrong with a configuration file, and where: also "
-                        "with the options\nof plugins, as the manifests of those found declare them.");
+    Arguments arguments(
+        "config check",
+        "Says everything that is wrong with a configuration file, and where: also "
+        "with the options\nof plugins, as the manifests of those found declare them.");
     arguments.positional("FILE", file, "YAML file with options; -: standard input");
-    arguments.option("--for", reader, "the verb that will read it; run stands for all but serve",
-                     "VERB")
+    arguments
+        .option("--for", reader, "the verb that will read it; run stands for all but serve", "VERB")
         .one_of({"serve", "run"});
     arguments.flag("--json", json, "one object: ok, mistakes");
     arguments.example("tenon config check serve.yaml");
@@ -236,7 +240,8 @@ int run_check(int argc, char** argv) {
     std::vector<config::Mistake> mistakes;
     if (reader == "run") {
         config::EngineConfig config;
-        mistakes = config::find_mistakes(*text, file, config, nullptr, engine::find_plugin_mistakes);
+        mistakes =
+            config::find_mistakes(*text, file, config, nullptr, engine::find_plugin_mistakes);
     } else {
         config::ServeConfig config;
         config::Origins origins;
@@ -274,7 +279,8 @@ int run(int argc, char** argv) {
     if (what == "check") return run_check(argc - 1, argv + 1);
     std::string action;
     Arguments arguments("config", "Explains and checks options.");
-    arguments.positional("VERB", action, "one of those below").one_of({"schema", "explain", "check"});
+    arguments.positional("VERB", action, "one of those below")
+        .one_of({"schema", "explain", "check"});
     arguments.sub_verb("schema", "the JSON Schema of a configuration file");
     arguments.sub_verb("explain", "every option's value and where it comes from");
     arguments.sub_verb("check", "everything that is wrong with a file");

@@ -44,9 +44,7 @@ std::vector<Finding> findings_of(const DeviceSurvey& survey) {
     return findings;
 }
 
-bool computes(const SeenDevice& device) {
-    return device.front().info.kind != TENON_DEVICE_NULL;
-}
+bool computes(const SeenDevice& device) { return device.front().info.kind != TENON_DEVICE_NULL; }
 
 int run(int argc, char** argv) {
     EngineArguments engine;

@@ -139,10 +139,9 @@ void print_device(const FileSurvey& survey) {
                    group.refusal.empty() ? size_text(group.held) : "refused", group.kernel});
     }
     fmt::print("{}", table.text());
-    fmt::print("{} nodes a step, {} run as the model wrote them\n", survey.nodes,
-               survey.placement.empty()
-                   ? "all"
-                   : std::to_string(survey.nodes - survey.placement.size()));
+    fmt::print(
+        "{} nodes a step, {} run as the model wrote them\n", survey.nodes,
+        survey.placement.empty() ? "all" : std::to_string(survey.nodes - survey.placement.size()));
     for (const std::string& line : survey.placement)
         fmt::print("  {}\n", line);
     if (!survey.memory) return;

@@ -24,7 +24,8 @@ Status write_page(const std::string& folder, const std::string& name, const std:
 
 int run(int argc, char** argv) {
     std::string verb, folder;
-    Arguments arguments("man", "Prints the manual page of a verb, or that of the program, in roff.");
+    Arguments arguments("man",
+                        "Prints the manual page of a verb, or that of the program, in roff.");
     arguments.positional("VERB", verb, "a verb, such as run or 'bench serve'", false);
     arguments.option("--all", folder, "write every page into this folder instead", "DIR");
     arguments.example("tenon man run | man -l -");

@@ -54,8 +54,10 @@ void print_json(const std::vector<hub::ShelfModel>& models, const hub::Places& p
 
 int run(int argc, char** argv) {
     bool json = false;
-    Arguments arguments("models", "Lists models: those fetched, downloads that were begun, and what the catalog\n"
-                                  "offers. 'tenon run NAME' takes the first column.");
+    Arguments arguments(
+        "models",
+        "Lists models: those fetched, downloads that were begun, and what the catalog\n"
+        "offers. 'tenon run NAME' takes the first column.");
     arguments.flag("--json", json, "one object: models_folder, cache, models");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     const hub::Places places = hub::read_places();
@@ -73,7 +75,8 @@ int run(int argc, char** argv) {
     for (const hub::ShelfModel& model : *models) {
         const bool is_absent = model.state == hub::ShelfModel::State::kAbsent;
         const bool is_fetched = model.state == hub::ShelfModel::State::kFetched;
-        table.row({model.name, hub::format_bytes(model.bytes), model.quant.empty() ? "-" : model.quant,
+        table.row({model.name, hub::format_bytes(model.bytes),
+                   model.quant.empty() ? "-" : model.quant,
                    is_absent ? "-" : date_text(model.last_used),
                    is_absent ? fmt::format("not fetched: tenon pull {}", model.name)
                              : model.files.front() + (is_fetched ? "" : " (unfinished)")});

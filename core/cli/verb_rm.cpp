@@ -27,7 +27,8 @@ std::string names_of(const hub::Removal& removal) {
 
 // Asks on standard error; only a clear yes is one.
 bool is_agreed(const hub::Removal& removal) {
-    fmt::print(stderr, "Remove {}, {}? [y/N] ", names_of(removal), hub::format_bytes(removal.bytes));
+    fmt::print(stderr, "Remove {}, {}? [y/N] ", names_of(removal),
+               hub::format_bytes(removal.bytes));
     std::fflush(stderr);
     char answer[16] = {};
     if (std::fgets(answer, sizeof answer, stdin) == nullptr) return false;
@@ -38,8 +39,10 @@ bool is_agreed(const hub::Removal& removal) {
 int run(int argc, char** argv) {
     std::string model;
     bool yes = false, json = false;
-    Arguments arguments("rm", "Removes a fetched model, or a download that was begun. Files that other models of the\n"
-                              "cache use too stay. A model that a process has open is not removed.");
+    Arguments arguments(
+        "rm",
+        "Removes a fetched model, or a download that was begun. Files that other models of the\n"
+        "cache use too stay. A model that a process has open is not removed.");
     arguments.positional("MODEL", model, "a name of 'tenon models'; org/repo: all models of it");
     arguments.flag("-y,--yes", yes, "do not ask");
     arguments.flag("--json", json, "one object: removed, freed_bytes; needs --yes");
@@ -47,7 +50,8 @@ int run(int argc, char** argv) {
     arguments.example("tenon rm Qwen/Qwen3-8B-GGUF --yes");
     if (const auto code = arguments.parse(argc, argv)) return *code;
     if (!yes && (json || isatty(STDIN_FILENO) != 1)) {
-        fmt::print(stderr, "tenon rm: nobody can be asked here; add --yes to remove without a question\n");
+        fmt::print(stderr,
+                   "tenon rm: nobody can be asked here; add --yes to remove without a question\n");
         return kExitUsage;
     }
     const hub::Places places = hub::read_places();

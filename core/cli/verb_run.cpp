@@ -60,9 +60,7 @@ std::string to_json(const OpenEngine& engine, const std::vector<int32_t>& prompt
     return text;
 }
 
-bool is_terminal(int stream) {
-    return isatty(stream) == 1;
-}
+bool is_terminal(int stream) { return isatty(stream) == 1; }
 
 // Whether somebody redirected something into the program, as opposed to a terminal or /dev/null.
 bool has_piped_input() {
@@ -105,7 +103,8 @@ int run(int argc, char** argv) {
                         "Answers one prompt: text goes to standard output as it is made. Without "
                         "one on a terminal,\na conversation; /help there lists its commands.");
     declare(arguments, run.engine);
-    arguments.positional("PROMPT", run.prompt, "text; standard input, if piped, comes behind it", false);
+    arguments.positional("PROMPT", run.prompt, "text; standard input, if piped, comes behind it",
+                         false);
     arguments.option("-s,--system", run.system, "system message");
     arguments.flag("--raw", run.raw, "no chat template: the prompt as it is");
     declare(arguments, run.options);

@@ -67,9 +67,9 @@ std::string memory_lines(const std::string& json) {
         const auto name = term.find("name"), bytes = term.find("bytes"),
                    formula = term.find("formula");
         if (!name || !bytes || !formula) return;
-        lines += fmt::format("{}{:8}{:9.1f} MiB  {}\n", lines.empty() ? "  memory    " : "            ",
-                             name->as_string(), bytes->as_number() / (1 << 20),
-                             formula->as_string());
+        lines +=
+            fmt::format("{}{:8}{:9.1f} MiB  {}\n", lines.empty() ? "  memory    " : "            ",
+                        name->as_string(), bytes->as_number() / (1 << 20), formula->as_string());
     });
     return lines;
 }
@@ -226,18 +226,18 @@ void Serving::on_ready() {
                  {"url", front_->url()}});
     if (config_.log.format == "text" && config_.log.file.empty()) {
         const std::string name = front_->service().model_names.front();
-        fmt::print(stderr,
-                   "\n  model     {} ({})\n  device    {}, backend {}\n  context   {} tokens, {} "
-                   "sequences at once, {} tokens of KV\n{}  API       {}/v1  (model '{}')\n  metrics "
-                   "  {}/metrics\n\n  curl {}/v1/chat/completions -H 'Content-Type: "
-                   "application/json' -d "
-                   "'{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
-                   "\n\n",
-                   info->model_name, info->architecture, info->device, info->backend,
-                   info->context_length, info->max_running_requests,
-                   uint64_t{info->kv_blocks} * info->block_tokens,
-                   memory_lines(info->memory_json), front_->url(), name,
-                   front_->admin_url(), front_->url(), name);
+        fmt::print(
+            stderr,
+            "\n  model     {} ({})\n  device    {}, backend {}\n  context   {} tokens, {} "
+            "sequences at once, {} tokens of KV\n{}  API       {}/v1  (model '{}')\n  metrics "
+            "  {}/metrics\n\n  curl {}/v1/chat/completions -H 'Content-Type: "
+            "application/json' -d "
+            "'{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
+            "\n\n",
+            info->model_name, info->architecture, info->device, info->backend, info->context_length,
+            info->max_running_requests, uint64_t{info->kv_blocks} * info->block_tokens,
+            memory_lines(info->memory_json), front_->url(), name, front_->admin_url(),
+            front_->url(), name);
     }
     manager_.notify(fmt::format("READY=1\nSTATUS=serving on {}", front_->url()));
 }
@@ -346,7 +346,8 @@ Result<int> Serving::run(const std::string& path) {
 
     std::optional<int> code;
     while (!code) {
-        const timespec tick{0, std::chrono::nanoseconds(is_ready_ ? kTick : milliseconds(5)).count()};
+        const timespec tick{0,
+                            std::chrono::nanoseconds(is_ready_ ? kTick : milliseconds(5)).count()};
         const int signal = sigtimedwait(&signals, nullptr, &tick);
         if (signal == SIGHUP) {
             reload();

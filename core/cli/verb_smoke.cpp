@@ -70,10 +70,9 @@ private:
         const bool is_greedy = request.sampling.temperature == 0;
         if (is_greedy) request.logprobs = 2;
         const auto start = std::chrono::steady_clock::now();
-        TENON_TRY(const LocalAnswer answer,
-                  engine.answer(std::move(request), {}, [&] {
-                      return __atomic_load_n(&cancel_, __ATOMIC_RELAXED) != 0;
-                  }));
+        TENON_TRY(const LocalAnswer answer, engine.answer(std::move(request), {}, [&] {
+            return __atomic_load_n(&cancel_, __ATOMIC_RELAXED) != 0;
+        }));
         result.seconds =
             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         judge(one, suite_.near_tie, answer.text, answer.tokens, answer.finish.reason, result);
@@ -123,12 +122,13 @@ int run(int argc, char** argv) {
                         "backend. Greedy\ntokens must be equal up to the first near-tie. Exit code "
                         "1 when a case did not pass.");
     arguments.positional("SUITE.yaml", file, "the suite; see configs/examples/smoke.yaml");
-    arguments.option("-m,--model", engine.model, "path or name of the model, instead of the suite's",
-                     "MODEL");
-    arguments.option("--backend", backends, "run on this one; may be repeated [the suite's, or auto]",
-                     "NAME");
+    arguments.option("-m,--model", engine.model,
+                     "path or name of the model, instead of the suite's", "MODEL");
+    arguments.option("--backend", backends,
+                     "run on this one; may be repeated [the suite's, or auto]", "NAME");
     declare_config(arguments, engine, false);
-    arguments.option("-c,--ctx", engine.context, "tokens that prompt and answer may have [2048]", "N")
+    arguments
+        .option("-c,--ctx", engine.context, "tokens that prompt and answer may have [2048]", "N")
         .sets("context_length");
     arguments.option("--compute", engine.compute, "fast or precise [fast]", "MODE").sets("compute");
     arguments.option("--junit", junit, "also write the results as JUnit XML", "FILE");

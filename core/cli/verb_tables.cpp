@@ -12,7 +12,8 @@ std::vector<OptionTable> listed_tables() {
         const std::vector<SubVerb> below = table.sub_verbs;
         tables.push_back(std::move(table));
         for (const SubVerb& sub : below) {
-            OptionTable& last = tables.emplace_back(describe((*verb)->run, {(*verb)->name, sub.name}));
+            OptionTable& last =
+                tables.emplace_back(describe((*verb)->run, {(*verb)->name, sub.name}));
             last.brief = sub.summary;
         }
     }

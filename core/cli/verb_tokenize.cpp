@@ -48,8 +48,7 @@ int run(int argc, char** argv) {
     if (!ids.ok()) return report("tokenize", ids.error());
     if (!json) {
         for (const int32_t id : *ids) {
-            fmt::print("{:6}  {}\n", id,
-                       JsonWriter().value(tokenizer->token_bytes(id)).text());
+            fmt::print("{:6}  {}\n", id, JsonWriter().value(tokenizer->token_bytes(id)).text());
         }
         return kExitOk;
     }

@@ -26,9 +26,7 @@ template <class T>
 std::string value_of(const T& field) {
     return text_of(field);
 }
-std::string value_of(const std::string& field) {
-    return field.empty() ? "\"\"" : field;
-}
+std::string value_of(const std::string& field) { return field.empty() ? "\"\"" : field; }
 std::string value_of(const std::vector<std::string>& field) {
     return fmt::format("[{}]", fmt::join(field, ", "));
 }
@@ -49,15 +47,15 @@ std::string value_of(const std::map<std::string, PluginOptions>& field) {
 
 template <Section T>
 void append(T& section, const std::string& path, std::vector<FieldInfo>& list) {
-    visit_fields(section,
-                 [&](const char* name, auto& field, const Constraint& limit, const char* text) {
-                     using Field = std::remove_reference_t<decltype(field)>;
-                     if constexpr (Section<Field>) {
-                         append(field, path + name + ".", list);
-                     } else {
-                         list.push_back({path + name, type_of(field), limit, text, value_of(field)});
-                     }
-                 });
+    visit_fields(
+        section, [&](const char* name, auto& field, const Constraint& limit, const char* text) {
+            using Field = std::remove_reference_t<decltype(field)>;
+            if constexpr (Section<Field>) {
+                append(field, path + name + ".", list);
+            } else {
+                list.push_back({path + name, type_of(field), limit, text, value_of(field)});
+            }
+        });
 }
 
 }  // namespace

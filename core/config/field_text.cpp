@@ -68,9 +68,9 @@ Status assign(Duration& field, std::string_view text, const Constraint&) {
         field.ms = static_cast<uint32_t>(number) * unit.ms;
         return {};
     }
-    return Error{Code::kConfig,
-                 fmt::format("expected a time such as 500ms, 90s or 10m, at most 24h, got '{}'",
-                             text)};
+    return Error{
+        Code::kConfig,
+        fmt::format("expected a time such as 500ms, 90s or 10m, at most 24h, got '{}'", text)};
 }
 
 Status assign(std::string& field, std::string_view text, const Constraint& limit) {
@@ -99,17 +99,11 @@ Status assign(std::map<std::string, Duration>&, std::string_view, const Constrai
     return Error{Code::kConfig, "expected a map of routes, each with a time"};
 }
 
-std::string text_of(bool field) {
-    return field ? "true" : "false";
-}
+std::string text_of(bool field) { return field ? "true" : "false"; }
 
-std::string text_of(uint32_t field) {
-    return std::to_string(field);
-}
+std::string text_of(uint32_t field) { return std::to_string(field); }
 
-std::string text_of(double field) {
-    return fmt::format("{}", field);
-}
+std::string text_of(double field) { return fmt::format("{}", field); }
 
 std::string text_of(Duration field) {
     for (size_t i = std::size(kUnits); i-- > 1;) {
@@ -120,8 +114,6 @@ std::string text_of(Duration field) {
     return fmt::format("{}ms", field.ms);
 }
 
-std::string text_of(const std::string& field) {
-    return field;
-}
+std::string text_of(const std::string& field) { return field; }
 
 }  // namespace tenon::config

@@ -55,10 +55,10 @@ void visit_fields(EngineConfig& c, Visitor&& visit) {
           "backend plugin to run on: auto takes the first that has a device");
     visit("threads", c.threads, Constraint{.max = 1024},
           "threads of a CPU backend; 0 takes the cores this process may use");
-    visit("context_length", c.context_length,
-          Constraint{.max = 1 << 24, .unit = "tokens"},
-          "positions a sequence may hold; 0: as trained, for one answer on the command line at most "
-          "2048");
+    visit(
+        "context_length", c.context_length, Constraint{.max = 1 << 24, .unit = "tokens"},
+        "positions a sequence may hold; 0: as trained, for one answer on the command line at most "
+        "2048");
     visit("chunked_prefill_size", c.chunked_prefill_size,
           Constraint{.min = 1, .max = 65536, .unit = "tokens"}, "largest step of a prompt");
     visit("compute", c.compute, Constraint{.choices = {"fast", "precise"}},

@@ -61,13 +61,13 @@ template <Section T>
 void describe(JsonWriter& out, T& section, const Constraint&) {
     if constexpr (!short_form<T>().empty()) {
         out.key("anyOf").begin_array();
-        visit_fields(section, [&](const char* name, auto& field, const Constraint& limit,
-                                  const char*) {
-            if (name != short_form<T>()) return;
-            out.begin_object();
-            describe(out, field, limit);
-            out.end_object();
-        });
+        visit_fields(section,
+                     [&](const char* name, auto& field, const Constraint& limit, const char*) {
+                         if (name != short_form<T>()) return;
+                         out.begin_object();
+                         describe(out, field, limit);
+                         out.end_object();
+                     });
         out.begin_object();
         properties(out, section);
         out.end_object().end_array();

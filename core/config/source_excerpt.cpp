@@ -8,9 +8,7 @@ namespace {
 
 constexpr size_t kAround = 80;  // bytes of a long line on either side of the column
 
-bool continues(char c) {
-    return (static_cast<uint8_t>(c) & 0xc0) == 0x80;
-}
+bool continues(char c) { return (static_cast<uint8_t>(c) & 0xc0) == 0x80; }
 
 // Bytes of the UTF-8 character that `text` begins with; 0 when it is none.
 size_t character_bytes(std::string_view text) {
@@ -26,9 +24,7 @@ size_t character_bytes(std::string_view text) {
     return overlong || beyond ? 0 : bytes;
 }
 
-bool is_control(char c) {
-    return static_cast<uint8_t>(c) < 0x20 || c == 0x7f;
-}
+bool is_control(char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7f; }
 
 }  // namespace
 

@@ -57,8 +57,7 @@ public:
     void add(const std::vector<PluginMistake>& mistakes) {
         for (const PluginMistake& one : mistakes) {
             const auto found = plugin_marks_.find({one.plugin, one.key});
-            const PluginMarks marks =
-                found == plugin_marks_.end() ? PluginMarks() : found->second;
+            const PluginMarks marks = found == plugin_marks_.end() ? PluginMarks() : found->second;
             mistake(one.is_value ? marks.value : marks.name, one.sentence);
         }
     }
@@ -78,17 +77,17 @@ private:
     template <Section T>
     void take(T& section, const YAML::Node& node, const Constraint&, const std::string& key) {
         if (!node.IsScalar() || short_form<T>().empty()) return read(node, section, key);
-        visit_fields(section, [&](const char* name, auto& field, const Constraint& limit,
-                                  const char*) {
-            if (name != short_form<T>()) return;
-            take(field, node, limit, key);
-            note(key + "." + name, node.Mark());
-        });
+        visit_fields(section,
+                     [&](const char* name, auto& field, const Constraint& limit, const char*) {
+                         if (name != short_form<T>()) return;
+                         take(field, node, limit, key);
+                         note(key + "." + name, node.Mark());
+                     });
     }
 
     template <class T>
-        requires(!Section<T>)
-    void take(T& field, const YAML::Node& node, const Constraint& limit, const std::string& key) {
+    requires(!Section<T>) void take(T& field, const YAML::Node& node, const Constraint& limit,
+                                    const std::string& key) {
         if (!node.IsScalar())
             return mistake(node.Mark(), fmt::format("{}: expected one value", key));
         const Status status = assign(field, node.Scalar(), limit);
@@ -167,7 +166,7 @@ private:
     YamlDocument& document_;
     std::string file_;
     Origins& origins_;
-    std::map<std::pair<std::string, std::string>, PluginMarks> plugin_marks_; // by plugin and key
+    std::map<std::pair<std::string, std::string>, PluginMarks> plugin_marks_;  // by plugin and key
 };
 
 const EngineConfig& engine_of(const EngineConfig& config) { return config; }
@@ -242,8 +241,7 @@ Status set_one(T& config, EngineConfig& engine, std::string_view key, std::strin
     Status status;
     if (set_named(config, key, value, status)) {
         if (status.ok()) return {};
-        return Error{Code::kConfig,
-                     fmt::format("{}: {}: {}", origin, key, status.error().message)};
+        return Error{Code::kConfig, fmt::format("{}: {}: {}", origin, key, status.error().message)};
     }
     const size_t dot = key.find('.');
     if (dot != std::string_view::npos && dot > 0 && dot + 1 < key.size()) {
@@ -256,9 +254,9 @@ Status set_one(T& config, EngineConfig& engine, std::string_view key, std::strin
 // A YAML scalar: plain where that is unambiguous, else in double quotes.
 std::string scalar(const std::string& text) {
     const bool plain =
-        !text.empty() &&
-        text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./") ==
-            std::string::npos;
+        !text.empty() && text.find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./") ==
+                             std::string::npos;
     if (plain) return text;
     std::string quoted = "\"";
     for (const char c : text) {
@@ -309,8 +307,8 @@ void print(const T& section, const std::string& indent, std::string& out) {
 
 std::string Mistake::to_text(const std::string& file) const {
     if (line == 0) return fmt::format("{}: {}", file, sentence);
-    return fmt::format("{}:{}:{}: {}{}{}", file, line, column, sentence, excerpt.empty() ? "" : "\n",
-                       excerpt);
+    return fmt::format("{}:{}:{}: {}{}{}", file, line, column, sentence,
+                       excerpt.empty() ? "" : "\n", excerpt);
 }
 
 std::vector<Mistake> find_mistakes(std::string_view text, const std::string& file,

@@ -48,8 +48,8 @@ Status read_yaml(std::string_view text, const std::string& file, ServeConfig& co
 
 // What is wrong with a plugin's section, or with one option in it.
 struct PluginMistake {
-    std::string plugin;  // empty: of no section
-    std::string key;     // empty: of the section
+    std::string plugin;     // empty: of no section
+    std::string key;        // empty: of the section
     bool is_value = false;  // the caret stands below the value, else below the name
     std::string sentence;
 };

@@ -75,9 +75,10 @@ std::string unknown_key(std::string_view key, const std::vector<std::string>& kn
 YamlDocument::YamlDocument(std::string_view text) {
     const YamlLimits limits;
     if (text.size() > limits.bytes) {
-        mistakes_.push_back({0, 0, fmt::format("{} bytes; a configuration has at most {}",
-                                               text.size(), limits.bytes),
-                             ""});
+        mistakes_.push_back(
+            {0, 0,
+             fmt::format("{} bytes; a configuration has at most {}", text.size(), limits.bytes),
+             ""});
         return;
     }
     std::istringstream stream{std::string(text)};
@@ -110,8 +111,7 @@ void YamlDocument::mistake(const YAML::Mark& mark, const std::string& sentence) 
     mistake.sentence = sentence;
     if (line < lines_.size()) {
         const SourceExcerpt shown = excerpt(lines_[line], column);
-        mistake.excerpt =
-            fmt::format("    {}\n    {}^", shown.text, std::string(shown.cells, ' '));
+        mistake.excerpt = fmt::format("    {}\n    {}^", shown.text, std::string(shown.cells, ' '));
     }
 }
 

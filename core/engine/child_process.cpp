@@ -29,8 +29,8 @@ namespace {
 constexpr int kAbove = 16;
 
 Error failed(const char* what, int error) {
-    return {Code::kOomHost, fmt::format("an engine process cannot be started: {}: {}", what,
-                                        std::strerror(error))};
+    return {Code::kOomHost,
+            fmt::format("an engine process cannot be started: {}: {}", what, std::strerror(error))};
 }
 
 struct SpawnSetup {
@@ -96,9 +96,9 @@ Result<ChildProcess> ChildProcess::spawn(const std::vector<std::string>& argv, i
     posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
     std::vector<std::string> words = argv;
-    for (std::string word : {std::string("--socket"), std::to_string(kSocketFd),
-                             std::string("--page"), std::to_string(kPageFd),
-                             std::string("--parent"), std::to_string(getpid())})
+    for (std::string word :
+         {std::string("--socket"), std::to_string(kSocketFd), std::string("--page"),
+          std::to_string(kPageFd), std::string("--parent"), std::to_string(getpid())})
         words.push_back(std::move(word));
     std::vector<char*> pointers;
     for (std::string& word : words)

@@ -30,8 +30,8 @@ public:
 
 private:
     CrashPolicy policy_;
-    uint32_t deaths_ = 0;         // in a row
-    uint64_t first_death_ms_ = 0; // of that row
+    uint32_t deaths_ = 0;          // in a row
+    uint64_t first_death_ms_ = 0;  // of that row
     bool is_open_ = false;
     uint64_t open_ms_ = 0;
 };

@@ -16,14 +16,10 @@ namespace {
 // Lower is better; -1: never picked by itself.
 int rank_of(uint32_t kind) {
     switch (kind) {
-        case TENON_DEVICE_GPU:
-            return 0;
-        case TENON_DEVICE_IGPU:
-            return 1;
-        case TENON_DEVICE_CPU:
-            return 2;
-        default:
-            return -1;
+        case TENON_DEVICE_GPU: return 0;
+        case TENON_DEVICE_IGPU: return 1;
+        case TENON_DEVICE_CPU: return 2;
+        default: return -1;
     }
 }
 
@@ -38,8 +34,7 @@ Result<std::vector<host::DeviceOption>> options_for(const config::EngineConfig& 
     TENON_TRY(std::vector<host::DeviceOption> options, plugin_options(config, candidate));
     const auto is_threads = [](const auto& option) { return option.key == "threads"; };
     const bool given = std::any_of(options.begin(), options.end(), is_threads);
-    const bool takes =
-        std::any_of(candidate.options.begin(), candidate.options.end(), is_threads);
+    const bool takes = std::any_of(candidate.options.begin(), candidate.options.end(), is_threads);
     if (takes && !given && config.threads != 0)
         options.push_back({"threads", std::to_string(config.threads)});
     return options;
@@ -157,9 +152,10 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
         TENON_TRY(const host::Backend backend, registry.load(config.backend));
         TENON_TRY(const std::vector<tenon_device_info> devices, backend.enumerate());
         if (devices.empty()) {
-            return Error{Code::kUnsupported,
-                         fmt::format("backend {} finds no device on this machine; 'tenon doctor' says why",
-                                     config.backend)};
+            return Error{
+                Code::kUnsupported,
+                fmt::format("backend {} finds no device on this machine; 'tenon doctor' says why",
+                            config.backend)};
         }
         return open_on(config, *candidate, backend, devices.front());
     }
@@ -197,7 +193,8 @@ Result<OpenedDevice> open_device(const config::EngineConfig& config) {
             without_node.push_back(&candidate);
         }
     }
-    for (size_t i = 0; best == nullptr && i < without_node.size(); ++i) look(*without_node[i]);
+    for (size_t i = 0; best == nullptr && i < without_node.size(); ++i)
+        look(*without_node[i]);
     if (best == nullptr) {
         return Error{Code::kUnsupported, "no backend plugin has a device on this machine" + seen +
                                              "\nSee 'tenon plugins list --why'."};

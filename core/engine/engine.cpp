@@ -18,10 +18,10 @@ namespace tenon::engine {
 
 namespace {
 
-constexpr double kWindowMs = 10'000;    // of busy_ratio and tokens_per_second
-constexpr double kSnapshotMs = 20;      // between two snapshots while working
-constexpr int kIdleWaitMs = 500;        // an idle engine still tells that it lives
-constexpr int kStuckWaitMs = 10;        // work waits, and no step can take it
+constexpr double kWindowMs = 10'000;  // of busy_ratio and tokens_per_second
+constexpr double kSnapshotMs = 20;    // between two snapshots while working
+constexpr int kIdleWaitMs = 500;      // an idle engine still tells that it lives
+constexpr int kStuckWaitMs = 10;      // work waits, and no step can take it
 
 double ms_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -161,9 +161,8 @@ Result<std::unique_ptr<EngineClient>> Engine::create(EngineStart start) {
               plan_memory(device.device, device.info, host, *engine->model_->model,
                           std::move(options), memory_request(config)));
     engine->describe(device, plan);
-    TENON_TRY(engine->runner_,
-              ModelRunner::create(std::move(device.device), *engine->model_->model,
-                                  engine->model_->source, plan.runner));
+    TENON_TRY(engine->runner_, ModelRunner::create(std::move(device.device), *engine->model_->model,
+                                                   engine->model_->source, plan.runner));
 
     sched::SchedulerOptions how;
     how.chunked_prefill_size = config.chunked_prefill_size;
@@ -260,14 +259,14 @@ void Engine::describe(const OpenedDevice& device, const MemoryPlan& plan) {
     const model::ModelConfig& config = model_->model->config();
     auto info = std::make_shared<EngineInfo>();
     const size_t slash = start_.model.find_last_of('/');
-    info->model_name = !config.name.empty()            ? config.name
+    info->model_name = !config.name.empty()         ? config.name
                        : slash != std::string::npos ? start_.model.substr(slash + 1)
                                                     : start_.model;
     info->architecture = config.architecture;
     for (const model::WeightSpec& weight : model_->model->weights()) {
         if (weight.stored != nullptr)
-            info->parameters += static_cast<uint64_t>(weight.rows) *
-                                static_cast<uint64_t>(weight.cols);
+            info->parameters +=
+                static_cast<uint64_t>(weight.rows) * static_cast<uint64_t>(weight.cols);
     }
     info->vocab_size = config.vocab_size;
     info->context_length = plan.runner.context_length;

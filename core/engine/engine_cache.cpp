@@ -94,8 +94,8 @@ std::string EngineCore::check() const {
             return fmt::format("request {} waits and holds blocks", job->request.id);
     }
     const kv::RadixStats& stats = tree_.stats();
-    const uint64_t sum = runner_.blocks().free_count() + stats.evictable_blocks +
-                         stats.protected_blocks + owned;
+    const uint64_t sum =
+        runner_.blocks().free_count() + stats.evictable_blocks + stats.protected_blocks + owned;
     if (sum != runner_.blocks().count()) {
         return fmt::format("{} blocks are free, {} cached, {} locked and {} private: {} of {}",
                            runner_.blocks().free_count(), stats.evictable_blocks,

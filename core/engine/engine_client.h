@@ -38,8 +38,8 @@ struct EngineInfo {
 
 // A snapshot, at most one step old.
 struct EngineStats {
-    bool is_ready = false;     // a token came out, and work makes progress
-    std::string not_ready;     // why: "loading", "restarting", "stalled", ...; empty when ready
+    bool is_ready = false;  // a token came out, and work makes progress
+    std::string not_ready;  // why: "loading", "restarting", "stalled", ...; empty when ready
     uint32_t running = 0, waiting = 0, paused = 0;
     uint32_t blocks_free = 0, blocks_cached = 0, blocks_used = 0;  // their sum is kv_blocks
     uint64_t steps = 0, progress = 0;  // progress counts inside a step as well

@@ -51,22 +51,14 @@ EngineCore::~EngineCore() {
 
 void EngineCore::obey(Command&& command) {
     switch (command.kind) {
-        case Command::Kind::kSubmit:
-            submit(std::move(command));
-            break;
-        case Command::Kind::kCancel:
-            cancel(command.id);
-            break;
+        case Command::Kind::kSubmit: submit(std::move(command)); break;
+        case Command::Kind::kCancel: cancel(command.id); break;
         case Command::Kind::kPause:
         case Command::Kind::kResume:
             pause(command.id, command.kind == Command::Kind::kPause);
             break;
-        case Command::Kind::kFlushCache:
-            tree_.clear();
-            break;
-        case Command::Kind::kClose:
-            is_closed_ = true;
-            break;
+        case Command::Kind::kFlushCache: tree_.clear(); break;
+        case Command::Kind::kClose: is_closed_ = true; break;
     }
 }
 
@@ -149,8 +141,8 @@ void EngineCore::pause(GenerationId id, bool paused) {
     if (found != by_id_.end()) found->second->is_paused = paused;
 }
 
-void EngineCore::finish(Job& job, FinishReason reason, std::optional<Error> error,
-                        std::string text, std::vector<OutputToken> tokens) {
+void EngineCore::finish(Job& job, FinishReason reason, std::optional<Error> error, std::string text,
+                        std::vector<OutputToken> tokens) {
     const Clock::time_point now = Clock::now();
     OutputDelta delta;
     delta.id = job.request.id;

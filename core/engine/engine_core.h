@@ -64,8 +64,8 @@ private:
     void cancel(GenerationId id);
     void pause(GenerationId id, bool paused);
     std::optional<Error> refusal_of(const GenerationRequest& request) const;
-    void finish(Job& job, FinishReason reason, std::optional<Error> error = {}, std::string text = {},
-                std::vector<OutputToken> tokens = {});
+    void finish(Job& job, FinishReason reason, std::optional<Error> error = {},
+                std::string text = {}, std::vector<OutputToken> tokens = {});
     void expire();
     void remove_finished();
 
@@ -108,7 +108,7 @@ private:
 
     std::deque<std::unique_ptr<Job>> jobs_;  // in order of arrival
     std::unordered_map<GenerationId, Job*> by_id_;
-    std::unordered_map<std::string, uint32_t> keys_;           // cache scope -> small number
+    std::unordered_map<std::string, uint32_t> keys_;  // cache scope -> small number
     std::optional<Error> failure_;
     bool is_closed_ = false;
     bool has_finished_ = false;

@@ -107,11 +107,9 @@ EngineStats EngineSupervisor::stats() const {
     stats.waiting += static_cast<uint32_t>(is_up ? flights_.unsent_count() : flights_.size());
     for (const auto counter : kCounters)
         stats.*counter += before_.*counter;
-    stats.progress =
-        before_.progress + page_.words().progress.load(std::memory_order_relaxed);
+    stats.progress = before_.progress + page_.words().progress.load(std::memory_order_relaxed);
     stats.restarts = starts_ > 0 ? starts_ - 1 : 0;
-    if (snapshot_ms_ > 0)
-        stats.last_step_age_ms += static_cast<double>(clock_ms() - snapshot_ms_);
+    if (snapshot_ms_ > 0) stats.last_step_age_ms += static_cast<double>(clock_ms() - snapshot_ms_);
     const char* reason = state_ == State::kFailed                        ? "failed"
                          : state_ != State::kReady && breaker_.is_open() ? "crash loop"
                          : state_ != State::kReady && info_ != nullptr   ? "restarting"
@@ -140,8 +138,9 @@ bool EngineSupervisor::drain(uint32_t budget_ms) {
     return false;
 }
 
-EngineSupervisor::Outcome EngineSupervisor::outcome_locked(const Flight& flight, FinishReason reason,
-                                               std::optional<Error> error) {
+EngineSupervisor::Outcome EngineSupervisor::outcome_locked(const Flight& flight,
+                                                           FinishReason reason,
+                                                           std::optional<Error> error) {
     Outcome outcome{flight.sink, {}};
     outcome.delta.id = flight.request.id;
     Finish& finish = outcome.delta.finish.emplace();

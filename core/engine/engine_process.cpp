@@ -94,7 +94,7 @@ private:
 
     std::atomic<uint32_t> unfinished_{0};
 
-    std::mutex mutex_;  // below
+    std::mutex mutex_;                 // below
     std::vector<OutputDelta> deltas_;  // of the step that runs
     uint64_t deltas_bytes_ = 0;
     std::string unsent_;
@@ -258,10 +258,10 @@ void Session::obey(protocol::Message&& message) {
     if (auto* hello = std::get_if<protocol::Hello>(&message)) {
         if (is_loading_ || engine_ != nullptr) return violation("the front said Hello twice");
         is_loading_ = true;
-        loader_ = std::thread([this, model = std::move(hello->model),
-                               config = std::move(hello->config)]() mutable {
-            load(std::move(model), std::move(config));
-        });
+        loader_ = std::thread(
+            [this, model = std::move(hello->model), config = std::move(hello->config)]() mutable {
+                load(std::move(model), std::move(config));
+            });
         return;
     }
     if (std::get_if<protocol::Shutdown>(&message) != nullptr) {
@@ -346,9 +346,9 @@ int Session::run() {
             is_loading_ = false;
             protocol::Ready message;
             if (const auto info = owned_->info()) message.info = *info;
-            for (std::string* name : {&message.info.model_name, &message.info.architecture,
-                                      &message.info.device, &message.info.backend,
-                                      &message.info.policy})
+            for (std::string* name :
+                 {&message.info.model_name, &message.info.architecture, &message.info.device,
+                  &message.info.backend, &message.info.policy})
                 cut(*name, protocol::kNameBytesMax);
             engine_ = owned_.get();
             send_stats();  // so that a front that is told "ready" has figures
@@ -400,8 +400,8 @@ int serve_engine(EngineProcess process) {
         return kExitFailed;
     Result<ProgressPage> page = ProgressPage::open(process.page);
     if (!page.ok()) return kExitFailed;
-    Session session(std::move(process), std::move(socket), std::move(page).value(),
-                    std::move(wake), std::move(term_fd));
+    Session session(std::move(process), std::move(socket), std::move(page).value(), std::move(wake),
+                    std::move(term_fd));
     return session.run();
 }
 

@@ -12,9 +12,9 @@
 namespace tenon::engine {
 
 struct EngineProcess {
-    int socket = -1;     // descriptors that the front opened; owned from here on
-    int page = -1;       // ProgressPage
-    pid_t parent = 0;    // the front; the process dies with it
+    int socket = -1;   // descriptors that the front opened; owned from here on
+    int page = -1;     // ProgressPage
+    pid_t parent = 0;  // the front; the process dies with it
     // start_engine, or what a test puts in its place. Called once, on a thread of its own.
     std::function<Result<std::unique_ptr<EngineClient>>(EngineStart)> start;
     // Ends the process at once, no destructor run: the front is gone, or the device is lost. Does

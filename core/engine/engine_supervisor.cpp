@@ -25,7 +25,7 @@ bool is_permanent(Code code) {
 }  // namespace
 
 void EngineSupervisor::end_locked(GenerationId id, FinishReason reason, std::optional<Error> error,
-                            std::vector<Outcome>& outcomes) {
+                                  std::vector<Outcome>& outcomes) {
     if (const Flight* flight = flights_.find(id)) {
         outcomes.push_back(outcome_locked(*flight, reason, std::move(error)));
         flights_.erase(id);
@@ -216,16 +216,16 @@ void EngineSupervisor::settle() {
                 end_locked(id, FinishReason::kCancelled, {}, outcomes);
             }
         }
-        const bool refuses = state_ == State::kFailed ||
-                             (state_ != State::kReady && breaker_.is_open());
+        const bool refuses =
+            state_ == State::kFailed || (state_ != State::kReady && breaker_.is_open());
         if (refuses) {
             const Error error =
-                failure_ ? *failure_
-                         : Error{Code::kBusy, fmt::format("the engine process died again and again; "
-                                                          "the next attempt is in {} s",
-                                                          restart_ms_ > now
-                                                              ? (restart_ms_ - now + 999) / 1000
-                                                              : 1)};
+                failure_
+                    ? *failure_
+                    : Error{Code::kBusy,
+                            fmt::format("the engine process died again and again; "
+                                        "the next attempt is in {} s",
+                                        restart_ms_ > now ? (restart_ms_ - now + 999) / 1000 : 1)};
             for (const GenerationId id : flights_.unsent())
                 end_locked(id, FinishReason::kError, error, outcomes);
         }
@@ -233,15 +233,16 @@ void EngineSupervisor::settle() {
             const Flight* flight = flights_.find(id);
             const bool is_deadline = flight->request.deadline_ms > 0 &&
                                      now - flight->submitted_ms >= flight->request.deadline_ms;
-            end_locked(id, FinishReason::kError,
-                       is_deadline
-                           ? Error{Code::kTimeout, fmt::format("the deadline of {} ms passed before "
-                                                               "an engine took the request",
-                                                               flight->request.deadline_ms)}
-                           : Error{Code::kBusy, fmt::format("no engine took the request within the "
-                                                            "{} ms that it may wait",
-                                                            flight->request.queue_wait_ms)},
-                       outcomes);
+            end_locked(
+                id, FinishReason::kError,
+                is_deadline
+                    ? Error{Code::kTimeout, fmt::format("the deadline of {} ms passed before "
+                                                        "an engine took the request",
+                                                        flight->request.deadline_ms)}
+                    : Error{Code::kBusy, fmt::format("no engine took the request within the "
+                                                     "{} ms that it may wait",
+                                                     flight->request.queue_wait_ms)},
+                outcomes);
         }
     }
     deliver(std::move(outcomes));
@@ -293,7 +294,7 @@ void EngineSupervisor::lose(std::string why) {
     }
     const bool is_clean = is_leaving_ && status && WIFEXITED(*status) && WEXITSTATUS(*status) == 0;
     const bool is_refusal = failed_ && failed_->stage == protocol::Failed::Stage::kLoading;
-    lines.push_back(is_clean     ? "the engine process left as it was asked to; a new one is started"
+    lines.push_back(is_clean ? "the engine process left as it was asked to; a new one is started"
                     : is_refusal ? "the engine could not start: " + why
                                  : "the engine process died: " + why);
     log(lines);
@@ -326,13 +327,14 @@ void EngineSupervisor::lose(std::string why) {
             end_locked(flight.id, FinishReason::kCancelled, {}, outcomes);
         } else if (flight.verdict == Verdict::kPoison) {
             end_locked(flight.id, FinishReason::kError,
-                       Error{Code::kInternal, "poison_request: the engine process died whenever it "
-                                              "began this request; it is not tried again"},
+                       Error{Code::kInternal,
+                             "poison_request: the engine process died whenever it "
+                             "began this request; it is not tried again"},
                        outcomes);
         } else {
             end_locked(flight.id, FinishReason::kError,
-                       Error{Code::kDeviceLost, "the engine process died (" + why +
-                                                    ") and this answer cannot go on"},
+                       Error{Code::kDeviceLost,
+                             "the engine process died (" + why + ") and this answer cannot go on"},
                        outcomes);
         }
     }

@@ -25,7 +25,7 @@
 namespace tenon::engine {
 
 // What a restarted engine counts from 0 again.
-inline constexpr uint64_t EngineStats::* kCounters[] = {
+inline constexpr uint64_t EngineStats::*kCounters[] = {
     &EngineStats::steps,         &EngineStats::prompt_tokens, &EngineStats::cached_tokens,
     &EngineStats::output_tokens, &EngineStats::retractions,   &EngineStats::evicted_blocks,
     &EngineStats::plans_refused, &EngineStats::finished,      &EngineStats::cancelled,
@@ -77,7 +77,9 @@ private:
     Outcome outcome_locked(const Flight& flight, FinishReason reason, std::optional<Error> error);
     void end_locked(GenerationId id, FinishReason reason, std::optional<Error> error,
                     std::vector<Outcome>& outcomes);
-    bool is_settled_locked() const { return flights_.empty() && rejected_.empty() && !is_delivering_; }
+    bool is_settled_locked() const {
+        return flights_.empty() && rejected_.empty() && !is_delivering_;
+    }
     void log(const std::vector<std::string>& lines) {
         for (const std::string& line : lines) {
             if (options_.on_log) options_.on_log(line);

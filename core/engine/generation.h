@@ -31,9 +31,9 @@ struct GenerationRequest {
     std::vector<int32_t> stop_token_ids;
     bool include_stop = false;  // the stop string is part of the text
     bool ignore_eos = false;
-    bool skip_special = true;  // special tokens have no text
-    int32_t logprobs = -1;     // -1: none; N: of the token and the N likeliest
-    int32_t priority = 0;      // higher first
+    bool skip_special = true;    // special tokens have no text
+    int32_t logprobs = -1;       // -1: none; N: of the token and the N likeliest
+    int32_t priority = 0;        // higher first
     uint32_t queue_wait_ms = 0;  // kBusy when no step took it by then; 0: waits on
     uint32_t deadline_ms = 0;    // kTimeout; 0: none
     std::string cache_scope;     // only requests of equal scope share cached prefixes

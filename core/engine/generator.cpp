@@ -21,14 +21,10 @@ double ms_since(Clock::time_point start) {
 
 const char* name_of(FinishReason reason) noexcept {
     switch (reason) {
-        case FinishReason::kStop:
-            return "stop";
-        case FinishReason::kLength:
-            return "length";
-        case FinishReason::kCancelled:
-            return "cancelled";
-        case FinishReason::kError:
-            return "error";
+        case FinishReason::kStop: return "stop";
+        case FinishReason::kLength: return "length";
+        case FinishReason::kCancelled: return "cancelled";
+        case FinishReason::kError: return "error";
     }
     return "";
 }
@@ -72,8 +68,9 @@ Result<Generated> generate(ModelRunner& runner, const tokenizer::Tokenizer& toke
     while (status.ok()) {
         const int32_t token = runner.sampled()[0];
         if (token < 0) {
-            return Error{Code::kData, "a logit is not finite: the weights or what they compute "
-                                      "holds NaN or infinity"};
+            return Error{Code::kData,
+                         "a logit is not finite: the weights or what they compute "
+                         "holds NaN or infinity"};
         }
         if (tokenizer.is_eog(token)) {
             out.finish = FinishReason::kStop;

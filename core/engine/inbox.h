@@ -71,7 +71,8 @@ private:
         Node* next;
     };
     static void free_all(Node* node) {
-        while (node != nullptr) delete std::exchange(node, node->next);
+        while (node != nullptr)
+            delete std::exchange(node, node->next);
     }
 
     // A system call only when the reader sleeps.

@@ -34,7 +34,7 @@ struct Job {
 
     // Positions below sequence.length() are written; each holds the token of `tokens` there.
     Sequence sequence;
-    std::vector<int32_t> tokens;  // prompt and everything drawn
+    std::vector<int32_t> tokens;    // prompt and everything drawn
     kv::RadixNode* node = nullptr;  // locked: the end of what it borrows from the tree
     std::vector<float> embedding;   // kEmbed: pooled so far
 
@@ -47,10 +47,10 @@ struct Job {
     uint64_t undrawn_flight = 0;  // and the number of that flight
     uint32_t skipped = 0;         // consecutive steps that left it out
     uint32_t retractions = 0;
-    uint32_t cached_tokens = 0;   // hit when it was admitted first
+    uint32_t cached_tokens = 0;      // hit when it was admitted first
     kv::RadixTree::Peek cached_now;  // kWaiting: hit if it were admitted, as of cache_version
     uint64_t cache_version = UINT64_MAX;
-    uint64_t shared_hash = 0;     // of its first blocks, for the in-batch rule
+    uint64_t shared_hash = 0;  // of its first blocks, for the in-batch rule
     Clock::time_point arrived, scheduled, first_token;
 
     uint32_t drawn() const noexcept {
@@ -62,9 +62,7 @@ struct Job {
         const auto known = static_cast<uint32_t>(tokens.size()) + (undrawn_row >= 0 ? 1 : 0);
         return known - sequence.length();
     }
-    bool is_embedding() const noexcept {
-        return request.kind == GenerationRequest::Kind::kEmbed;
-    }
+    bool is_embedding() const noexcept { return request.kind == GenerationRequest::Kind::kEmbed; }
     // Its next token cannot come from the device alone.
     bool wants_logits() const noexcept {
         return request.logprobs >= 0 || request.sampling.changes_logits() || answer.must_go_on();

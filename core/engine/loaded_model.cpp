@@ -35,8 +35,7 @@ Result<LoadedModel> assemble(formats::LoadedGguf source) {
 
 }  // namespace
 
-Result<LoadedModel> LoadedModel::open(const std::string& path,
-                                      const config::EngineConfig& config) {
+Result<LoadedModel> LoadedModel::open(const std::string& path, const config::EngineConfig& config) {
     TENON_TRY(formats::FormatTable table, find_formats(config));
     TENON_TRY(formats::LoadedGguf source, formats::load_gguf(path, {}, std::move(table)));
     Result<LoadedModel> loaded = assemble(std::move(source));

@@ -13,12 +13,12 @@ namespace tenon::engine {
 namespace {
 
 constexpr uint32_t kRunningOnCpu = 32, kRunningElsewhere = 256;
-constexpr uint32_t kTokensEach = 512;       // of a derived max_running_requests
-constexpr uint32_t kCpuTokensEach = 1024;   // of a derived pool on a CPU
+constexpr uint32_t kTokensEach = 512;      // of a derived max_running_requests
+constexpr uint32_t kCpuTokensEach = 1024;  // of a derived pool on a CPU
 constexpr uint64_t kMarginCpu = 64u << 20, kMarginElsewhere = 256u << 20;
-constexpr uint64_t kMarginPercent = 2;      // of what is available, if that is more
+constexpr uint64_t kMarginPercent = 2;  // of what is available, if that is more
 constexpr int64_t kBlocksMax = INT32_MAX / int64_t{kBlockTokens};  // places in a pool are i32
-constexpr uint32_t kStepsStaged = 2;        // a step is filled while another runs
+constexpr uint32_t kStepsStaged = 2;  // a step is filled while another runs
 // Of a cached block on the host: its tokens and id in a node of its own (the worst case of the
 // radix tree), its id in the free list and in a table.
 constexpr uint64_t kBytesPerBlock = kBlockTokens * 4 + 4 + 192 + 8;
@@ -97,8 +97,9 @@ private:
         const uint32_t trained = config_.context_length;
         const uint32_t context = request_.context_length != 0 ? request_.context_length : trained;
         if (context == 0) {
-            return Error{Code::kConfig, "the model does not say how many positions it was trained "
-                                        "for; set context_length"};
+            return Error{Code::kConfig,
+                         "the model does not say how many positions it was trained "
+                         "for; set context_length"};
         }
         if (trained != 0 && context > trained) {
             return Error{Code::kConfig,
@@ -107,9 +108,10 @@ private:
                                      context, trained, trained)};
         }
         if (request_.mem_fraction_static < 0 || request_.mem_fraction_static > 1) {
-            return Error{Code::kConfig, fmt::format("mem_fraction_static is {}; it is a share, from "
-                                                    "0 to 1",
-                                                    request_.mem_fraction_static)};
+            return Error{Code::kConfig,
+                         fmt::format("mem_fraction_static is {}; it is a share, from "
+                                     "0 to 1",
+                                     request_.mem_fraction_static)};
         }
         if (request_.max_total_tokens != 0 && request_.max_total_tokens < context) {
             return Error{Code::kConfig,
@@ -221,13 +223,14 @@ private:
         if (blocks < least) {
             take_terms(static_cast<uint32_t>(least), least * block_bytes_);
             if (share.empty()) return refused();
-            return Error{too_little(),
-                         fmt::format("{} leaves {} for the KV pool after weights of {}; one sequence "
-                                     "of context_length {} needs {}; raise mem_fraction_static or "
-                                     "set context_length to {} or less",
-                                     share, mib(room), mib(weights_info_.device_bytes),
-                                     plan_.runner.context_length, mib(least * block_bytes_),
-                                     blocks * kBlockTokens)};
+            return Error{
+                too_little(),
+                fmt::format("{} leaves {} for the KV pool after weights of {}; one sequence "
+                            "of context_length {} needs {}; raise mem_fraction_static or "
+                            "set context_length to {} or less",
+                            share, mib(room), mib(weights_info_.device_bytes),
+                            plan_.runner.context_length, mib(least * block_bytes_),
+                            blocks * kBlockTokens)};
         }
         return static_cast<uint32_t>(blocks);
     }
@@ -235,8 +238,8 @@ private:
     Result<uint64_t> pool_bytes(uint64_t blocks) {
         if (blocks == 0) return uint64_t{0};
         TENON_TRY(const tenon_kv_info info,
-                  device_.kv_query(kv_desc_of(config_, plan_.runner.kv_dtype,
-                                              static_cast<uint32_t>(blocks))));
+                  device_.kv_query(
+                      kv_desc_of(config_, plan_.runner.kv_dtype, static_cast<uint32_t>(blocks))));
         return info.pool_bytes;
     }
 
@@ -246,22 +249,23 @@ private:
         const double fixed = request_.mem_fraction_static * static_cast<double>(plan_.budget.total);
         const uint64_t fraction = weights_info_.device_bytes + pool;
         if (fixed > 0 && static_cast<double>(fraction) > fixed) {
-            return Error{too_little(),
-                         fmt::format("mem_fraction_static {} of {} is {}; weights of {} and a KV "
-                                     "pool of {} for max_total_tokens {} are {}",
-                                     request_.mem_fraction_static, mib(plan_.budget.total),
-                                     mib(static_cast<uint64_t>(fixed)),
-                                     mib(weights_info_.device_bytes), mib(pool),
-                                     request_.max_total_tokens, mib(fraction))};
+            return Error{
+                too_little(),
+                fmt::format("mem_fraction_static {} of {} is {}; weights of {} and a KV "
+                            "pool of {} for max_total_tokens {} are {}",
+                            request_.mem_fraction_static, mib(plan_.budget.total),
+                            mib(static_cast<uint64_t>(fixed)), mib(weights_info_.device_bytes),
+                            mib(pool), request_.max_total_tokens, mib(fraction))};
         }
         if (plan_.sum > plan_.budget.available) return refused();
         const uint64_t host = sum_of(plan_.host);
         if (host > plan_.host_budget.available && has_own_memory_) {
-            return Error{Code::kOomHost,
-                         fmt::format("the memory plan does not fit: host memory of {} is needed, {} "
-                                     "is available ({}): {}",
-                                     mib(host), mib(plan_.host_budget.available),
-                                     plan_.host_budget.source, joined(plan_.host))};
+            return Error{
+                Code::kOomHost,
+                fmt::format("the memory plan does not fit: host memory of {} is needed, {} "
+                            "is available ({}): {}",
+                            mib(host), mib(plan_.host_budget.available), plan_.host_budget.source,
+                            joined(plan_.host))};
         }
         plan_.runner.kv_blocks = plan_.kv_blocks;
         return {};
@@ -288,14 +292,14 @@ private:
             fmt::format("{} steps staged, {} B of index for each block{}", kStepsStaged,
                         kBytesPerBlock,
                         std::string(has_own_memory_ ? ", host copies of weights" : "") +
-                            (elsewhere_ > 0 ? fmt::format(", {} for nodes on a second device",
-                                                          mib(elsewhere_))
-                                            : std::string()))};
+                            (elsewhere_ > 0
+                                 ? fmt::format(", {} for nodes on a second device", mib(elsewhere_))
+                                 : std::string()))};
         (has_own_memory_ ? plan_.host : plan_.terms).push_back(host);
-        plan_.terms.push_back({"margin", margin(),
-                               fmt::format("the larger of {} and {} % of what is free",
-                                           mib(has_own_memory_ ? kMarginElsewhere : kMarginCpu),
-                                           kMarginPercent)});
+        plan_.terms.push_back(
+            {"margin", margin(),
+             fmt::format("the larger of {} and {} % of what is free",
+                         mib(has_own_memory_ ? kMarginElsewhere : kMarginCpu), kMarginPercent)});
         plan_.sum = sum_of(plan_.terms);
     }
 

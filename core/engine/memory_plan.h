@@ -33,7 +33,7 @@ struct MemoryRequest {
 MemoryRequest memory_request(const config::EngineConfig& config);
 
 struct MemoryTerm {
-    std::string name;     // weights, kv_pool, scratch, buffers, host, margin
+    std::string name;  // weights, kv_pool, scratch, buffers, host, margin
     uint64_t bytes = 0;
     std::string formula;  // where the bytes come from, for people
 };
@@ -49,16 +49,16 @@ struct MemoryPlan {
     std::vector<MemoryTerm> terms;  // on the device; for a CPU all of them
     std::vector<MemoryTerm> host;   // beside a device with memory of its own; else empty
     MemoryBudget budget;
-    MemoryBudget host_budget;       // of `host`
-    uint64_t sum = 0;               // of `terms`
-    RunnerOptions runner;           // what ModelRunner::create() is to be given
+    MemoryBudget host_budget;  // of `host`
+    uint64_t sum = 0;          // of `terms`
+    RunnerOptions runner;      // what ModelRunner::create() is to be given
     uint32_t max_running_requests = 0;
     uint32_t kv_blocks = 0;
     uint64_t max_total_tokens = 0;  // of the KV pool
 
     uint64_t bytes(std::string_view term) const;  // 0 when there is none of that name
-    std::string to_text() const;                  // one line for each term, aligned; no newline at the end
-    std::string to_json() const;                  // one object
+    std::string to_text() const;  // one line for each term, aligned; no newline at the end
+    std::string to_json() const;  // one object
 };
 
 // Plans `model` on `device`, whose state is `info`; `host` is read_host_memory(). `options` say how

@@ -105,8 +105,7 @@ Status ModelRunner::make_cache(const model::ModelConfig& config) {
                                  count, options_.sequences_max, options_.context_length,
                                  INT32_MAX / kBlockTokens)};
     }
-    const tenon_kv_desc desc =
-        kv_desc_of(config, options_.kv_dtype, static_cast<uint32_t>(count));
+    const tenon_kv_desc desc = kv_desc_of(config, options_.kv_dtype, static_cast<uint32_t>(count));
     TENON_TRY(const tenon_kv_info info, device_.kv_query(desc));
     TENON_TRY(kv_, device_.kv_pool(desc));
     memory_.kv_pool = info.pool_bytes;
@@ -126,17 +125,14 @@ Status ModelRunner::make_buffers(const model::ModelConfig& config) {
 }
 
 Result<PlacedStep> ModelRunner::prepare(const model::Model& model, model::StepShape shape) {
-    TENON_TRY(PlacedStep step,
-              PlacedStep::prepare(device_, model, model.build_step(shape), options_,
-                                  {weights_.handle(), kv_.handle()}));
+    TENON_TRY(PlacedStep step, PlacedStep::prepare(device_, model, model.build_step(shape),
+                                                   options_, {weights_.handle(), kv_.handle()}));
     memory_.scratch += step.info().scratch_bytes;
     memory_.elsewhere += step.elsewhere_bytes();
     placement_.insert(placement_.end(), step.placement().begin(), step.placement().end());
     return step;
 }
 
-Result<Sequence> ModelRunner::open() {
-    return Sequence(kv::BlockTable(*blocks_, kBlockTokens));
-}
+Result<Sequence> ModelRunner::open() { return Sequence(kv::BlockTable(*blocks_, kBlockTokens)); }
 
 }  // namespace tenon::engine

@@ -24,8 +24,8 @@ namespace tenon::engine {
 struct RunnerMemory {
     uint64_t weights = 0;
     uint64_t kv_pool = 0;
-    uint64_t scratch = 0;  // of the prepared program
-    uint64_t buffers = 0;  // inputs and outputs of a step
+    uint64_t scratch = 0;    // of the prepared program
+    uint64_t buffers = 0;    // inputs and outputs of a step
     uint64_t elsewhere = 0;  // for nodes that a second device runs
 };
 
@@ -122,7 +122,7 @@ private:
         std::vector<uint64_t> seed;
         std::vector<int32_t> sampled;
         std::vector<float> logits;
-        std::vector<int32_t> logit_place;  // row -> row of `logits`, or -1
+        std::vector<int32_t> logit_place;                   // row -> row of `logits`, or -1
         std::vector<std::pair<Sequence*, uint32_t>> grown;  // and their length before
         uint64_t done = 0;  // value of the timeline at which its outputs are here
         void clear();

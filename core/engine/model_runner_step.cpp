@@ -158,16 +158,15 @@ Status ModelRunner::read(Inputs& in, tenon_point stepped) {
     std::vector<tenon_copy> copies;
     if (options_.draws()) {
         in.sampled.resize(rows);
-        copies.push_back(
-            host::copy_out(in.sampled.data(), buffers_[model::kSampled], 0, rows * 4));
+        copies.push_back(host::copy_out(in.sampled.data(), buffers_[model::kSampled], 0, rows * 4));
         if (options_.end == model::StepShape::End::kSampleAndLogits) {
             const auto wanted = std::count_if(in.logit_place.begin(), in.logit_place.end(),
                                               [](int32_t place) { return place >= 0; });
             in.logits.resize(static_cast<size_t>(wanted) * vocab_size_);
             for (size_t row = 0; row < rows; ++row) {
                 if (in.logit_place[row] < 0) continue;
-                float* to = in.logits.data() +
-                            static_cast<size_t>(in.logit_place[row]) * vocab_size_;
+                float* to =
+                    in.logits.data() + static_cast<size_t>(in.logit_place[row]) * vocab_size_;
                 copies.push_back(
                     host::copy_out(to, buffers_[model::kLogits], row * row_bytes, row_bytes));
             }
@@ -217,7 +216,8 @@ Status ModelRunner::undo(Status status) {
     const Status renewed = renew_queue();
     while (in_flight_ > 0) {
         --in_flight_;
-        for (const auto& [sequence, before] : inputs_[(oldest_ + in_flight_) % kStepsInFlight].grown)
+        for (const auto& [sequence, before] :
+             inputs_[(oldest_ + in_flight_) % kStepsInFlight].grown)
             sequence->truncate(before);
     }
     TENON_CHECK(renewed);
@@ -231,9 +231,8 @@ Status ModelRunner::step(std::span<const StepItem> items) {
 
 Status ModelRunner::embed(std::span<const StepItem> items) {
     if (!options_.embeddings || in_flight_ != 0) {
-        return Error{Code::kInvalid, !options_.embeddings
-                                         ? "the runner was made without embeddings"
-                                         : "a step is in flight"};
+        return Error{Code::kInvalid, !options_.embeddings ? "the runner was made without embeddings"
+                                                          : "a step is in flight"};
     }
     TENON_CHECK(check(items));
     Inputs& in = inputs_[oldest_];

@@ -61,8 +61,7 @@ Result<Placed> place(const host::Device& device, ops::Program program, const Run
                 TENON_TRY(const tenon_device_info info, device.stat());
                 TENON_TRY(second, options.open_second(info));
             }
-            TENON_TRY(verdicts.emplace_back(),
-                      ask_second(second->device, view, options.compute));
+            TENON_TRY(verdicts.emplace_back(), ask_second(second->device, view, options.compute));
         }
         const auto can_decompose = [&](uint32_t index) {
             std::vector<bool> chosen(view.n_nodes);

@@ -21,8 +21,8 @@ static_assert(sizeof(ProgressWords) <= kPageBytes);
 Result<ProgressWords*> map(int fd) {
     void* at = mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)
-        return Error{Code::kOomHost, fmt::format("the progress page cannot be mapped: {}",
-                                                 std::strerror(errno))};
+        return Error{Code::kOomHost,
+                     fmt::format("the progress page cannot be mapped: {}", std::strerror(errno))};
     // The kernel's zeros are the words' initial state.
     return static_cast<ProgressWords*>(at);
 }
@@ -35,8 +35,8 @@ Result<ProgressPage> ProgressPage::create() {
     // Sealed, so that no reader can meet a page that was cut away.
     if (page.fd_ < 0 || ftruncate(page.fd_, kPageBytes) != 0 ||
         fcntl(page.fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return Error{Code::kOomHost, fmt::format("the progress page cannot be created: {}",
-                                                 std::strerror(errno))};
+        return Error{Code::kOomHost,
+                     fmt::format("the progress page cannot be created: {}", std::strerror(errno))};
     TENON_TRY(page.words_, map(page.fd_));
     return page;
 }

@@ -160,10 +160,9 @@ void fields(Io& io, Ref<Io, EngineStats> s) {
     for (auto* count :
          {&s.running, &s.waiting, &s.paused, &s.blocks_free, &s.blocks_cached, &s.blocks_used})
         io.number(*count);
-    for (auto* count :
-         {&s.steps, &s.progress, &s.prompt_tokens, &s.cached_tokens, &s.output_tokens,
-          &s.retractions, &s.evicted_blocks, &s.plans_refused, &s.finished, &s.cancelled, &s.failed,
-          &s.restarts})
+    for (auto* count : {&s.steps, &s.progress, &s.prompt_tokens, &s.cached_tokens, &s.output_tokens,
+                        &s.retractions, &s.evicted_blocks, &s.plans_refused, &s.finished,
+                        &s.cancelled, &s.failed, &s.restarts})
         io.number(*count);
     io.number(s.new_token_ratio);
     io.number(s.busy_ratio);
@@ -215,7 +214,7 @@ void fields(Io& io, Ref<Io, Failed> m) {
     fields(io, m.error);
 }
 template <class Io, class T>
-    requires std::is_empty_v<T>
+requires std::is_empty_v<T>
 void fields(Io&, T&) {}
 
 // The types' numbers on the wire: front's below 16, engine's from 16. Same order as Message.
@@ -226,18 +225,12 @@ struct Type {
     uint32_t bytes_max;
 };
 constexpr Type kTypes[] = {
-    {"Hello", 1, Sender::kFront, 4u << 20},
-    {"Submit", 2, Sender::kFront, kMessageBytesMax},
-    {"Cancel", 3, Sender::kFront, 64},
-    {"Pause", 4, Sender::kFront, 64},
-    {"FlushCache", 5, Sender::kFront, 64},
-    {"Drain", 6, Sender::kFront, 64},
-    {"Shutdown", 7, Sender::kFront, 64},
-    {"Loading", 16, Sender::kEngine, 64},
-    {"Ready", 17, Sender::kEngine, 4u << 20},
-    {"Deltas", 18, Sender::kEngine, kMessageBytesMax},
-    {"Stats", 19, Sender::kEngine, 64u << 10},
-    {"Leaving", 20, Sender::kEngine, 64},
+    {"Hello", 1, Sender::kFront, 4u << 20},     {"Submit", 2, Sender::kFront, kMessageBytesMax},
+    {"Cancel", 3, Sender::kFront, 64},          {"Pause", 4, Sender::kFront, 64},
+    {"FlushCache", 5, Sender::kFront, 64},      {"Drain", 6, Sender::kFront, 64},
+    {"Shutdown", 7, Sender::kFront, 64},        {"Loading", 16, Sender::kEngine, 64},
+    {"Ready", 17, Sender::kEngine, 4u << 20},   {"Deltas", 18, Sender::kEngine, kMessageBytesMax},
+    {"Stats", 19, Sender::kEngine, 64u << 10},  {"Leaving", 20, Sender::kEngine, 64},
     {"Failed", 21, Sender::kEngine, 64u << 10},
 };
 constexpr size_t kTypesCount = std::variant_size_v<Message>;
@@ -322,10 +315,9 @@ Status Decoder::feed(std::string_view bytes, std::vector<Message>& out) {
         while (index < kTypesCount && kTypes[index].number != number)
             ++index;
         if (index == kTypesCount || kTypes[index].sender != sender_) {
-            failed_ = Error{Code::kData, fmt::format("message type {} is not one that the {} sends",
-                                                     number, sender_ == Sender::kFront
-                                                                 ? "front"
-                                                                 : "engine process")};
+            failed_ = Error{Code::kData,
+                            fmt::format("message type {} is not one that the {} sends", number,
+                                        sender_ == Sender::kFront ? "front" : "engine process")};
             return failed_;
         }
         const Type& type = kTypes[index];

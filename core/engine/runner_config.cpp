@@ -17,7 +17,7 @@ struct KvName {
 };
 
 constexpr KvName kKvNames[] = {
-    {"f16", TENON_F16},         {"f32", TENON_F32},         {"bf16", TENON_BF16},
+    {"f16", TENON_F16},          {"f32", TENON_F32},          {"bf16", TENON_BF16},
     {"fp8_e4m3", TENON_F8_E4M3}, {"fp8_e5m2", TENON_F8_E5M2}, {"int8", TENON_I8},
 };
 
@@ -40,8 +40,8 @@ Result<RunnerOptions> configure(const config::EngineConfig& config, RunnerOption
         std::find_if(std::begin(kKvNames), std::end(kKvNames),
                      [&](const KvName& known) { return config.kv_cache_dtype == known.name; });
     if (found == std::end(kKvNames)) {
-        return Error{Code::kConfig, fmt::format("kv_cache_dtype '{}' is not known",
-                                                config.kv_cache_dtype)};
+        return Error{Code::kConfig,
+                     fmt::format("kv_cache_dtype '{}' is not known", config.kv_cache_dtype)};
     }
     options.kv_dtype = found->dtype;
     return options;

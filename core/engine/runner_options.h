@@ -42,7 +42,7 @@ struct RunnerOptions {
     bool embeddings = false;           // prepare the program of embed() as well
     uint64_t shuffle_blocks_seed = 0;  // other than 0: hand out KV blocks in random order
     const uint32_t* cancel = nullptr;  // polled during a step; must outlive the runner
-    uint64_t* progress = nullptr;      // raised by the device within a step; must outlive the runner
+    uint64_t* progress = nullptr;  // raised by the device within a step; must outlive the runner
     std::function<void(uint64_t done, uint64_t total)> on_load;  // stored bytes
 
     bool draws() const noexcept { return end != model::StepShape::End::kLogits; }

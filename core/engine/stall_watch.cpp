@@ -5,8 +5,7 @@
 namespace tenon::engine {
 
 void StallWatch::look(uint64_t now_ms, const SignsOfLife& signs) {
-    const uint64_t passed =
-        has_looked_ ? std::min<uint64_t>(now_ms - looked_ms_, kLookMs) : 0;
+    const uint64_t passed = has_looked_ ? std::min<uint64_t>(now_ms - looked_ms_, kLookMs) : 0;
     const bool progressed = signs.steps != last_.steps || signs.progress != last_.progress;
     const bool beat = signs.heartbeat != last_.heartbeat;
     without_progress_ms_ = progressed || !signs.is_busy ? 0 : without_progress_ms_ + passed;

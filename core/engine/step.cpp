@@ -73,9 +73,8 @@ void EngineCore::build_view() {
     view_.blocks_evictable = static_cast<uint32_t>(tree_.stats().evictable_blocks);
     view_.blocks_total = runner_.blocks().count();
     view_.running_max = options_.max_running_requests;
-    view_.key_blocks_max =
-        std::max(1u, static_cast<uint32_t>(uint64_t{view_.blocks_total} * options_.key_kv_percent /
-                                           100));
+    view_.key_blocks_max = std::max(
+        1u, static_cast<uint32_t>(uint64_t{view_.blocks_total} * options_.key_kv_percent / 100));
     view_.prefill_bias = options_.prefill_bias;
     view_.age_weight = options_.age_weight;
     const Clock::time_point now = Clock::now();
@@ -280,8 +279,7 @@ void EngineCore::take_token(Job& job, int32_t token, std::span<const float> logi
         row_.assign(logits.begin(), logits.end());
         if (token >= 0 && how.changes_logits()) sampling::adjust_logits(row_, how, job.counts);
         if (job.answer.must_go_on()) sampling::forbid(row_, job.answer.ending_tokens());
-        if (token >= 0)
-            token = sampling::draw(row_, how, static_cast<int32_t>(job.tokens.size()));
+        if (token >= 0) token = sampling::draw(row_, how, static_cast<int32_t>(job.tokens.size()));
     }
     if (token < 0) {
         finish(job, FinishReason::kError,
@@ -332,8 +330,7 @@ Status EngineCore::run_embeddings(Flight& flight) {
     for (const Row& row : rows) {
         StepItem item;
         item.sequence = &row.job->sequence;
-        item.tokens =
-            std::span(row.job->tokens).subspan(row.job->sequence.length(), row.tokens);
+        item.tokens = std::span(row.job->tokens).subspan(row.job->sequence.length(), row.tokens);
         items_.push_back(item);
     }
     TENON_CHECK(runner_.embed(items_));

@@ -47,7 +47,8 @@ tenon_prepare PrepareArguments::how() const noexcept {
 }
 
 uint32_t PrepareArguments::bucket_for(const int64_t* symbols) noexcept {
-    return std::all_of(symbols, symbols + kSymbols, [](int64_t value) { return value <= 1; }) ? 1 : 0;
+    return std::all_of(symbols, symbols + kSymbols, [](int64_t value) { return value <= 1; }) ? 1
+                                                                                              : 0;
 }
 
 StepParts::StepParts(const host::Device& device, SecondDevice second, const tenon_program& view,
@@ -138,8 +139,7 @@ Status StepParts::load_weights(const model::Model& model, bool measured) {
     uint64_t stored = 0;
     for (const uint32_t entry : entries_)
         stored += weight_of(model.weights()[entry], measured).plane_bytes[0];
-    TENON_TRY(weights_,
-              second_.device.weights(static_cast<uint32_t>(entries_.size()), stored));
+    TENON_TRY(weights_, second_.device.weights(static_cast<uint32_t>(entries_.size()), stored));
     for (const uint32_t entry : entries_) {
         TENON_TRY([[maybe_unused]] const uint32_t there,
                   weights_.put(weight_of(model.weights()[entry], measured)));
@@ -180,7 +180,8 @@ Status StepParts::prepare(const model::Model& model, const PrepareArguments& arg
         std::for_each(part.carried.begin(), part.carried.end(), widen);
     std::for_each(outputs_.begin(), outputs_.end(), widen);
     for (uint32_t slot = 0; slot < slot_bytes_.size(); ++slot)
-        elsewhere_bytes_ += slot_bytes_[slot] * (slot < view_.n_slots ? 2 : 3);  // staged, and there
+        elsewhere_bytes_ +=
+            slot_bytes_[slot] * (slot < view_.n_slots ? 2 : 3);  // staged, and there
     if (arguments.measures()) return {};
     TENON_CHECK(make_buffers());
     TENON_CHECK(renew());
@@ -242,8 +243,7 @@ Status StepParts::time_carrying(const int64_t* symbols) {
         for (const Carried& carried : own)
             bytes += size_of(carried, symbols);
     }
-    const std::chrono::duration<double, std::nano> time =
-        std::chrono::steady_clock::now() - begin;
+    const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - begin;
     if (bytes > 0) ns_per_byte_ = time.count() / static_cast<double>(bytes);
     return {};
 }
@@ -308,8 +308,7 @@ Status StepParts::run_parts(const host::Queue& queue, const tenon_bind& bind,
         End &from = ends_[1 - part.device], &at = ends_[part.device];
         if (!part.carried.empty()) {
             const auto first = part.device == 1 ? std::exchange(waits, {}) : decltype(waits){};
-            TENON_CHECK(
-                take(from, *queues[1 - part.device], part.carried, bind.symbols, first));
+            TENON_CHECK(take(from, *queues[1 - part.device], part.carried, bind.symbols, first));
             TENON_CHECK(give(at, *queues[part.device], part.carried, bind.symbols, {}));
         }
         tenon_bind piece = bind;

@@ -100,16 +100,16 @@ private:
     uint64_t elsewhere_bytes_ = 0;
     double ns_per_byte_ = 0;  // of carrying
 
-    std::vector<uint32_t> slot_of_;    // of each value that crosses between parts, or TENON_NONE
+    std::vector<uint32_t> slot_of_;     // of each value that crosses between parts, or TENON_NONE
     std::vector<uint64_t> slot_bytes_;  // at the largest step; of a slot that nobody carries 0
-    std::vector<Carried> outputs_;     // of the second device, to be brought back at the end
-    std::vector<uint32_t> entries_;    // of the model's weights that the second device has
+    std::vector<Carried> outputs_;      // of the second device, to be brought back at the end
+    std::vector<uint32_t> entries_;     // of the model's weights that the second device has
     std::vector<std::vector<std::byte>> staged_;  // of each slot
-    std::vector<tenon_copy> copies_;   // of one take or give
-    host::WeightSet weights_;          // on the second device
+    std::vector<tenon_copy> copies_;              // of one take or give
+    host::WeightSet weights_;                     // on the second device
     End ends_[2];
     host::Queue second_queue_;
-    std::vector<Part> parts_;          // freed first
+    std::vector<Part> parts_;  // freed first
 };
 
 }  // namespace tenon::engine

@@ -30,24 +30,17 @@ uint64_t slot_bytes(uint32_t slot, const RunnerOptions& options, const model::Mo
     switch (slot) {
         case model::kTokenIds:
         case model::kPositions:
-        case model::kKvSlot:
-            return tokens * 4;
+        case model::kKvSlot: return tokens * 4;
         case model::kBlockTable:
             return sequences * static_cast<uint64_t>(blocks_of(options.context_length)) * 4;
-        case model::kKvLen:
-            return sequences * 4;
-        case model::kQStart:
-            return (sequences + 1) * 4;
-        case model::kLogitRows:
-            return rows * 4;
+        case model::kKvLen: return sequences * 4;
+        case model::kQStart: return (sequences + 1) * 4;
+        case model::kLogitRows: return rows * 4;
         case model::kLogits:
             return options.end == model::StepShape::End::kSample ? 0 : rows * config.vocab_size * 4;
-        case model::kEmbedding:
-            return options.embeddings ? sequences * config.hidden_size * 4 : 0;
-        case model::kSeed:
-            return options.draws() ? rows * 8 : 0;
-        default:
-            return options.draws() ? rows * 4 : 0;
+        case model::kEmbedding: return options.embeddings ? sequences * config.hidden_size * 4 : 0;
+        case model::kSeed: return options.draws() ? rows * 8 : 0;
+        default: return options.draws() ? rows * 4 : 0;
     }
 }
 

@@ -175,9 +175,10 @@ public:
         number(version);
         number(print);
         if (status_.ok() && (version != kVersion || print != fingerprint()))
-            fail(fmt::format("the other process is of another build (protocol {} {:016x}; this one "
-                             "speaks {} {:016x})",
-                             version, print, kVersion, fingerprint()));
+            fail(
+                fmt::format("the other process is of another build (protocol {} {:016x}; this one "
+                            "speaks {} {:016x})",
+                            version, print, kVersion, fingerprint()));
     }
     void name(const char*) {}
 

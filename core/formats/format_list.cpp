@@ -275,9 +275,7 @@ constexpr std::array kTypeNames{
 
 }  // namespace
 
-std::span<const StoredFormat> stored_formats() noexcept {
-    return kFormats;
-}
+std::span<const StoredFormat> stored_formats() noexcept { return kFormats; }
 
 const StoredFormat* find_gguf_format(uint32_t gguf_type) noexcept {
     for (const StoredFormat& format : kFormats)

@@ -6,9 +6,7 @@
 namespace tenon::formats {
 namespace {
 
-std::string_view text_of(tenon_str text) {
-    return {text.p, text.n};
-}
+std::string_view text_of(tenon_str text) { return {text.p, text.n}; }
 
 bool is_called(const StoredFormat& format, std::string_view name_or_id) {
     return format.name == name_or_id || text_of(format.format.id) == name_or_id;
@@ -66,8 +64,7 @@ Status FormatTable::add(const StoredFormat& format, std::string_view origin) {
     tenon_format described = format.format;
     described.id = {copy->id.data(), copy->id.size()};
     described.lut = kept(copy->lut, described.lut, described.lut_n);
-    described.code_fields =
-        kept(copy->code_fields, described.code_fields, described.n_code_fields);
+    described.code_fields = kept(copy->code_fields, described.code_fields, described.n_code_fields);
     described.scale_fields =
         kept(copy->scale_fields, described.scale_fields, described.n_scale_fields);
     described.min_fields = kept(copy->min_fields, described.min_fields, described.n_min_fields);

@@ -58,31 +58,19 @@ constexpr GgufType type_of() {
 
 std::string describe_scalar(GgufType type, const std::byte* at) {
     switch (type) {
-        case GgufType::kU8:
-            return fmt::format("{}", load<uint8_t>(at));
-        case GgufType::kI8:
-            return fmt::format("{}", load<int8_t>(at));
-        case GgufType::kU16:
-            return fmt::format("{}", load<uint16_t>(at));
-        case GgufType::kI16:
-            return fmt::format("{}", load<int16_t>(at));
-        case GgufType::kU32:
-            return fmt::format("{}", load<uint32_t>(at));
-        case GgufType::kI32:
-            return fmt::format("{}", load<int32_t>(at));
-        case GgufType::kF32:
-            return fmt::format("{}", load<float>(at));
-        case GgufType::kBool:
-            return load<uint8_t>(at) != 0 ? "true" : "false";
-        case GgufType::kU64:
-            return fmt::format("{}", load<uint64_t>(at));
-        case GgufType::kI64:
-            return fmt::format("{}", load<int64_t>(at));
-        case GgufType::kF64:
-            return fmt::format("{}", load<double>(at));
+        case GgufType::kU8: return fmt::format("{}", load<uint8_t>(at));
+        case GgufType::kI8: return fmt::format("{}", load<int8_t>(at));
+        case GgufType::kU16: return fmt::format("{}", load<uint16_t>(at));
+        case GgufType::kI16: return fmt::format("{}", load<int16_t>(at));
+        case GgufType::kU32: return fmt::format("{}", load<uint32_t>(at));
+        case GgufType::kI32: return fmt::format("{}", load<int32_t>(at));
+        case GgufType::kF32: return fmt::format("{}", load<float>(at));
+        case GgufType::kBool: return load<uint8_t>(at) != 0 ? "true" : "false";
+        case GgufType::kU64: return fmt::format("{}", load<uint64_t>(at));
+        case GgufType::kI64: return fmt::format("{}", load<int64_t>(at));
+        case GgufType::kF64: return fmt::format("{}", load<double>(at));
         case GgufType::kString:
-        case GgufType::kArray:
-            break;
+        case GgufType::kArray: break;
     }
     return {};
 }
@@ -92,9 +80,7 @@ std::string describe_scalar(GgufType type, const std::byte* at) {
 std::string_view name_of(GgufType type) noexcept {
     return kTypes[static_cast<uint32_t>(type)].name;
 }
-uint32_t bytes_of(GgufType type) noexcept {
-    return kTypes[static_cast<uint32_t>(type)].bytes;
-}
+uint32_t bytes_of(GgufType type) noexcept { return kTypes[static_cast<uint32_t>(type)].bytes; }
 
 std::string describe(const GgufValue& value, size_t length_max) {
     if (value.type == GgufType::kString)
@@ -150,32 +136,15 @@ Result<T> GgufFile::get_integer(std::string_view key, std::string_view wanted) c
         magnitude = static_cast<uint64_t>(number);
     };
     switch (value->type) {
-        case GgufType::kU8:
-            keep(load<uint8_t>(at));
-            break;
-        case GgufType::kI8:
-            keep(load<int8_t>(at));
-            break;
-        case GgufType::kU16:
-            keep(load<uint16_t>(at));
-            break;
-        case GgufType::kI16:
-            keep(load<int16_t>(at));
-            break;
-        case GgufType::kU32:
-            keep(load<uint32_t>(at));
-            break;
-        case GgufType::kI32:
-            keep(load<int32_t>(at));
-            break;
-        case GgufType::kU64:
-            keep(load<uint64_t>(at));
-            break;
-        case GgufType::kI64:
-            keep(load<int64_t>(at));
-            break;
-        default:
-            return wrong_type(key, wanted, *value);
+        case GgufType::kU8: keep(load<uint8_t>(at)); break;
+        case GgufType::kI8: keep(load<int8_t>(at)); break;
+        case GgufType::kU16: keep(load<uint16_t>(at)); break;
+        case GgufType::kI16: keep(load<int16_t>(at)); break;
+        case GgufType::kU32: keep(load<uint32_t>(at)); break;
+        case GgufType::kI32: keep(load<int32_t>(at)); break;
+        case GgufType::kU64: keep(load<uint64_t>(at)); break;
+        case GgufType::kI64: keep(load<int64_t>(at)); break;
+        default: return wrong_type(key, wanted, *value);
     }
     const bool fits =
         negative ? std::is_signed_v<T> && static_cast<int64_t>(magnitude) >=

@@ -279,8 +279,9 @@ private:
             if (!tensor.format) {  // how long it is nobody knows
                 const CheckedSize begin = data + tensor.offset;
                 if (!begin.ok() || begin.value() > bytes_.size())
-                    return invalid("tensor {} begins behind the end of the file (file offset {:#x})",
-                                   printable(tensor.name), index_offsets_[i]);
+                    return invalid(
+                        "tensor {} begins behind the end of the file (file offset {:#x})",
+                        printable(tensor.name), index_offsets_[i]);
                 tensor.offset = begin.value();
                 continue;
             }

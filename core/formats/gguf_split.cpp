@@ -59,8 +59,7 @@ Result<uint32_t> count_parts(const GgufFile& file, const GgufLimits& limits) {
     TENON_TRY(const uint32_t count, file.get_u32("split.count"));
     const uint32_t most = std::min(limits.parts_max, kPartsMax);
     if (count < 1 || count > most)
-        return Error{Code::kInvalid,
-                     fmt::format("split.count is {}, wants 1 to {}", count, most)};
+        return Error{Code::kInvalid, fmt::format("split.count is {}, wants 1 to {}", count, most)};
     if (count == 1) return count;
     TENON_TRY(const uint32_t number, file.get_u32("split.no"));
     if (number >= count)
@@ -190,15 +189,15 @@ Result<LoadedGguf> load_gguf(const std::string& path, const GgufLimits& limits,
     auto count = count_parts(given.second, limits);
     if (!count.ok()) return std::move(count).error().within(path);
     if (*count == 1)
-        return LoadedGguf{
-            std::move(formats), std::move(given.first), {}, std::move(given.second)};
+        return LoadedGguf{std::move(formats), std::move(given.first), {}, std::move(given.second)};
 
     const std::optional<SplitName> name = find_split_name(path);
     const uint32_t number = *given.second.get_u32("split.no");
     if (!name || name->count != *count)
-        return refused(path, fmt::format("it is part {0} of {1} of a split model; its name must end "
-                                         "in -{0:05}-of-{1:05}.gguf for the others to be found",
-                                         number + 1, *count));
+        return refused(path,
+                       fmt::format("it is part {0} of {1} of a split model; its name must end "
+                                   "in -{0:05}-of-{1:05}.gguf for the others to be found",
+                                   number + 1, *count));
     std::vector<std::string> paths;
     std::vector<MappedFile> files;
     std::vector<GgufFile> parts;

@@ -99,9 +99,9 @@ Status read_family(const GgufFile& file, Vocabulary& vocabulary) {
     std::string name(given);
     for (char& letter : name)
         if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-    vocabulary.strips_after_special = !vocabulary.strips_before_mask &&
-                                      (name.find("phi-3") != std::string::npos ||
-                                       name.find("phi3") != std::string::npos);
+    vocabulary.strips_after_special =
+        !vocabulary.strips_before_mask &&
+        (name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos);
     return {};
 }
 
@@ -130,7 +130,8 @@ Result<tokenizer::Vocabulary> parse_vocabulary(const GgufFile& file) {
     TENON_CHECK(read_flag(file, "tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix));
     TENON_TRY(vocabulary.remove_extra_whitespaces,
               file.get_bool_or("tokenizer.ggml.remove_extra_whitespaces", false));
-    TENON_TRY(vocabulary.lowers_case, file.get_bool_or("tokenizer.ggml.normalizer.lowercase", true));
+    TENON_TRY(vocabulary.lowers_case,
+              file.get_bool_or("tokenizer.ggml.normalizer.lowercase", true));
     TENON_CHECK(
         read_flag(file, "tokenizer.ggml.normalizer.strip_accents", vocabulary.strips_accents));
     TENON_TRY(vocabulary.charsmap, read_charsmap(file));

@@ -64,9 +64,7 @@ std::string GgufHeader::bytes() const {
     return out;
 }
 
-CheckedSize GgufHeader::file_bytes() const {
-    return data_bytes_ + bytes().size();
-}
+CheckedSize GgufHeader::file_bytes() const { return data_bytes_ + bytes().size(); }
 
 Result<GgufWriter> GgufWriter::create(const std::string& path, const GgufHeader& header,
                                       bool replace) {

@@ -93,9 +93,7 @@ Result<NewFile> NewFile::create(const std::string& path, uint64_t bytes, bool re
     return file;
 }
 
-NewFile::NewFile(NewFile&& other) noexcept {
-    *this = std::move(other);
-}
+NewFile::NewFile(NewFile&& other) noexcept { *this = std::move(other); }
 
 NewFile& NewFile::operator=(NewFile&& other) noexcept {
     if (this == &other) return *this;
@@ -108,9 +106,7 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
     return *this;
 }
 
-NewFile::~NewFile() {
-    discard();
-}
+NewFile::~NewFile() { discard(); }
 
 void NewFile::discard() noexcept {
     if (fd_ < 0) return;
@@ -118,9 +114,7 @@ void NewFile::discard() noexcept {
     close(std::exchange(fd_, -1));
 }
 
-Error NewFile::failed(const char* what) const {
-    return error_of(path_, what, errno);
-}
+Error NewFile::failed(const char* what) const { return error_of(path_, what, errno); }
 
 Status NewFile::write(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {

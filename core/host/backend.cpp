@@ -47,9 +47,10 @@ tenon_copy make_copy(uint64_t dst_offset, uint64_t src_offset, uint64_t bytes) n
 
 tenon_str str(const std::string& text) noexcept { return {text.data(), text.size()}; }
 
-} // namespace
+}  // namespace
 
-tenon_copy copy_in(const Buffer& dst, uint64_t dst_offset, const void* src, uint64_t bytes) noexcept {
+tenon_copy copy_in(const Buffer& dst, uint64_t dst_offset, const void* src,
+                   uint64_t bytes) noexcept {
     tenon_copy copy = make_copy(dst_offset, 0, bytes);
     copy.dst = dst.handle();
     copy.host_src = src;
@@ -154,7 +155,8 @@ Result<std::vector<tenon_node_time>> Exec::profile() const {
 Status Queue::copy(std::span<const tenon_copy> copies, const Sync& sync) const {
     const tenon_sync s = make_sync(sync);
     return checked("copy", [&](tenon_error* err) {
-        return table()->copy(handle(), copies.data(), static_cast<uint32_t>(copies.size()), &s, err);
+        return table()->copy(handle(), copies.data(), static_cast<uint32_t>(copies.size()), &s,
+                             err);
     });
 }
 
@@ -257,7 +259,8 @@ Result<std::vector<tenon_verdict>> Device::query(const tenon_program& program,
         return table()->query(handle(), &program, compute, verdicts.data(), sizeof(tenon_verdict),
                               err);
     }));
-    for (tenon_verdict& verdict : verdicts) verdict.reason[sizeof verdict.reason - 1] = '\0';
+    for (tenon_verdict& verdict : verdicts)
+        verdict.reason[sizeof verdict.reason - 1] = '\0';
     return verdicts;
 }
 
@@ -313,4 +316,4 @@ Result<Device> Backend::open(const uint8_t (&uuid)[16],
     return Device(table_, made);
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -74,7 +74,8 @@ private:
 };
 
 // Contiguous copies, to be handed to Queue::copy. Host memory must live until the copy's signal.
-tenon_copy copy_in(const Buffer& dst, uint64_t dst_offset, const void* src, uint64_t bytes) noexcept;
+tenon_copy copy_in(const Buffer& dst, uint64_t dst_offset, const void* src,
+                   uint64_t bytes) noexcept;
 tenon_copy copy_out(void* dst, const Buffer& src, uint64_t src_offset, uint64_t bytes) noexcept;
 tenon_copy copy_within(const Buffer& dst, uint64_t dst_offset, const Buffer& src,
                        uint64_t src_offset, uint64_t bytes) noexcept;
@@ -177,7 +178,8 @@ public:
     // [load] Every device of this backend; none is an empty list.
     Result<std::vector<tenon_device_info>> enumerate() const;
     // [load] uuid as in enumerate. An unknown option is kInvalid and named.
-    Result<Device> open(const uint8_t (&uuid)[16], std::span<const DeviceOption> options = {}) const;
+    Result<Device> open(const uint8_t (&uuid)[16],
+                        std::span<const DeviceOption> options = {}) const;
 
 private:
     std::string id_;
@@ -185,4 +187,4 @@ private:
     const tenon_backend_table* table_;
 };
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -70,9 +70,9 @@ std::vector<Feature> detect() {
     const uint64_t low = getauxval(AT_HWCAP);
     const uint64_t high = getauxval(AT_HWCAP2);
     return {
-        {"neon", (low & HWCAP_ASIMD) != 0},   {"fp16", (low & HWCAP_ASIMDHP) != 0},
+        {"neon", (low & HWCAP_ASIMD) != 0},      {"fp16", (low & HWCAP_ASIMDHP) != 0},
         {"dotprod", (low & HWCAP_ASIMDDP) != 0}, {"sve", (low & HWCAP_SVE) != 0},
-        {"i8mm", (high & HWCAP2_I8MM) != 0},  {"bf16", (high & HWCAP2_BF16) != 0},
+        {"i8mm", (high & HWCAP2_I8MM) != 0},     {"bf16", (high & HWCAP2_BF16) != 0},
     };
 }
 
@@ -83,12 +83,13 @@ const std::vector<Feature>& features() {
     return detected;
 }
 
-} // namespace
+}  // namespace
 
 const std::vector<std::string_view>& known_cpu_features() {
     static const std::vector<std::string_view> names = [] {
         std::vector<std::string_view> list;
-        for (const Feature& feature : features()) list.push_back(feature.first);
+        for (const Feature& feature : features())
+            list.push_back(feature.first);
         return list;
     }();
     return names;
@@ -104,12 +105,13 @@ Result<std::vector<std::string>> missing_cpu_features(const std::vector<std::str
             if (!feature.second) missing.push_back(name);
         }
         if (!known) {
-            return Error{Code::kUnsupported,
-                         fmt::format("cpu_requires names '{}', which is not known here; known are {}.",
-                                     printable(name), fmt::join(known_cpu_features(), ", "))};
+            return Error{
+                Code::kUnsupported,
+                fmt::format("cpu_requires names '{}', which is not known here; known are {}.",
+                            printable(name), fmt::join(known_cpu_features(), ", "))};
         }
     }
     return missing;
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

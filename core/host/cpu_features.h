@@ -15,4 +15,4 @@ const std::vector<std::string_view>& known_cpu_features();
 // The names of `required` that this processor lacks. kUnsupported names one that is not known here.
 Result<std::vector<std::string>> missing_cpu_features(const std::vector<std::string>& required);
 
-} // namespace tenon::host
+}  // namespace tenon::host

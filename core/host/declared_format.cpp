@@ -42,10 +42,10 @@ public:
 
     Result<DeclaredFormat> read() {
         if (!node_.IsMap()) return reader_.error(node_, "an entry of 'formats' is no mapping");
-        TENON_CHECK(reader_.check_keys(node_, "a format",
-                                       {"id", "name", "gguf_type", "class", "bits", "group",
-                                        "block_elems", "block_bytes", "packing", "codes_offset",
-                                        "fields", "scale", "min", "zero_point", "lut"}));
+        TENON_CHECK(reader_.check_keys(
+            node_, "a format",
+            {"id", "name", "gguf_type", "class", "bits", "group", "block_elems", "block_bytes",
+             "packing", "codes_offset", "fields", "scale", "min", "zero_point", "lut"}));
         made_.where = reader_.place(node_);
         TENON_CHECK(read_names());
         tenon_format& f = made_.numbers;
@@ -78,9 +78,9 @@ private:
         TENON_TRY(made_.id, reader_.text(node_, "id", 64));
         const size_t slash = made_.id.find('/');
         const std::string_view id = made_.id;
-        const bool revised = slash != id.npos && slash + 1 < id.size() &&
-                             std::all_of(id.begin() + static_cast<std::ptrdiff_t>(slash) + 1,
-                                         id.end(), is_digit);
+        const bool revised =
+            slash != id.npos && slash + 1 < id.size() &&
+            std::all_of(id.begin() + static_cast<std::ptrdiff_t>(slash) + 1, id.end(), is_digit);
         if (!revised || !is_word(id.substr(0, slash), "._-") || id.find('.') == id.npos) {
             return reader_.error(node_["id"], fmt::format("id is '{}', wanted one such as toy.q3/0",
                                                           printable(made_.id)));
@@ -111,8 +111,8 @@ private:
         const YAML::Node scale = node_["scale"];
         if (!scale.IsDefined()) return reader_.error(node_, "key 'scale' is missing");
         if (!scale.IsMap()) return reader_.error(scale, "'scale' is no mapping");
-        TENON_CHECK(reader_.check_keys(scale, "scale",
-                                       {"type", "offset", "zero", "signed", "fields"}));
+        TENON_CHECK(
+            reader_.check_keys(scale, "scale", {"type", "offset", "zero", "signed", "fields"}));
         TENON_TRY(f.scale_type, word("type", scale, kTypes));
         TENON_TRY(f.scale_offset, number(scale, "offset", 0, reference::kFormatBlockBytesMax));
         TENON_TRY(const bool is_signed, reader_.flag_or(scale, "signed", false));
@@ -152,8 +152,8 @@ private:
         const bool has_codebook = f.cls == TENON_FORMAT_LUT_GROUP;
         const char* const wrong = has_codebook ? "zero_point" : "lut";
         if (node_[wrong].IsDefined()) {
-            return reader_.error(node_[wrong], fmt::format("class {} has no '{}'",
-                                                           node_["class"].Scalar(), wrong));
+            return reader_.error(
+                node_[wrong], fmt::format("class {} has no '{}'", node_["class"].Scalar(), wrong));
         }
         if (has_codebook) {
             TENON_TRY(made_.lut, reader_.floats(node_, "lut", size_t{1} << f.bits));
@@ -176,9 +176,9 @@ private:
         std::vector<tenon_bit_field> made;
         for (const YAML::Node& item : list) {
             if (!item.IsMap()) return reader_.error(item, "an entry of 'fields' is no mapping");
-            TENON_CHECK(reader_.check_keys(item, "a bit field",
-                                           {"first", "count", "offset", "lanes", "radix", "bits",
-                                            "shift", "place"}));
+            TENON_CHECK(reader_.check_keys(
+                item, "a bit field",
+                {"first", "count", "offset", "lanes", "radix", "bits", "shift", "place"}));
             tenon_bit_field field{};
             TENON_TRY(field.first, number_or(item, "first", kElems, 0));
             TENON_TRY(field.count, number(item, "count", 1, kElems));
@@ -221,7 +221,7 @@ private:
     DeclaredFormat made_;
 };
 
-} // namespace
+}  // namespace
 
 tenon_format DeclaredFormat::format() const {
     tenon_format f = numbers;
@@ -241,8 +241,8 @@ Result<std::vector<DeclaredFormat>> read_formats(const ManifestReader& reader,
                                                  const YAML::Node& list) {
     if (!list.IsDefined() || !list.IsSequence() || list.size() < 1 ||
         list.size() > kManifestFormatsMax) {
-        return reader.error(list, fmt::format("'formats' is no list of 1 to {} formats",
-                                              kManifestFormatsMax));
+        return reader.error(
+            list, fmt::format("'formats' is no list of 1 to {} formats", kManifestFormatsMax));
     }
     std::vector<DeclaredFormat> formats;
     for (const YAML::Node& item : list) {
@@ -250,9 +250,10 @@ Result<std::vector<DeclaredFormat>> read_formats(const ManifestReader& reader,
         for (const DeclaredFormat& other : formats) {
             if (other.name == format.name || other.id == format.id ||
                 other.gguf_type == format.gguf_type) {
-                return reader.error(item, fmt::format("format '{}' has the name, id or gguf_type of "
-                                                      "'{}' ({})",
-                                                      format.name, other.name, other.where));
+                return reader.error(item,
+                                    fmt::format("format '{}' has the name, id or gguf_type of "
+                                                "'{}' ({})",
+                                                format.name, other.name, other.where));
             }
         }
         formats.push_back(std::move(format));
@@ -260,4 +261,4 @@ Result<std::vector<DeclaredFormat>> read_formats(const ManifestReader& reader,
     return formats;
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -22,9 +22,9 @@ constexpr size_t kManifestFormatsMax = 64;
 
 // Copyable; owns all that its description points to.
 struct DeclaredFormat {
-    std::string where; // "/.../plugin.yaml:7"
-    std::string name;  // such as q3_toy: [a-z][a-z0-9_]*, at most 64 bytes
-    std::string id;    // such as toy.q3/0: a name with dots, a slash, a revision
+    std::string where;  // "/.../plugin.yaml:7"
+    std::string name;   // such as q3_toy: [a-z][a-z0-9_]*, at most 64 bytes
+    std::string id;     // such as toy.q3/0: a name with dots, a slash, a revision
     uint32_t gguf_type = 0;
     std::vector<float> lut;
     std::vector<tenon_bit_field> code_fields, scale_fields, min_fields;
@@ -32,7 +32,7 @@ struct DeclaredFormat {
     // Views this object.
     tenon_format format() const;
 
-    tenon_format numbers{}; // the members of format() that point nowhere
+    tenon_format numbers{};  // the members of format() that point nowhere
 };
 
 // Reads the list under `formats`. What is returned passes reference::format_problem; no name, id or
@@ -40,4 +40,4 @@ struct DeclaredFormat {
 Result<std::vector<DeclaredFormat>> read_formats(const ManifestReader& reader,
                                                  const YAML::Node& list);
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -37,7 +37,8 @@ std::string machine_name(uint16_t machine) {
 
 class Elf {
 public:
-    Elf(std::span<const std::byte> bytes, const std::string& where) : bytes_(bytes), where_(where) {}
+    Elf(std::span<const std::byte> bytes, const std::string& where)
+        : bytes_(bytes), where_(where) {}
 
     Result<PluginElf> read() {
         TENON_CHECK(read_header());
@@ -168,7 +169,8 @@ private:
                          [](const Elf64_Phdr& s) { return s.p_type == PT_DYNAMIC; });
         if (dynamic == segments_.end()) return broken("The plugin has no dynamic section");
         for (uint32_t i = 0; i < kDynamicMax; ++i) {
-            const CheckedSize offset = CheckedSize(dynamic->p_offset) + uint64_t{i} * sizeof(Elf64_Dyn);
+            const CheckedSize offset =
+                CheckedSize(dynamic->p_offset) + uint64_t{i} * sizeof(Elf64_Dyn);
             const auto entry = offset.ok() && uint64_t{i} * sizeof(Elf64_Dyn) < dynamic->p_filesz
                                    ? at<Elf64_Dyn>(offset.value())
                                    : std::nullopt;
@@ -277,7 +279,7 @@ private:
     uint64_t hash_ = 0;
 };
 
-} // namespace
+}  // namespace
 
 const char* host_arch() noexcept { return kMachine == EM_X86_64 ? "x86_64" : "aarch64"; }
 
@@ -285,4 +287,4 @@ Result<PluginElf> parse_plugin_elf(std::span<const std::byte> bytes, const std::
     return Elf(bytes, where).read();
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

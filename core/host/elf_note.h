@@ -26,4 +26,4 @@ const char* host_arch() noexcept;
 // kUnsupported when it is another machine's, else kInvalid. Reads nothing outside of `bytes`.
 Result<PluginElf> parse_plugin_elf(std::span<const std::byte> bytes, const std::string& where);
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -48,7 +48,8 @@ uint64_t bytes_max(const tenon_program& program, const tenon_value& value) noexc
         int64_t extent = dim.add;
         if (dim.symbol < program.n_symbols) {
             int64_t scaled = 0;
-            if (__builtin_mul_overflow(symbol_at(program, dim.symbol).max, int64_t{dim.mul}, &scaled) ||
+            if (__builtin_mul_overflow(symbol_at(program, dim.symbol).max, int64_t{dim.mul},
+                                       &scaled) ||
                 __builtin_add_overflow(scaled, dim.add, &extent)) {
                 return 0;
             }
@@ -78,7 +79,8 @@ std::string cost_of(uint64_t bytes, double ns_per_byte) {
 
 // Bytes that node `index` moves: values that it reads or writes and that live on another device.
 uint64_t bytes_across(const tenon_program& program, uint32_t index,
-                      const std::vector<NodePlacement>& nodes, const std::vector<uint32_t>& producer,
+                      const std::vector<NodePlacement>& nodes,
+                      const std::vector<uint32_t>& producer,
                       const std::vector<bool>& read_elsewhere) {
     const tenon_node& node = node_at(program, index);
     const uint32_t here = nodes[index].device;
@@ -87,7 +89,8 @@ uint64_t bytes_across(const tenon_program& program, uint32_t index,
         const uint32_t value = node.inputs[k];
         if (value >= program.n_values) continue;
         const uint32_t kind = value_at(program, value).kind;
-        if (kind == TENON_VALUE_WEIGHT || kind == TENON_VALUE_KV || kind == TENON_VALUE_STATE) continue;
+        if (kind == TENON_VALUE_WEIGHT || kind == TENON_VALUE_KV || kind == TENON_VALUE_STATE)
+            continue;
         const uint32_t from = producer[value] == TENON_NONE ? 0 : nodes[producer[value]].device;
         if (from != here) bytes += bytes_max(program, value_at(program, value));
     }
@@ -127,7 +130,8 @@ void count_moves(const tenon_program& program, FallbackPlan* plan) {
     }
     for (uint32_t i = 0; i < program.n_nodes; ++i) {
         if (plan->nodes[i].kind != NodePlacement::Kind::kOtherDevice) continue;
-        plan->nodes[i].bytes_moved = bytes_across(program, i, plan->nodes, producer, read_elsewhere);
+        plan->nodes[i].bytes_moved =
+            bytes_across(program, i, plan->nodes, producer, read_elsewhere);
         plan->bytes_moved += plan->nodes[i].bytes_moved;
     }
 }
@@ -142,7 +146,7 @@ void partition(FallbackPlan* plan) {
     }
 }
 
-} // namespace
+}  // namespace
 
 Result<Fallback> parse_fallback(std::string_view text) {
     if (text == "error") return Fallback::kError;
@@ -177,10 +181,9 @@ std::vector<std::string> FallbackPlan::report(const tenon_program& program,
                 lines.push_back(fmt::format("{} runs as its parts: {}", name, node.reason));
                 break;
             case NodePlacement::Kind::kOtherDevice:
-                lines.push_back(fmt::format("{} runs on {} and moves up to {} bytes a step{}: {}",
-                                            name, other.name, node.bytes_moved,
-                                            cost_of(node.bytes_moved, other.ns_per_byte),
-                                            node.reason));
+                lines.push_back(fmt::format(
+                    "{} runs on {} and moves up to {} bytes a step{}: {}", name, other.name,
+                    node.bytes_moved, cost_of(node.bytes_moved, other.ns_per_byte), node.reason));
                 break;
             default: break;
         }
@@ -235,9 +238,10 @@ Result<FallbackPlan> plan_fallback(const tenon_program& program,
         plan.nodes.push_back(std::move(place));
     }
     if (!refused.empty()) {
-        std::string text = fmt::format("{} of {} nodes cannot run", refused.size(), program.n_nodes);
-        text += policy == Fallback::kError ? " on this device (fallback: error). "
-                                           : " on any device. ";
+        std::string text =
+            fmt::format("{} of {} nodes cannot run", refused.size(), program.n_nodes);
+        text +=
+            policy == Fallback::kError ? " on this device (fallback: error). " : " on any device. ";
         for (size_t i = 0; i < refused.size() && i < kListedMax; ++i) {
             text += (i == 0 ? "" : " ") + refused[i];
         }
@@ -251,4 +255,4 @@ Result<FallbackPlan> plan_fallback(const tenon_program& program,
     return plan;
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

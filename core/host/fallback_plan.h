@@ -23,18 +23,18 @@ Result<Fallback> parse_fallback(std::string_view text);
 
 struct NodePlacement {
     enum class Kind {
-        kNative,      // runs as it is on device 0
-        kFused,       // runs on device 0 as part of `group`
-        kDecomposed,  // its parts run on device 0: rewrite the program, then query again
-        kOtherDevice, // runs on `device`
-        kRefused,     // runs nowhere
+        kNative,       // runs as it is on device 0
+        kFused,        // runs on device 0 as part of `group`
+        kDecomposed,   // its parts run on device 0: rewrite the program, then query again
+        kOtherDevice,  // runs on `device`
+        kRefused,      // runs nowhere
     };
     uint32_t node = 0;
     Kind kind = Kind::kRefused;
     uint32_t group = 0;
-    uint32_t device = 0;      // index into the verdicts given
-    std::string reason;       // why not kNative or kFused; one sentence of the backend
-    uint64_t bytes_moved = 0; // kOtherDevice: bytes that cross devices for it in the largest step
+    uint32_t device = 0;       // index into the verdicts given
+    std::string reason;        // why not kNative or kFused; one sentence of the backend
+    uint64_t bytes_moved = 0;  // kOtherDevice: bytes that cross devices for it in the largest step
 };
 
 // A run of consecutive nodes on one device.
@@ -51,10 +51,10 @@ struct OtherDeviceNote {
 };
 
 struct FallbackPlan {
-    std::vector<NodePlacement> nodes;   // one for each node of the program
-    std::vector<Partition> partitions;  // in program order; empty while needs_rewrite()
-    uint64_t bytes_moved = 0;           // over all nodes, in the largest step
-    std::vector<bool> decompose() const; // one for each node: what ops::decompose_nodes takes
+    std::vector<NodePlacement> nodes;     // one for each node of the program
+    std::vector<Partition> partitions;    // in program order; empty while needs_rewrite()
+    uint64_t bytes_moved = 0;             // over all nodes, in the largest step
+    std::vector<bool> decompose() const;  // one for each node: what ops::decompose_nodes takes
     bool needs_rewrite() const noexcept;
     // One line for each node that is not native or fused; empty when there is none.
     std::vector<std::string> report(const tenon_program& program,
@@ -73,4 +73,4 @@ Result<FallbackPlan> plan_fallback(const tenon_program& program,
                                    std::span<const std::vector<tenon_verdict>> verdicts,
                                    Fallback policy, const CanDecompose& can_decompose);
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -23,7 +23,7 @@ void log(void*, int32_t level, tenon_str text) noexcept {
 
 void* alloc(void*, size_t bytes, size_t align) noexcept {
     if (align == 0 || (align & (align - 1)) != 0) return nullptr;
-    void* p = ::operator new(bytes, std::align_val_t{align}, std::nothrow);
+    void* p = ::operator new (bytes, std::align_val_t{align}, std::nothrow);
     if (p != nullptr) g_bytes.fetch_add(bytes, std::memory_order_relaxed);
     return p;
 }
@@ -31,7 +31,7 @@ void* alloc(void*, size_t bytes, size_t align) noexcept {
 void release(void*, void* p, size_t bytes, size_t align) noexcept {
     if (p == nullptr) return;
     g_bytes.fetch_sub(bytes, std::memory_order_relaxed);
-    ::operator delete(p, std::align_val_t{align});
+    ::operator delete (p, std::align_val_t{align});
 }
 
 void notify(void*, uint64_t cookie, int32_t status) noexcept {
@@ -39,10 +39,10 @@ void notify(void*, uint64_t cookie, int32_t status) noexcept {
     if (sink != nullptr) sink(g_notify_ctx.load(std::memory_order_relaxed), cookie, status);
 }
 
-constexpr tenon_host kHost = {sizeof(tenon_host), TENON_ABI_REVISION, nullptr, log, alloc, release,
-                              notify};
+constexpr tenon_host kHost = {
+    sizeof(tenon_host), TENON_ABI_REVISION, nullptr, log, alloc, release, notify};
 
-} // namespace
+}  // namespace
 
 const tenon_host* host_table() noexcept { return &kHost; }
 
@@ -58,4 +58,4 @@ void set_notify(NotifyFn notify_fn, void* ctx) noexcept {
 
 uint64_t plugin_bytes_live() noexcept { return g_bytes.load(std::memory_order_relaxed); }
 
-} // namespace tenon::host
+}  // namespace tenon::host

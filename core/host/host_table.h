@@ -23,4 +23,4 @@ void set_notify(NotifyFn notify, void* ctx) noexcept;
 // Bytes that plugins hold through alloc now.
 uint64_t plugin_bytes_live() noexcept;
 
-} // namespace tenon::host
+}  // namespace tenon::host

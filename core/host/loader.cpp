@@ -18,8 +18,8 @@
 #include <string_view>
 
 #include "core/base/bytes.h"
-#include "core/host/elf_note.h"
 #include "core/host/cpu_features.h"
+#include "core/host/elf_note.h"
 #include "core/host/host_table.h"
 #include "core/host/status.h"
 
@@ -27,7 +27,7 @@ namespace tenon::host {
 namespace {
 
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-constexpr unsigned kMemfdExec = 0x10; // MFD_EXEC, Linux 6.3: memory that may become code
+constexpr unsigned kMemfdExec = 0x10;  // MFD_EXEC, Linux 6.3: memory that may become code
 
 Error refuse(const std::string& sentence, Code code = Code::kInvalid) {
     return Error{code, sentence};
@@ -38,18 +38,18 @@ Status check_abi(const std::string& what, uint32_t revision, uint64_t fingerprin
     const char* age = revision < TENON_ABI_REVISION   ? "an older ABI"
                       : revision > TENON_ABI_REVISION ? "a newer ABI"
                                                       : "another ABI of the same revision";
-    return refuse(fmt::format("{} was built for {}: revision {}, fingerprint {:016x}; this host has "
-                              "revision {}, fingerprint {:016x}. Rebuild the plugin.",
-                              what, age, revision, fingerprint, TENON_ABI_REVISION,
-                              TENON_ABI_FINGERPRINT),
-                  Code::kUnsupported);
+    return refuse(
+        fmt::format("{} was built for {}: revision {}, fingerprint {:016x}; this host has "
+                    "revision {}, fingerprint {:016x}. Rebuild the plugin.",
+                    what, age, revision, fingerprint, TENON_ABI_REVISION, TENON_ABI_FINGERPRINT),
+        Code::kUnsupported);
 }
 
 Status check_platform(const Manifest& manifest, const std::string& path) {
     if (manifest.os != "linux") {
-        return refuse(fmt::format("{}: The plugin is for {}, this is linux.", path,
-                                  printable(manifest.os)),
-                      Code::kUnsupported);
+        return refuse(
+            fmt::format("{}: The plugin is for {}, this is linux.", path, printable(manifest.os)),
+            Code::kUnsupported);
     }
     if (manifest.arch != host_arch()) {
         return refuse(fmt::format("{}: The plugin is for {}, this machine is {}.", path,
@@ -125,8 +125,8 @@ Status check_plugin_table(const tenon_plugin_table* table, const Manifest& manif
     const std::string& id = manifest.id;
     if (table == nullptr) return refuse(fmt::format("Plugin {} opened without a table.", id));
     if (table->size != sizeof(tenon_plugin_table)) {
-        return refuse(fmt::format("The table of plugin {} has {} bytes, wanted {}.", id, table->size,
-                                  sizeof(tenon_plugin_table)));
+        return refuse(fmt::format("The table of plugin {} has {} bytes, wanted {}.", id,
+                                  table->size, sizeof(tenon_plugin_table)));
     }
     TENON_CHECK(check_abi("The table of plugin " + id, table->revision, table->fingerprint));
     if (view(table->id) != id || view(table->version) != manifest.version) {
@@ -142,7 +142,7 @@ Status check_plugin_table(const tenon_plugin_table* table, const Manifest& manif
 
 // One loaded plugin; never unloaded.
 struct Loaded {
-    const tenon_plugin_table* table; // null: it failed to load
+    const tenon_plugin_table* table;  // null: it failed to load
     // The sealed copy stays open: were its number reused, the loader would take
     // /proc/self/fd/N of a later plugin for this one.
     int fd;
@@ -166,7 +166,7 @@ void* open_without_unwinding(const char* path) noexcept {
 }
 
 std::map<Sha256Digest, Loaded>& loaded_plugins() {
-    static auto* plugins = new std::map<Sha256Digest, Loaded>; // outlives every static destructor
+    static auto* plugins = new std::map<Sha256Digest, Loaded>;  // outlives every static destructor
     return *plugins;
 }
 
@@ -228,7 +228,7 @@ Result<const tenon_plugin_table*> load_plugin(const VerifiedPlugin& plugin) {
     int fd = -1;
     auto library = open_library(plugin, &fd);
     if (!library.ok()) {
-        if (fd >= 0) close(fd); // nothing was mapped from it
+        if (fd >= 0) close(fd);  // nothing was mapped from it
         return std::move(library).error();
     }
     // From here on code of the plugin ran: it stays, and so does its descriptor, whatever it answers.
@@ -270,8 +270,8 @@ Status check_table(const void* table, uint32_t size, size_t bytes, size_t first,
         uintptr_t slot = 0;
         std::memcpy(&slot, static_cast<const char*>(table) + first + i * sizeof slot, sizeof slot);
         if (slot == 0) {
-            return refuse(fmt::format("Slot {} of the {} table is null; every slot is mandatory.", i,
-                                      name));
+            return refuse(
+                fmt::format("Slot {} of the {} table is null; every slot is mandatory.", i, name));
         }
     }
     return {};
@@ -282,7 +282,7 @@ Status of_plugin(Status status, const std::string& id) {
     return std::move(status).error().within("Plugin " + id);
 }
 
-} // namespace
+}  // namespace
 
 Status check_backend_table(const tenon_backend_table* table) {
     return check_table(table, table->size, sizeof *table, offsetof(tenon_backend_table, enumerate),
@@ -321,7 +321,8 @@ Result<VerifiedPlugin> verify_plugin(const TrustedPath& folder, const std::strin
     if (manifest.is_data()) return plugin;
     const std::string manifest_path = plugin.file.path;
     TENON_CHECK(check_platform(manifest, manifest_path));
-    TENON_CHECK(check_abi("Plugin " + manifest.id, manifest.abi_revision, manifest.abi_fingerprint));
+    TENON_CHECK(
+        check_abi("Plugin " + manifest.id, manifest.abi_revision, manifest.abi_fingerprint));
     TENON_CHECK(check_allowed(trust, manifest));
     TENON_TRY(plugin.file, open_trusted_file_in(folder, manifest.file, trust.caller));
     TENON_TRY(plugin.bytes, read_file(plugin.file, kPluginBytesMax));
@@ -353,4 +354,4 @@ Result<SchedPlugin> load_sched(const VerifiedPlugin& plugin) {
     return SchedPlugin(plugin.manifest.id, plugin.manifest.version, table);
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

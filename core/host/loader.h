@@ -20,7 +20,7 @@ namespace tenon::host {
 struct VerifiedPlugin {
     Manifest manifest;
     TrustedPath file;
-    std::vector<std::byte> bytes; // of the file, as hashed
+    std::vector<std::byte> bytes;  // of the file, as hashed
 };
 
 // The first step of verify_plugin: path, manifest and, of a data manifest, which is the whole plugin,
@@ -50,4 +50,4 @@ const char* loading_plugin() noexcept;
 Status check_backend_table(const tenon_backend_table* table);
 Status check_sched_table(const tenon_sched_table* table);
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -110,9 +110,9 @@ public:
         for (const std::string& node : m.device_nodes) {
             if (node.rfind("/dev/", 0) != 0 || node.find("..") != std::string::npos ||
                 node.find('\0') != std::string::npos) {
-                return error(root["device_nodes"],
-                             fmt::format("device node is '{}', wanted a path below /dev/",
-                                         printable(node)));
+                return error(
+                    root["device_nodes"],
+                    fmt::format("device node is '{}', wanted a path below /dev/", printable(node)));
             }
         }
         TENON_TRY(m.file, text(root, "file", 128));
@@ -150,13 +150,15 @@ private:
         if (m.kinds.empty()) return error(root, "kinds is missing or empty");
         for (const std::string& kind : m.kinds) {
             if (kind != "backend" && kind != "sched" && kind != "quant") {
-                return error(root["kinds"],
-                             fmt::format("kind '{}' is not known; known are backend, sched and quant",
-                                         printable(kind)));
+                return error(
+                    root["kinds"],
+                    fmt::format("kind '{}' is not known; known are backend, sched and quant",
+                                printable(kind)));
             }
             if (kind == "quant" && m.kinds.size() > 1) {
-                return error(root["kinds"], "quant is data and stands alone; give the library a "
-                                            "folder of its own");
+                return error(root["kinds"],
+                             "quant is data and stands alone; give the library a "
+                             "folder of its own");
             }
         }
         return {};
@@ -164,7 +166,8 @@ private:
 
     // A manifest that is all there is: nothing else lies in its folder.
     Result<Manifest> read_data(const YAML::Node& root, Manifest m) const {
-        for (const char* key : {"abi", "os", "arch", "cpu_requires", "device_nodes", "file", "sha256", "options"}) {
+        for (const char* key :
+             {"abi", "os", "arch", "cpu_requires", "device_nodes", "file", "sha256", "options"}) {
             if (root[key].IsDefined()) {
                 return error(root[key], fmt::format("'{}' is of plugins with a library; quant is "
                                                     "data alone",
@@ -182,8 +185,8 @@ private:
         TENON_CHECK(check_keys(node, "abi", {"revision", "fingerprint"}));
         TENON_TRY(const std::string revision, text(node, "revision", 10));
         if (!number(revision, 10, &m->abi_revision)) {
-            return error(node["revision"], fmt::format("abi revision is '{}', wanted a number",
-                                                       printable(revision)));
+            return error(node["revision"],
+                         fmt::format("abi revision is '{}', wanted a number", printable(revision)));
         }
         TENON_TRY(const std::string fingerprint, text(node, "fingerprint", 16));
         if (fingerprint.size() != 16 || !number(fingerprint, 16, &m->abi_fingerprint)) {
@@ -209,7 +212,8 @@ private:
         if (!node.IsSequence()) return error(node, "'options' is no list");
         for (const YAML::Node& item : node) {
             if (!item.IsMap()) return error(item, "an entry of 'options' is no mapping");
-            TENON_CHECK(check_keys(item, "an option", {"key", "type", "min", "max", "default", "doc"}));
+            TENON_CHECK(
+                check_keys(item, "an option", {"key", "type", "min", "max", "default", "doc"}));
             OptionSpec option;
             TENON_TRY(option.key, text(item, "key", 64));
             TENON_TRY(const std::string type, text(item, "type", 16));
@@ -236,8 +240,8 @@ private:
             TENON_TRY(option.doc, text(item, "doc", 400));
             for (const OptionSpec& other : m->options) {
                 if (other.key == option.key) {
-                    return error(item, fmt::format("option '{}' is declared twice",
-                                                   printable(option.key)));
+                    return error(
+                        item, fmt::format("option '{}' is declared twice", printable(option.key)));
                 }
             }
             m->options.push_back(std::move(option));
@@ -257,13 +261,13 @@ private:
 
     template <class T>
     static bool number(std::string_view text, int base, T* value) {
-        const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), *value, base);
+        const auto [end, fault] =
+            std::from_chars(text.data(), text.data() + text.size(), *value, base);
         return fault == std::errc() && end == text.data() + text.size();
     }
-
 };
 
-} // namespace
+}  // namespace
 
 bool may_have_device(const std::vector<std::string>& device_nodes) {
     const auto is_there = [](const std::string& node) {
@@ -272,8 +276,7 @@ bool may_have_device(const std::vector<std::string>& device_nodes) {
         globfree(&found);
         return any;
     };
-    return device_nodes.empty() ||
-           std::any_of(device_nodes.begin(), device_nodes.end(), is_there);
+    return device_nodes.empty() || std::any_of(device_nodes.begin(), device_nodes.end(), is_there);
 }
 
 Result<Manifest> parse_manifest(std::string_view text, const std::string& where) {
@@ -282,8 +285,8 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& where)
         return Error{Code::kInvalid, fmt::format("{}: The manifest {}.", where, sentence)};
     };
     if (text.size() > kManifestBytesMax) {
-        return refuse(fmt::format("has {} bytes, at most {} are read", text.size(),
-                                  kManifestBytesMax));
+        return refuse(
+            fmt::format("has {} bytes, at most {} are read", text.size(), kManifestBytesMax));
     }
     if (text.find('\0') != std::string_view::npos) return refuse("holds a NUL byte");
     if (nested_too_deep(text)) {
@@ -294,7 +297,8 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& where)
         YAML::Parser parser(stream);
         Limits limits;
         size_t documents = 0;
-        while (parser.HandleNextDocument(limits)) ++documents;
+        while (parser.HandleNextDocument(limits))
+            ++documents;
         if (documents != 1) {
             return refuse(fmt::format("holds {} YAML documents, wanted one", documents));
         }
@@ -309,4 +313,4 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& where)
     }
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -19,19 +19,19 @@ constexpr size_t kManifestDepthMax = 8;
 constexpr size_t kManifestNodesMax = 4096;
 
 struct Manifest {
-    std::string id;      // [a-z][a-z0-9_-]*, at most 64 bytes
-    std::string version; // digits and dots first, at most 64 bytes
+    std::string id;       // [a-z][a-z0-9_-]*, at most 64 bytes
+    std::string version;  // digits and dots first, at most 64 bytes
     std::vector<std::string> kinds;
     uint32_t abi_revision = 0;
     uint64_t abi_fingerprint = 0;
     std::string os;
     std::string arch;
-    std::vector<std::string> cpu_requires; // names of core/host/cpu_features.h
-    std::vector<std::string> device_nodes; // see may_have_device; patterns of glob(3) below /dev/
-    std::string file;                      // a name beside the manifest, no path
-    Sha256Digest sha256{};                 // of `file`; verify_plugin: of a data manifest itself
+    std::vector<std::string> cpu_requires;  // names of core/host/cpu_features.h
+    std::vector<std::string> device_nodes;  // see may_have_device; patterns of glob(3) below /dev/
+    std::string file;                       // a name beside the manifest, no path
+    Sha256Digest sha256{};                  // of `file`; verify_plugin: of a data manifest itself
     std::vector<OptionSpec> options;
-    std::vector<DeclaredFormat> formats; // of kind quant, which has none of what follows `kinds`
+    std::vector<DeclaredFormat> formats;  // of kind quant, which has none of what follows `kinds`
 
     // The manifest is the whole plugin: no file beside it, no code.
     bool is_data() const noexcept { return kinds.size() == 1 && kinds[0] == "quant"; }
@@ -45,4 +45,4 @@ bool may_have_device(const std::vector<std::string>& device_nodes);
 // types, a file outside of the folder: one kInvalid sentence with the line.
 Result<Manifest> parse_manifest(std::string_view text, const std::string& where);
 
-} // namespace tenon::host
+}  // namespace tenon::host

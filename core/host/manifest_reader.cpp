@@ -20,7 +20,7 @@ bool parse(std::string_view text, T* value) {
     return fault == std::errc() && rest == end;
 }
 
-} // namespace
+}  // namespace
 
 std::string ManifestReader::place(const YAML::Node& node) const {
     const YAML::Mark mark = node.IsDefined() ? node.Mark() : YAML::Mark::null_mark();
@@ -115,13 +115,13 @@ Result<std::vector<float>> ManifestReader::floats(const YAML::Node& map, const c
     for (const YAML::Node& item : node) {
         float value = 0;
         if (!item.IsScalar() || !parse(item.Scalar(), &value) || !std::isfinite(value)) {
-            return error(item, fmt::format("an entry of '{}' is '{}', wanted a finite number", key,
-                                           item.IsScalar() ? printable(item.Scalar())
-                                                           : "a collection"));
+            return error(item,
+                         fmt::format("an entry of '{}' is '{}', wanted a finite number", key,
+                                     item.IsScalar() ? printable(item.Scalar()) : "a collection"));
         }
         list.push_back(value);
     }
     return list;
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -44,4 +44,4 @@ private:
     std::string where_;
 };
 
-} // namespace tenon::host
+}  // namespace tenon::host

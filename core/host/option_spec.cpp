@@ -44,8 +44,7 @@ std::string value_problem(const OptionSpec& option, std::string_view value) {
             double number = 0;
             return parse(value, &number) && std::isfinite(number) ? "" : wanted("a number");
         }
-        case OptionSpec::Type::kString:
-            break;
+        case OptionSpec::Type::kString: break;
     }
     return "";
 }

@@ -42,12 +42,13 @@ std::string describe_formats(const std::vector<DeclaredFormat>& formats) {
     return fmt::format("It is data: {}.", fmt::join(names, ", "));
 }
 
-} // namespace
+}  // namespace
 
 Registry Registry::scan(const std::vector<SearchPlace>& places, const Trust& trust) {
     Registry registry;
     registry.trust_ = trust;
-    for (const SearchPlace& place : places) registry.look_into(place, false);
+    for (const SearchPlace& place : places)
+        registry.look_into(place, false);
     registry.refuse_duplicates();
     registry.refuse_format_conflicts();
     return registry;
@@ -56,7 +57,8 @@ Registry Registry::scan(const std::vector<SearchPlace>& places, const Trust& tru
 Registry Registry::scan_formats(const std::vector<SearchPlace>& places, const Trust& trust) {
     Registry registry;
     registry.trust_ = trust;
-    for (const SearchPlace& place : places) registry.look_into(place, true);
+    for (const SearchPlace& place : places)
+        registry.look_into(place, true);
     registry.refuse_duplicates();
     registry.refuse_format_conflicts();
     const auto is_code = [](const Candidate& candidate) { return candidate.formats.empty(); };
@@ -95,7 +97,8 @@ void Registry::look_into(const SearchPlace& place, bool only_data) {
         candidate.origin = place.origin;
         ++found;
         const auto verified = [&]() -> Result<VerifiedPlugin> {
-            TENON_TRY(const TrustedPath inner, open_trusted_folder_in(*folder, name, trust_.caller));
+            TENON_TRY(const TrustedPath inner,
+                      open_trusted_folder_in(*folder, name, trust_.caller));
             return only_data ? verify_manifest(inner, name, trust_)
                              : verify_plugin(inner, name, trust_);
         }();
@@ -108,8 +111,7 @@ void Registry::look_into(const SearchPlace& place, bool only_data) {
             candidate.device_nodes = manifest.device_nodes;
             candidate.options = manifest.options;
             candidate.formats = manifest.formats;
-            candidate.reason = manifest.is_data()
-                                   ? describe_formats(manifest.formats)
+            candidate.reason = manifest.is_data() ? describe_formats(manifest.formats)
                                : verified.value().file.admin_owned
                                    ? "It would be loaded by its path, which only root can change."
                                    : "It would be loaded from a sealed copy in memory.";
@@ -118,7 +120,8 @@ void Registry::look_into(const SearchPlace& place, bool only_data) {
         }
         candidates_.push_back(std::move(candidate));
     }
-    done(fmt::format("It was searched and holds {} plugin folder{}.", found, found == 1 ? "" : "s"));
+    done(
+        fmt::format("It was searched and holds {} plugin folder{}.", found, found == 1 ? "" : "s"));
 }
 
 void Registry::refuse_duplicates() {
@@ -160,7 +163,8 @@ void Registry::refuse_format_conflicts() {
             }
         }
     }
-    for (auto& [index, reason] : refused) refuse(index, std::move(reason));
+    for (auto& [index, reason] : refused)
+        refuse(index, std::move(reason));
 }
 
 void Registry::refuse(size_t candidate, std::string reason) {
@@ -192,19 +196,20 @@ Result<VerifiedPlugin> Registry::verify(const std::string& id, const std::string
             return Error{Code::kInvalid, fmt::format("{} {} cannot be used: {}", noun, id,
                                                      fmt::join(reasons, " "))};
         }
-        return Error{Code::kInvalid,
-                     fmt::format("There is no {} '{}'; found: {}. `tenon plugins list --why` "
-                                 "shows every place that was searched.",
-                                 kind == "sched" ? "scheduler" : "backend", printable(id),
-                                 usable.empty() ? "none" : fmt::format("{}", fmt::join(usable, ", ")))};
+        return Error{
+            Code::kInvalid,
+            fmt::format("There is no {} '{}'; found: {}. `tenon plugins list --why` "
+                        "shows every place that was searched.",
+                        kind == "sched" ? "scheduler" : "backend", printable(id),
+                        usable.empty() ? "none" : fmt::format("{}", fmt::join(usable, ", ")))};
     }
     TENON_TRY(const TrustedPath folder, open_trusted_folder(candidate->path, trust_.caller));
     TENON_TRY(VerifiedPlugin plugin, verify_plugin(folder, id, trust_));
     if (to_hex(plugin.manifest.sha256) != candidate->sha256) {
-        return Error{Code::kInvalid,
-                     fmt::format("{} changed after it was found: its sha256 was {}, now it is {}.",
-                                 plugin.file.path, candidate->sha256,
-                                 to_hex(plugin.manifest.sha256))};
+        return Error{
+            Code::kInvalid,
+            fmt::format("{} changed after it was found: its sha256 was {}, now it is {}.",
+                        plugin.file.path, candidate->sha256, to_hex(plugin.manifest.sha256))};
     }
     return plugin;
 }
@@ -219,4 +224,4 @@ Result<SchedPlugin> Registry::load_sched(const std::string& id) const {
     return host::load_sched(plugin);
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

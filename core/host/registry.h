@@ -19,23 +19,23 @@ constexpr size_t kFoldersMax = 1024;
 // One place and what became of it.
 struct PlaceReport {
     SearchPlace place;
-    std::string note; // one sentence: searched, absent, left out or refused
+    std::string note;  // one sentence: searched, absent, left out or refused
     bool searched = false;
 };
 
 // One folder that claims to be a plugin.
 struct Candidate {
-    std::string id;   // its folder's name
-    std::string path; // of the folder
+    std::string id;    // its folder's name
+    std::string path;  // of the folder
     SearchPlace::Origin origin = SearchPlace::Origin::kConfigured;
     bool usable = false;
-    std::string reason; // one sentence: why not, or how it would be loaded
+    std::string reason;  // one sentence: why not, or how it would be loaded
     std::string version;
     std::string sha256;
     std::vector<std::string> kinds;
     std::vector<std::string> device_nodes;
     std::vector<OptionSpec> options;
-    std::vector<DeclaredFormat> formats; // of kind quant, also of one that is refused later
+    std::vector<DeclaredFormat> formats;  // of kind quant, also of one that is refused later
 
     bool has_kind(std::string_view kind) const noexcept {
         return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
@@ -71,7 +71,7 @@ private:
     Trust trust_;
     std::vector<PlaceReport> places_;
     std::vector<Candidate> candidates_;
-    std::vector<std::pair<uint64_t, uint64_t>> seen_; // device and inode of searched folders
+    std::vector<std::pair<uint64_t, uint64_t>> seen_;  // device and inode of searched folders
 };
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -55,4 +55,4 @@ private:
     const tenon_sched_table* table_;
 };
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -30,7 +30,7 @@ std::string tidy(const std::string& path) {
     return out.empty() ? "/" : out;
 }
 
-} // namespace
+}  // namespace
 
 const char* origin_name(SearchPlace::Origin origin) noexcept {
     switch (origin) {
@@ -67,8 +67,9 @@ std::vector<SearchPlace> plan_search_path(const SearchInputs& inputs) {
         SearchPlace place{path, origin, {}};
         const bool chosen_by_user = origin == Origin::kEnvironment || origin == Origin::kUser;
         if (inputs.at_secure && chosen_by_user) {
-            place.left_out = "The program runs with raised privileges (AT_SECURE), so places chosen "
-                             "by the environment are not searched.";
+            place.left_out =
+                "The program runs with raised privileges (AT_SECURE), so places chosen "
+                "by the environment are not searched.";
         } else if (path.empty() || path[0] != '/') {
             place.left_out = "The path is not absolute; the current folder is never searched.";
         } else {
@@ -76,7 +77,8 @@ std::vector<SearchPlace> plan_search_path(const SearchInputs& inputs) {
         }
         places.push_back(std::move(place));
     };
-    for (const std::string& path : inputs.configured) add(path, Origin::kConfigured);
+    for (const std::string& path : inputs.configured)
+        add(path, Origin::kConfigured);
     if (!inputs.env_path.empty()) {
         for (size_t at = 0; at <= inputs.env_path.size();) {
             const size_t end = std::min(inputs.env_path.find(':', at), inputs.env_path.size());
@@ -92,11 +94,12 @@ std::vector<SearchPlace> plan_search_path(const SearchInputs& inputs) {
     add(std::string("/usr/local") + kBelow, Origin::kAdmin);
     add(std::string("/usr") + kBelow, Origin::kDistribution);
     const size_t bin = inputs.program.rfind('/');
-    const size_t prefix = bin == std::string::npos || bin == 0 ? bin : inputs.program.rfind('/', bin - 1);
+    const size_t prefix =
+        bin == std::string::npos || bin == 0 ? bin : inputs.program.rfind('/', bin - 1);
     if (bin != std::string::npos && prefix != std::string::npos) {
         add(inputs.program.substr(0, prefix) + kBelow, Origin::kBundle);
     }
     return places;
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

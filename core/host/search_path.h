@@ -8,19 +8,19 @@ namespace tenon::host {
 
 // What the places are made from. Filled by read_search_inputs, or by a test.
 struct SearchInputs {
-    std::vector<std::string> configured; // --plugin-dir and the configuration, first to last
-    std::string env_path;                // $TENON_PLUGIN_PATH, colons between
-    std::string data_home;               // $XDG_DATA_HOME
-    std::string home;                    // $HOME
-    std::string program;                 // the running program's real path
-    bool at_secure = false;              // the kernel raised privileges at exec (AT_SECURE)
+    std::vector<std::string> configured;  // --plugin-dir and the configuration, first to last
+    std::string env_path;                 // $TENON_PLUGIN_PATH, colons between
+    std::string data_home;                // $XDG_DATA_HOME
+    std::string home;                     // $HOME
+    std::string program;                  // the running program's real path
+    bool at_secure = false;               // the kernel raised privileges at exec (AT_SECURE)
 };
 
 struct SearchPlace {
     enum class Origin { kConfigured, kEnvironment, kUser, kAdmin, kDistribution, kBundle };
     std::string path;
     Origin origin;
-    std::string left_out; // sentence; empty: it is searched
+    std::string left_out;  // sentence; empty: it is searched
 };
 
 // Words for `tenon plugins list --why`.
@@ -36,4 +36,4 @@ SearchInputs read_search_inputs(std::vector<std::string> configured);
 // reader. Pure.
 std::vector<SearchPlace> plan_search_path(const SearchInputs& inputs);
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -37,4 +37,4 @@ inline tenon_error make_abi_error() noexcept {
 // kInternal.
 Error error_from_abi(int32_t code, const tenon_error& error, std::string_view call);
 
-} // namespace tenon::host
+}  // namespace tenon::host

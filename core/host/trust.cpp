@@ -47,10 +47,9 @@ Result<TrustedPath> open_step(int parent, const std::string& name, const std::st
     if (!fd) {
         const int fault = errno;
         struct stat link;
-        if (fault == ELOOP ||
-            (fault != ENOENT && parent >= 0 &&
-             fstatat(parent, name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0 &&
-             S_ISLNK(link.st_mode))) {
+        if (fault == ELOOP || (fault != ENOENT && parent >= 0 &&
+                               fstatat(parent, name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0 &&
+                               S_ISLNK(link.st_mode))) {
             return refuse(path, "is a symbolic link; a plugin's path may hold none");
         }
         if (fault == ENOENT) return refuse(path, "does not exist");
@@ -64,14 +63,15 @@ Result<TrustedPath> open_step(int parent, const std::string& name, const std::st
         return refuse(path, fmt::format("is {}, wanted {}", kind_of(s.st_mode), kind_of(wanted)));
     }
     if (s.st_uid != 0 && s.st_uid != caller) {
-        return refuse(path, fmt::format("belongs to user {}, wanted root or user {}", s.st_uid,
-                                        caller));
+        return refuse(path,
+                      fmt::format("belongs to user {}, wanted root or user {}", s.st_uid, caller));
     }
     const bool shared = (s.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     if (shared && (last || !is_sticky(s))) {
-        return refuse(path, fmt::format("can be written by {} (mode {:04o}), wanted its owner alone",
-                                        (s.st_mode & S_IWOTH) != 0 ? "everyone" : "its group",
-                                        s.st_mode & 07777));
+        return refuse(
+            path,
+            fmt::format("can be written by {} (mode {:04o}), wanted its owner alone",
+                        (s.st_mode & S_IWOTH) != 0 ? "everyone" : "its group", s.st_mode & 07777));
     }
     TrustedPath step;
     step.fd = std::move(fd);
@@ -80,7 +80,7 @@ Result<TrustedPath> open_step(int parent, const std::string& name, const std::st
     return step;
 }
 
-} // namespace
+}  // namespace
 
 Result<TrustedPath> open_trusted_folder(const std::string& path, uid_t caller) {
     if (path.empty() || path[0] != '/') {
@@ -94,14 +94,15 @@ Result<TrustedPath> open_trusted_folder(const std::string& path, uid_t caller) {
         at = end + 1;
     }
     for (const std::string& name : names) {
-        if (name == "." || name == "..") return refuse(path, fmt::format("holds a step '{}'", name));
+        if (name == "." || name == "..")
+            return refuse(path, fmt::format("holds a step '{}'", name));
     }
     TENON_TRY(TrustedPath step, open_step(-1, "/", "/", S_IFDIR, true, caller, names.empty()));
     std::string walked;
     for (size_t i = 0; i < names.size(); ++i) {
         walked += "/" + names[i];
-        TENON_TRY(step, open_step(step.fd.get(), names[i], walked, S_IFDIR, step.admin_owned, caller,
-                                  i + 1 == names.size()));
+        TENON_TRY(step, open_step(step.fd.get(), names[i], walked, S_IFDIR, step.admin_owned,
+                                  caller, i + 1 == names.size()));
     }
     return step;
 }
@@ -136,7 +137,8 @@ Result<std::vector<std::byte>> read_file(const TrustedPath& file, uint64_t bytes
         const ssize_t got =
             pread(file.fd.get(), bytes.data() + done, size - done, static_cast<off_t>(done));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return refuse(file.path, fmt::format("cannot be read: {}", std::strerror(errno)));
+        if (got < 0)
+            return refuse(file.path, fmt::format("cannot be read: {}", std::strerror(errno)));
         if (got == 0) return refuse(file.path, "became shorter while it was read");
         done += static_cast<uint64_t>(got);
     }
@@ -161,9 +163,8 @@ Status check_allowed(const Trust& trust, const Manifest& manifest) {
                      fmt::format("Plugin {} has version {}, the allowlist names {}.", manifest.id,
                                  manifest.version, same_id->version)};
     }
-    return Error{Code::kInvalid,
-                 fmt::format("Plugin {} has sha256 {}, the allowlist names {}.", manifest.id, digest,
-                             same_id->sha256)};
+    return Error{Code::kInvalid, fmt::format("Plugin {} has sha256 {}, the allowlist names {}.",
+                                             manifest.id, digest, same_id->sha256)};
 }
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -21,7 +21,7 @@ constexpr uint64_t kPluginBytesMax = uint64_t{1} << 30;
 struct AllowedPlugin {
     std::string id;
     std::string version;
-    std::string sha256; // 64 lower-case hexadecimal digits
+    std::string sha256;  // 64 lower-case hexadecimal digits
 };
 
 // owner: every step of the path belongs to root or the caller, and only they can write it.
@@ -82,4 +82,4 @@ Result<std::vector<std::byte>> read_file(const TrustedPath& file, uint64_t bytes
 // Whether the allowlist, if that is the mode, names this plugin. kInvalid says what it lacks.
 Status check_allowed(const Trust& trust, const Manifest& manifest);
 
-} // namespace tenon::host
+}  // namespace tenon::host

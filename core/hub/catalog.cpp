@@ -43,7 +43,8 @@ const std::vector<SourceForm>& source_forms() {
 }
 
 bool is_sha256(std::string_view text) {
-    return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return text.size() == 64 &&
+           text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 // Walks one document and collects every mistake.
@@ -68,9 +69,10 @@ public:
     }
 
     void read(const YAML::Node& root, CatalogEntry& entry) {
-        if (!root.IsMap()) return mistake(root.Mark(), "expected a map of name, file, size, sha256, sources");
-        static const std::vector<std::string> kKnown = {"name", "aliases", "description", "license",
-                                                        "file", "size",    "sha256",      "sources"};
+        if (!root.IsMap())
+            return mistake(root.Mark(), "expected a map of name, file, size, sha256, sources");
+        static const std::vector<std::string> kKnown = {
+            "name", "aliases", "description", "license", "file", "size", "sha256", "sources"};
         const std::set<std::string> seen = check_keys(root, kKnown);
         for (const char* key : {"file", "size", "sha256", "sources"}) {
             if (seen.count(key) == 0) mistake(root.Mark(), fmt::format("'{}' is missing", key));
@@ -83,10 +85,12 @@ public:
         take_size(root["size"], entry.size);
         if (const YAML::Node aliases = root["aliases"]) take_aliases(aliases, entry);
         if (!entry.name.empty() && !is_safe_name(entry.name)) {
-            mistake(root["name"].Mark(), "name: expected a name without '/' that begins with no dot");
+            mistake(root["name"].Mark(),
+                    "name: expected a name without '/' that begins with no dot");
         }
         if (!entry.file.empty() && !is_safe_name(entry.file)) {
-            mistake(root["file"].Mark(), "file: expected a file name without '/' that begins with no dot");
+            mistake(root["file"].Mark(),
+                    "file: expected a file name without '/' that begins with no dot");
         }
         if (!entry.sha256.empty() && !is_sha256(entry.sha256)) {
             mistake(root["sha256"].Mark(), "sha256: expected 64 hexadecimal digits in lower case");
@@ -120,8 +124,8 @@ private:
                 mistake(item.first.Mark(),
                         close.empty() ? fmt::format("'{}' is not known here; known are: {}", key,
                                                     fmt::join(known, ", "))
-                                      : fmt::format("'{}' is not known here; did you mean '{}'?", key,
-                                                    close));
+                                      : fmt::format("'{}' is not known here; did you mean '{}'?",
+                                                    key, close));
             } else if (!seen.insert(key).second) {
                 mistake(item.first.Mark(), fmt::format("'{}' stands here a second time", key));
             }
@@ -152,7 +156,8 @@ private:
         if (!node.IsSequence()) return mistake(node.Mark(), "aliases: expected a list");
         for (const auto& alias : node) {
             if (!alias.IsScalar() || !is_safe_name(alias.Scalar())) {
-                mistake(alias.Mark(), "aliases: expected a name without '/' that begins with no dot");
+                mistake(alias.Mark(),
+                        "aliases: expected a name without '/' that begins with no dot");
             } else {
                 entry.aliases.push_back(alias.Scalar());
             }
@@ -221,7 +226,8 @@ private:
                 break;
             case Source::Kind::kPypi:
                 if (!source.sha256.empty()) {
-                    expect(is_sha256(source.sha256), "sha256", "64 hexadecimal digits in lower case");
+                    expect(is_sha256(source.sha256), "sha256",
+                           "64 hexadecimal digits in lower case");
                 }
                 expect(is_safe_tag(source.place), "pypi", "the name of a package");
                 if (!source.version.empty()) {
@@ -280,7 +286,8 @@ Result<std::vector<CatalogEntry>> read_catalog(const std::vector<std::string>& f
     for (const std::string& folder : folders) {
         std::vector<std::string> files;
         std::error_code fault;
-        for (fs::directory_iterator at(folder, fault), end; !fault && at != end; at.increment(fault)) {
+        for (fs::directory_iterator at(folder, fault), end; !fault && at != end;
+             at.increment(fault)) {
             if (at->path().extension() == ".yaml") {
                 files.push_back(at->path().lexically_normal().string());
             }

@@ -25,7 +25,7 @@ struct Flight {
     std::mutex mutex;
     std::condition_variable is_over;
     FetchAnswer answer;
-    Status refusal;         // of the sink
+    Status refusal;  // of the sink
     bool has_refused = false;
     bool is_final = false;  // its body is the sink's
     uint64_t dropped = 0;
@@ -52,9 +52,8 @@ public:
             if (!first_headers.has_value()) first_headers = answer.headers;
             request = std::move(*next);
         }
-        return Error{Code::kInvalid,
-                     fmt::format("more than {} redirects, the last to {}", kRedirectsMax,
-                                 request.url.substr(0, 200))};
+        return Error{Code::kInvalid, fmt::format("more than {} redirects, the last to {}",
+                                                 kRedirectsMax, request.url.substr(0, 200))};
     }
 
     void stop() override { is_ended_.store(true); }
@@ -146,9 +145,10 @@ private:
                 // The head has a clock of its own; this one is for bodies that drip.
                 const uint64_t bytes = flight.bytes.load();
                 if (bytes > 0 && bytes - seen < window_bytes) {
-                    reason = Error{Code::kTimeout,
-                                   fmt::format("fewer than {} bytes a second came for {} s",
-                                               kBytesPerSecondMin, options_.timeout.count() / 1000)};
+                    reason =
+                        Error{Code::kTimeout,
+                              fmt::format("fewer than {} bytes a second came for {} s",
+                                          kBytesPerSecondMin, options_.timeout.count() / 1000)};
                 }
                 window = Clock::now();
                 seen = bytes;

@@ -49,14 +49,15 @@ Result<std::string> digest_file(const std::string& path, DigestKind kind,
     if (file < 0) {
         return Error{Code::kInvalid, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
     }
-    const std::unique_ptr<const int, void (*)(const int*)> closer(&file, [](const int* f) { close(*f); });
+    const std::unique_ptr<const int, void (*)(const int*)> closer(&file,
+                                                                  [](const int* f) { close(*f); });
     struct stat status {};
     if (fstat(file, &status) != 0) {
         return Error{Code::kInvalid, fmt::format("cannot read {}: {}", path, std::strerror(errno))};
     }
     posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
     const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(),
-                                                                    EVP_MD_CTX_free);
+                                                                     EVP_MD_CTX_free);
     const EVP_MD* const type = kind == DigestKind::kSha256 ? EVP_sha256() : EVP_sha1();
     if (context == nullptr || EVP_DigestInit_ex(context.get(), type, nullptr) != 1) {
         return Error{Code::kInternal, "OpenSSL has no such digest"};
@@ -71,7 +72,8 @@ Result<std::string> digest_file(const std::string& path, DigestKind kind,
         const ssize_t count = read(file, piece.data(), piece.size());
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) {
-            return Error{Code::kInvalid, fmt::format("cannot read {}: {}", path, std::strerror(errno))};
+            return Error{Code::kInvalid,
+                         fmt::format("cannot read {}: {}", path, std::strerror(errno))};
         }
         if (count == 0) break;
         EVP_DigestUpdate(context.get(), piece.data(), static_cast<size_t>(count));

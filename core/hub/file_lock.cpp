@@ -22,10 +22,11 @@ Result<std::optional<FileLock>> FileLock::try_lock(const std::string& path) {
         return Error{Code::kInvalid,
                      fmt::format("cannot make the folder of {}: {}", path, fault.message())};
     }
-    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0664);
+    const int file =
+        open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0664);
     if (file < 0) {
-        return Error{Code::kInvalid, fmt::format("cannot open the lock {}: {}", path,
-                                                 std::strerror(errno))};
+        return Error{Code::kInvalid,
+                     fmt::format("cannot open the lock {}: {}", path, std::strerror(errno))};
     }
     FileLock lock(file);
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {
@@ -33,7 +34,8 @@ Result<std::optional<FileLock>> FileLock::try_lock(const std::string& path) {
         return Error{Code::kInvalid, fmt::format("cannot lock {}: {}", path, std::strerror(errno))};
     }
     // A lock file that somebody deleted meanwhile locks nobody out.
-    struct stat held {}, there {};
+    struct stat held {
+    }, there{};
     if (fstat(file, &held) != 0 || stat(path.c_str(), &there) != 0 || held.st_ino != there.st_ino ||
         held.st_dev != there.st_dev) {
         return std::optional<FileLock>();

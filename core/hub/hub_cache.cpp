@@ -34,7 +34,8 @@ template <class Visit>
 void walk(const fs::path& snapshot, const Visit& visit) {
     std::error_code fault;
     size_t count = 0;
-    fs::recursive_directory_iterator at(snapshot, fs::directory_options::skip_permission_denied, fault);
+    fs::recursive_directory_iterator at(snapshot, fs::directory_options::skip_permission_denied,
+                                        fault);
     for (const fs::recursive_directory_iterator end; !fault && at != end; at.increment(fault)) {
         if (++count > kFilesMax) return;
         if (at.depth() >= kDepthMax) at.disable_recursion_pending();
@@ -59,9 +60,8 @@ std::vector<fs::path> folders_in(const fs::path& parent) {
 // What refs say: commits in use.
 std::set<std::string> commits_of_refs(const fs::path& refs) {
     std::set<std::string> commits;
-    walk(refs, [&](const std::string& name) {
-        commits.insert(read_whole((refs / name).string(), 256));
-    });
+    walk(refs,
+         [&](const std::string& name) { commits.insert(read_whole((refs / name).string(), 256)); });
     return commits;
 }
 
@@ -111,7 +111,8 @@ Status HubCache::prepare(const RepoName& repo) const {
     // What backup programs look for, with the text that their convention prescribes.
     const fs::path tag = fs::path(root_) / "CACHEDIR.TAG";
     if (!fs::exists(tag, fault)) {
-        static_cast<void>(write_whole(tag.string(), "Signature: 8a477f597d28d172789f06886806bc55\n"));
+        static_cast<void>(
+            write_whole(tag.string(), "Signature: 8a477f597d28d172789f06886806bc55\n"));
     }
     return {};
 }
@@ -131,7 +132,8 @@ Result<std::string> HubCache::publish(const RepoName& repo, const std::string& r
     const fs::path parent = fs::weakly_canonical(link.parent_path(), fault);
     const fs::path below = parent.lexically_relative(inside);
     if (fault || below.empty() || *below.begin() == "..") {
-        return Error{Code::kInvalid, fmt::format("{} leads out of the cache", link.parent_path().string())};
+        return Error{Code::kInvalid,
+                     fmt::format("{} leads out of the cache", link.parent_path().string())};
     }
     const fs::path target = fs::path(folder(repo)) / "blobs" / file.etag;
     const fs::path relative = target.lexically_relative(link.parent_path());
@@ -165,8 +167,9 @@ std::vector<CachedFile> HubCache::scan(const std::optional<RepoName>& only) cons
             std::vector<CachedFile> files;
             walk(snapshot, [&](const std::string& name) {
                 if (!is_model_file(name)) return;
-                CachedFile file{*repo, snapshot.filename().string(), name, (snapshot / name).string(),
-                                {}, 0, 0};
+                CachedFile file{
+                    *repo, snapshot.filename().string(), name, (snapshot / name).string(), {}, 0,
+                    0};
                 struct stat status {};
                 if (stat(file.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
                 std::error_code fault;
@@ -175,9 +178,8 @@ std::vector<CachedFile> HubCache::scan(const std::optional<RepoName>& only) cons
                 file.last_used = std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec);
                 files.push_back(std::move(file));
             });
-            std::sort(files.begin(), files.end(), [](const CachedFile& a, const CachedFile& b) {
-                return a.name < b.name;
-            });
+            std::sort(files.begin(), files.end(),
+                      [](const CachedFile& a, const CachedFile& b) { return a.name < b.name; });
             found.insert(found.end(), files.begin(), files.end());
         }
     }
@@ -190,7 +192,8 @@ std::vector<UnfinishedBlob> HubCache::unfinished(const std::optional<RepoName>& 
         const std::optional<RepoName> repo = parse_repo_folder(place.filename().string());
         if (!repo || (only && *repo != *only)) continue;
         walk(place / "blobs", [&](const std::string& name) {
-            if (!name.ends_with(kPartial) && !name.ends_with(std::string(kPartial) + ".refused")) return;
+            if (!name.ends_with(kPartial) && !name.ends_with(std::string(kPartial) + ".refused"))
+                return;
             const std::string path = (place / "blobs" / name).string();
             found.push_back({*repo, path, disk_bytes(path)});
         });
@@ -198,7 +201,8 @@ std::vector<UnfinishedBlob> HubCache::unfinished(const std::optional<RepoName>& 
     return found;
 }
 
-Result<uint64_t> HubCache::remove(const RepoName& repo, const std::vector<CachedFile>& files) const {
+Result<uint64_t> HubCache::remove(const RepoName& repo,
+                                  const std::vector<CachedFile>& files) const {
     std::error_code fault;
     const fs::path place = folder(repo);
     const fs::path blobs = fs::weakly_canonical(place / "blobs", fault);
@@ -208,8 +212,8 @@ Result<uint64_t> HubCache::remove(const RepoName& repo, const std::vector<Cached
         const fs::path link = file.path;
         if (fs::is_symlink(link, fault)) {
             const fs::path target = fs::read_symlink(link, fault);
-            candidates.insert((target.is_absolute() ? target : link.parent_path() / target)
-                                  .lexically_normal());
+            candidates.insert(
+                (target.is_absolute() ? target : link.parent_path() / target).lexically_normal());
         } else {
             freed += disk_bytes(file.path);
         }
@@ -232,7 +236,8 @@ Result<uint64_t> HubCache::remove(const RepoName& repo, const std::vector<Cached
         });
     }
     for (const fs::path& blob : candidates) {
-        if (used.count(blob) > 0 || fs::weakly_canonical(blob.parent_path(), fault) != blobs) continue;
+        if (used.count(blob) > 0 || fs::weakly_canonical(blob.parent_path(), fault) != blobs)
+            continue;
         struct stat status {};
         const bool is_last = lstat(blob.c_str(), &status) == 0 && status.st_nlink == 1;
         const uint64_t bytes = is_last ? disk_bytes(blob.string()) : 0;

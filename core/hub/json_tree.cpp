@@ -43,15 +43,14 @@ private:
         if (depth > limits_.depth) {
             return wrong(fmt::format("more than {} levels of nesting", limits_.depth));
         }
-        if (++nodes_ > limits_.nodes) return wrong(fmt::format("more than {} values", limits_.nodes));
+        if (++nodes_ > limits_.nodes)
+            return wrong(fmt::format("more than {} values", limits_.nodes));
         skip_space();
         if (at_ >= text_.size()) return wrong("expected a value");
         switch (text_[at_]) {
             case '{': return members(node, depth);
             case '[': return elements(node, depth);
-            case '"':
-                node.kind = JsonNode::Kind::kString;
-                return string(node.text);
+            case '"': node.kind = JsonNode::Kind::kString; return string(node.text);
             case 't': return word(node, "true", JsonNode::Kind::kBool, true);
             case 'f': return word(node, "false", JsonNode::Kind::kBool, false);
             case 'n': return word(node, "null", JsonNode::Kind::kNull, false);
@@ -69,16 +68,17 @@ private:
 
     Status number(JsonNode& node) {
         const size_t begin = at_;
-        while (at_ < text_.size() && (text_[at_] == '-' || text_[at_] == '+' || text_[at_] == '.' ||
-                                      text_[at_] == 'e' || text_[at_] == 'E' ||
-                                      (text_[at_] >= '0' && text_[at_] <= '9'))) {
+        while (at_ < text_.size() &&
+               (text_[at_] == '-' || text_[at_] == '+' || text_[at_] == '.' || text_[at_] == 'e' ||
+                text_[at_] == 'E' || (text_[at_] >= '0' && text_[at_] <= '9'))) {
             ++at_;
         }
         const std::string_view digits = text_.substr(begin, at_ - begin);
         double ignored = 0;
         const auto [end, error] =
             std::from_chars(digits.data(), digits.data() + digits.size(), ignored);
-        if (digits.empty() || end != digits.data() + digits.size() || error == std::errc::invalid_argument) {
+        if (digits.empty() || end != digits.data() + digits.size() ||
+            error == std::errc::invalid_argument) {
             at_ = begin;
             return wrong("expected a value");
         }
@@ -119,7 +119,8 @@ private:
             if (at_ >= text_.size()) return wrong("a string without its end");
             const char c = text_[at_++];
             if (c == '"') return {};
-            if (static_cast<unsigned char>(c) < 0x20) return wrong("a control character in a string");
+            if (static_cast<unsigned char>(c) < 0x20)
+                return wrong("a control character in a string");
             if (c != '\\') {
                 out += c;
                 continue;

@@ -41,9 +41,7 @@ void KeptParts::save(const std::function<Status()>& make_durable) {
     if (write_whole(path_, text).ok()) saved_ = done;
 }
 
-void KeptParts::remove() const {
-    static_cast<void>(unlink(path_.c_str()));
-}
+void KeptParts::remove() const { static_cast<void>(unlink(path_.c_str())); }
 
 uint64_t KeptParts::done() const {
     const std::lock_guard lock(mutex_);

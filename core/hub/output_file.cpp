@@ -29,7 +29,8 @@ std::string folder_of(const std::string& path) {
 Result<OutputFile> OutputFile::open(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (file < 0) {
-        return Error{Code::kInvalid, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
+        return Error{Code::kInvalid,
+                     fmt::format("cannot write {}: {}", path, std::strerror(errno))};
     }
     return OutputFile(file, path);
 }
@@ -89,9 +90,9 @@ Status OutputFile::sync() const {
 
 Error OutputFile::failed(const char* what, int number) const {
     if (number == ENOSPC || number == EDQUOT) {
-        return {Code::kOomHost, fmt::format("the disk is full: {} are free in {}",
-                                            format_bytes(free_bytes(folder_of(path_))),
-                                            folder_of(path_))};
+        return {Code::kOomHost,
+                fmt::format("the disk is full: {} are free in {}",
+                            format_bytes(free_bytes(folder_of(path_))), folder_of(path_))};
     }
     return {number == EFBIG ? Code::kOomHost : Code::kInvalid,
             fmt::format("cannot {} {}: {}", what, path_, std::strerror(number))};
@@ -108,7 +109,8 @@ Status write_whole(const std::string& path, std::string_view text) {
         }
     }
     if (rename(fresh.c_str(), path.c_str()) != 0) {
-        return Error{Code::kInvalid, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
+        return Error{Code::kInvalid,
+                     fmt::format("cannot write {}: {}", path, std::strerror(errno))};
     }
     return {};
 }

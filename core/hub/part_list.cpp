@@ -96,9 +96,7 @@ Missing PartList::missing(size_t index) const {
     return {index * piece_ + done_[index], end_of(index)};
 }
 
-uint64_t PartList::end_of(size_t index) const {
-    return std::min(size_, (index + 1) * piece_);
-}
+uint64_t PartList::end_of(size_t index) const { return std::min(size_, (index + 1) * piece_); }
 
 uint64_t plan_piece(uint64_t size, uint32_t connections) {
     const uint64_t pieces = std::max<uint64_t>(1, uint64_t{connections} * kPiecesPerConnection);

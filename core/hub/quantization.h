@@ -13,7 +13,7 @@ namespace tenon::hub {
 
 // A file that a repository lists.
 struct RepoFile {
-    std::string name;    // a safe path
+    std::string name;  // a safe path
     uint64_t size = 0;
     std::string etag;    // the blob's name in the cache: the content's sha256, or git's id of it
     std::string sha256;  // 64 hexadecimal digits; empty where git keeps the file itself

@@ -8,7 +8,8 @@ namespace tenon::hub {
 std::optional<uint64_t> whole_number(std::string_view text) {
     uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size())
+        return std::nullopt;
     return value;
 }
 
@@ -43,7 +44,8 @@ std::string without_quotes(std::string_view etag) {
 
 std::optional<std::chrono::milliseconds> retry_after(const net::Headers& headers) {
     const std::string* const header = headers.find("Retry-After");
-    const std::optional<uint64_t> seconds = header != nullptr ? whole_number(*header) : std::nullopt;
+    const std::optional<uint64_t> seconds =
+        header != nullptr ? whole_number(*header) : std::nullopt;
     if (!seconds) return std::nullopt;
     return std::chrono::milliseconds(std::min<uint64_t>(*seconds, 1'000'000) * 1000);
 }

@@ -117,7 +117,8 @@ Result<Reference> parse_reference(std::string_view text, std::string_view endpoi
     if (text.empty()) return wrong(text, "names no model");
     for (const std::string_view prefix :
          {endpoint, std::string_view("https://huggingface.co"), std::string_view("https://hf.co"),
-          std::string_view("huggingface.co"), std::string_view("hf.co"), std::string_view("hf:/")}) {
+          std::string_view("huggingface.co"), std::string_view("hf.co"),
+          std::string_view("hf:/")}) {
         if (!prefix.empty() && text.size() > prefix.size() + 1 && text.starts_with(prefix) &&
             text[prefix.size()] == '/') {
             return parse_hub_path(text, text.substr(prefix.size() + 1));

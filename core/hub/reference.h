@@ -14,7 +14,7 @@ namespace tenon::hub {
 struct RepoName {
     std::string org, name;
 
-    std::string id() const { return org + "/" + name; }                      // "org/name"
+    std::string id() const { return org + "/" + name; }                    // "org/name"
     std::string folder() const { return "models--" + org + "--" + name; }  // in the cache
     bool operator==(const RepoName&) const = default;
 };

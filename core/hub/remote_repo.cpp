@@ -38,19 +38,20 @@ Error explain(const FetchAnswer& answer, const Places& places, const RepoName& r
     const bool has_token = !places.token.empty();
     const auto error = [](std::string text) { return Error{Code::kInvalid, std::move(text)}; };
     if (reason == "GatedRepo" || (answer.status == 403 && reason.empty())) {
-        return error(fmt::format(
-            "{} is gated: accept its terms at {} {}", repo.id(), page,
-            has_token ? "with the account of the token in " + places.token_origin
-                      : "and set HF_TOKEN to a token of that account"));
+        return error(fmt::format("{} is gated: accept its terms at {} {}", repo.id(), page,
+                                 has_token
+                                     ? "with the account of the token in " + places.token_origin
+                                     : "and set HF_TOKEN to a token of that account"));
     }
     if (answer.status == 401) {
         return error(
-            has_token
-                ? fmt::format("{} does not exist, or the token in {} is not valid or may not read it",
-                              repo.id(), places.token_origin)
-                : fmt::format("{} does not exist or is private; for a private one set HF_TOKEN to a "
-                              "token that may read it",
-                              repo.id()));
+            has_token ? fmt::format(
+                            "{} does not exist, or the token in {} is not valid or may not read it",
+                            repo.id(), places.token_origin)
+                      : fmt::format(
+                            "{} does not exist or is private; for a private one set HF_TOKEN to a "
+                            "token that may read it",
+                            repo.id()));
     }
     if (answer.status == 403) {
         return error(fmt::format("the token in {} may not read {} ({})", places.token_origin,
@@ -63,8 +64,8 @@ Error explain(const FetchAnswer& answer, const Places& places, const RepoName& r
         return error(fmt::format("{} has no file {}", repo.id(), what));
     }
     if (answer.status == 404) {
-        return error(fmt::format("{} does not exist at {}; is the name right?", repo.id(),
-                                 places.endpoint));
+        return error(
+            fmt::format("{} does not exist at {}; is the name right?", repo.id(), places.endpoint));
     }
     return explain_status(answer, what);
 }
@@ -79,8 +80,8 @@ std::string url_encoded(std::string_view path) {
     std::string out;
     for (const char c : path) {
         const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~' ||
-                              c == '/';
+                              (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+                              c == '~' || c == '/';
         out += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return out;
@@ -146,7 +147,8 @@ Result<RepoListing> fetch_listing(Fetcher& fetcher, const Places& places, const 
         if (!answer.ok()) {
             // A connection that broke is worth a second try; a hub that is not there is not.
             last = answer.error();
-            if ((last.code != Code::kData && last.code != Code::kTimeout) || attempt > 0) return last;
+            if ((last.code != Code::kData && last.code != Code::kTimeout) || attempt > 0)
+                return last;
         } else if (answer->status == 200) {
             return parse_listing(body);
         } else {

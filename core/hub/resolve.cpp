@@ -63,7 +63,8 @@ std::vector<CachedModel> cached_models(const std::vector<CachedFile>& files) {
 }
 
 Result<std::optional<FoundModel>> find_cached(const Reference& reference, const Places& places) {
-    const std::vector<CachedModel> cached = cached_models(HubCache(places.cache).scan(reference.repo));
+    const std::vector<CachedModel> cached =
+        cached_models(HubCache(places.cache).scan(reference.repo));
     // The same model of an older commit does not make a choice ambiguous.
     std::vector<ModelFiles> models;
     std::vector<const CachedModel*> kept;
@@ -74,9 +75,9 @@ Result<std::optional<FoundModel>> find_cached(const Reference& reference, const 
                 model.files.front().commit) {
             continue;
         }
-        const bool is_older = std::any_of(models.begin(), models.end(), [&](const ModelFiles& other) {
-            return other.stem == model.model.stem;
-        });
+        const bool is_older =
+            std::any_of(models.begin(), models.end(),
+                        [&](const ModelFiles& other) { return other.stem == model.model.stem; });
         if (is_older) continue;
         models.push_back(model.model);
         kept.push_back(&model);
@@ -123,27 +124,31 @@ Result<std::string> path_of_url(const std::string& url, const Places& places) {
     const std::string_view plain = std::string_view(url).substr(0, url.find_first_of("?#"));
     const std::string name(plain.substr(plain.rfind('/') + 1));
     if (plain.find('/', plain.find("://") + 3) == std::string_view::npos || !is_safe_name(name)) {
-        return Error{Code::kInvalid, fmt::format("'{}' does not end in the name of a file", printable(url))};
+        return Error{Code::kInvalid,
+                     fmt::format("'{}' does not end in the name of a file", printable(url))};
     }
     return fmt::format("{}/urls/{}/{}", places.models, sha256_of(plain).substr(0, 12), name);
 }
 
 Result<FoundModel> find_model(const std::string& text, const Places& places) {
     Result<Reference> reference = parse_reference(text, places.endpoint);
-    const bool is_url = reference.ok() && (reference->kind == Reference::Kind::kUrl || !reference->file.empty());
+    const bool is_url =
+        reference.ok() && (reference->kind == Reference::Kind::kUrl || !reference->file.empty());
     if (!is_url && (!reference.ok() || looks_like_path(text))) return FoundModel{text, ""};
     if (reference->kind == Reference::Kind::kUrl) {
         TENON_TRY(const std::string path, path_of_url(text, places));
         std::error_code fault;
-        if (fs::is_regular_file(path, fault)) return FoundModel{path, fs::path(path).stem().string()};
+        if (fs::is_regular_file(path, fault))
+            return FoundModel{path, fs::path(path).stem().string()};
         return not_fetched(text);
     }
     if (reference->kind == Reference::Kind::kRepo) {
         TENON_TRY(std::optional<FoundModel> found, find_cached(*reference, places));
         if (found) return std::move(*found);
-        return Error{Code::kConfig,
-                     fmt::format("{} is neither a file nor in the cache of the hub; run: tenon pull {}",
-                                 text, text)};
+        return Error{
+            Code::kConfig,
+            fmt::format("{} is neither a file nor in the cache of the hub; run: tenon pull {}",
+                        text, text)};
     }
     TENON_TRY(const std::vector<CatalogEntry> entries, read_catalog(places.catalogs));
     std::vector<std::string> known;
@@ -158,13 +163,15 @@ Result<FoundModel> find_model(const std::string& text, const Places& places) {
     }
     const std::string close = config::nearest(text, known);
     if (!close.empty()) {
-        return Error{Code::kConfig, fmt::format("'{}' is neither a file nor a model of the catalog; "
-                                                "did you mean '{}'?",
-                                                text, close)};
+        return Error{Code::kConfig,
+                     fmt::format("'{}' is neither a file nor a model of the catalog; "
+                                 "did you mean '{}'?",
+                                 text, close)};
     }
-    return Error{Code::kConfig,
-                 fmt::format("'{}' is neither a file nor a model of the catalog, which holds: {}", text,
-                             known.empty() ? "nothing" : fmt::format("{}", fmt::join(known, ", ")))};
+    return Error{
+        Code::kConfig,
+        fmt::format("'{}' is neither a file nor a model of the catalog, which holds: {}", text,
+                    known.empty() ? "nothing" : fmt::format("{}", fmt::join(known, ", ")))};
 }
 
 }  // namespace tenon::hub

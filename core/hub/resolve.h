@@ -35,8 +35,8 @@ Result<std::string> path_of_url(const std::string& url, const Places& places);
 // their path here.
 struct CachedModel {
     RepoName repo;
-    ModelFiles model;                // as group_models() sees it
-    std::vector<CachedFile> files;   // in the order of its parts
+    ModelFiles model;               // as group_models() sees it
+    std::vector<CachedFile> files;  // in the order of its parts
 };
 std::vector<CachedModel> cached_models(const std::vector<CachedFile>& files);
 

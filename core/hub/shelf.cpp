@@ -34,8 +34,8 @@ bool fill_status(ShelfModel& model, const std::string& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
     model.bytes += static_cast<uint64_t>(status.st_size);
-    model.last_used = std::max<int64_t>(model.last_used,
-                                        std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
+    model.last_used =
+        std::max<int64_t>(model.last_used, std::max(status.st_atim.tv_sec, status.st_mtim.tv_sec));
     model.files.push_back(path);
     return true;
 }
@@ -90,7 +90,8 @@ int process_using(const std::string& path) {
         const std::string name = at->path().filename().string();
         int process = 0;
         const auto [last, error] = std::from_chars(name.data(), name.data() + name.size(), process);
-        if (error != std::errc{} || last != name.data() + name.size() || process == getpid()) continue;
+        if (error != std::errc{} || last != name.data() + name.size() || process == getpid())
+            continue;
         std::ifstream maps(at->path() / "maps");
         for (std::string line; std::getline(maps, line);) {
             if (line.find(key) != std::string::npos) return process;
@@ -117,7 +118,8 @@ std::string final_path(const std::string& path) {
 std::string lock_of(const ShelfModel& model, const std::string& path, const Places& places) {
     if (model.kind == ShelfModel::Kind::kHub) {
         const std::string blob = final_path(path);
-        return HubCache(places.cache).lock_path(model.cached.front().repo, fs::path(blob).filename().string());
+        return HubCache(places.cache)
+            .lock_path(model.cached.front().repo, fs::path(blob).filename().string());
     }
     const fs::path name = fs::path(final_path(path)).lexically_relative(places.models);
     return places.models + "/.locks/" + name.string() + ".lock";
@@ -139,9 +141,8 @@ Result<std::vector<ShelfModel>> list_models(const Places& places) {
     std::vector<ShelfModel> models;
     for (const std::string& path : files_in(places.models)) {
         const std::string file = fs::path(final_path(path)).filename().string();
-        const auto entry = std::find_if(entries.begin(), entries.end(), [&](const CatalogEntry& e) {
-            return e.file == file;
-        });
+        const auto entry = std::find_if(entries.begin(), entries.end(),
+                                        [&](const CatalogEntry& e) { return e.file == file; });
         add_file(models, path, ShelfModel::Kind::kCatalog,
                  entry != entries.end() ? entry->name : file);
     }
@@ -149,7 +150,8 @@ Result<std::vector<ShelfModel>> list_models(const Places& places) {
     for (fs::directory_iterator at(places.models + "/urls", fault), end; !fault && at != end;
          at.increment(fault)) {
         for (const std::string& path : files_in(at->path())) {
-            add_file(models, path, ShelfModel::Kind::kUrl, fs::path(final_path(path)).filename().string());
+            add_file(models, path, ShelfModel::Kind::kUrl,
+                     fs::path(final_path(path)).filename().string());
         }
     }
     for (const CatalogEntry& entry : entries) {
@@ -174,7 +176,8 @@ Result<std::vector<ShelfModel>> list_models(const Places& places) {
         ShelfModel model;
         model.kind = ShelfModel::Kind::kHub;
         model.quant = cached.model.quant;
-        model.name = cached.repo.id() + ":" + (model.quant.empty() ? cached.model.stem : model.quant);
+        model.name =
+            cached.repo.id() + ":" + (model.quant.empty() ? cached.model.stem : model.quant);
         for (const CachedFile& file : cached.files)
             fill_status(model, file.path);
         model.cached = cached.files;
@@ -187,7 +190,8 @@ Result<std::vector<ShelfModel>> list_models(const Places& places) {
         if (same != models.end()) {
             same->cached.insert(same->cached.end(), cached.files.begin(), cached.files.end());
         } else {
-            if (!seen.insert(model.name).second) model.name = cached.repo.id() + ":" + cached.model.stem;
+            if (!seen.insert(model.name).second)
+                model.name = cached.repo.id() + ":" + cached.model.stem;
             models.push_back(std::move(model));
         }
     }
@@ -230,15 +234,18 @@ Result<Removal> plan_removal(const std::string& text, const Places& places) {
                        (is_meant || (quant.empty() && reference.file.empty()) ||
                         (!quant.empty() && model.quant == quant) ||
                         (!reference.file.empty() && first.name == reference.file));
-        } else if (reference.kind == Reference::Kind::kUrl && model.kind == ShelfModel::Kind::kUrl) {
+        } else if (reference.kind == Reference::Kind::kUrl &&
+                   model.kind == ShelfModel::Kind::kUrl) {
             is_meant = final_path(model.files.front()) == url_path;
         }
         if (!is_meant) continue;
         // A name of the catalog for a file of the hub's cache: its model there is meant.
-        const auto holder = std::find_if(models.begin(), models.end(), [&](const ShelfModel& other) {
-            return model.kind == ShelfModel::Kind::kCatalog && other.kind == ShelfModel::Kind::kHub &&
-                   other.files.front() == model.files.front();
-        });
+        const auto holder =
+            std::find_if(models.begin(), models.end(), [&](const ShelfModel& other) {
+                return model.kind == ShelfModel::Kind::kCatalog &&
+                       other.kind == ShelfModel::Kind::kHub &&
+                       other.files.front() == model.files.front();
+            });
         if (holder != models.end()) {
             removal.models.push_back(*holder);
             removal.bytes += holder->bytes;
@@ -246,8 +253,8 @@ Result<Removal> plan_removal(const std::string& text, const Places& places) {
         }
         // A file that the catalog only points at is the user's.
         const fs::path below = fs::path(model.files.front()).lexically_relative(places.models);
-        const bool is_ours = model.kind == ShelfModel::Kind::kHub ||
-                             (!below.empty() && *below.begin() != "..");
+        const bool is_ours =
+            model.kind == ShelfModel::Kind::kHub || (!below.empty() && *below.begin() != "..");
         if (!is_ours) {
             own = model.files.front();
             continue;
@@ -257,13 +264,15 @@ Result<Removal> plan_removal(const std::string& text, const Places& places) {
     }
     if (!removal.models.empty()) return removal;
     if (!own.empty()) {
-        return Error{Code::kInvalid, fmt::format("{} is the file {}, which was not fetched by tenon; "
-                                                 "it is not removed",
-                                                 text, own)};
+        return Error{Code::kInvalid,
+                     fmt::format("{} is the file {}, which was not fetched by tenon; "
+                                 "it is not removed",
+                                 text, own)};
     }
-    return Error{Code::kInvalid, fmt::format("nothing called '{}' was fetched; 'tenon models' lists "
-                                             "what was",
-                                             text)};
+    return Error{Code::kInvalid,
+                 fmt::format("nothing called '{}' was fetched; 'tenon models' lists "
+                             "what was",
+                             text)};
 }
 
 Result<uint64_t> remove_models(const Removal& removal, const Places& places) {
@@ -282,12 +291,14 @@ Result<uint64_t> remove_models(const Removal& removal, const Places& places) {
             if (locks.count(path) == 0) {
                 TENON_TRY(std::optional<FileLock> lock, FileLock::try_lock(path));
                 if (!lock) {
-                    return Error{Code::kBusy, fmt::format("{} is being fetched by another process", model.name)};
+                    return Error{Code::kBusy,
+                                 fmt::format("{} is being fetched by another process", model.name)};
                 }
                 locks.emplace(path, std::move(*lock));
             }
             if (const int process = process_using(file); process != 0) {
-                return Error{Code::kBusy, fmt::format("{} is in use by process {}", model.name, process)};
+                return Error{Code::kBusy,
+                             fmt::format("{} is in use by process {}", model.name, process)};
             }
         }
     }

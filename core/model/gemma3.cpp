@@ -18,8 +18,8 @@ constexpr uint32_t kLayersOf27B = 62;
 Status take_windows(const Metadata& metadata, TransformerDesign& design) {
     TENON_TRY(const uint32_t window, metadata.count_or_none("attention.sliding_window", 1u << 24));
     if (window == 0) return {};
-    TENON_TRY(const std::vector<bool> local, metadata.layers("attention.sliding_window_pattern",
-                                                             design.config.layers, 6));
+    TENON_TRY(const std::vector<bool> local,
+              metadata.layers("attention.sliding_window_pattern", design.config.layers, 6));
     TENON_TRY(const float base, metadata.positive_or("rope.freq_base_swa", 10000.0f));
     Rope rope;
     rope.name = "rope_inv_freq_local";
@@ -43,8 +43,7 @@ Result<std::unique_ptr<Model>> load_gemma3(const formats::GgufFile& file) {
     design.post_norms = true;
     design.embedding_scale = std::sqrt(static_cast<float>(c.hidden_size));
     if (c.layers == kLayersOf27B) {
-        design.attention_scale =
-            1.0f / std::sqrt(static_cast<float>(c.hidden_size / c.q_heads));
+        design.attention_scale = 1.0f / std::sqrt(static_cast<float>(c.hidden_size / c.q_heads));
     }
     TENON_TRY(design.attention_scale,
               metadata.positive_or("attention.scale", design.attention_scale));

@@ -8,9 +8,7 @@
 
 namespace tenon::model {
 
-bool Metadata::has(std::string_view name) const {
-    return file_.find(key(name)) != nullptr;
-}
+bool Metadata::has(std::string_view name) const { return file_.find(key(name)) != nullptr; }
 
 Result<uint32_t> Metadata::count(std::string_view name, uint32_t max) const {
     TENON_TRY(const uint32_t value, file_.get_u32(key(name)));
@@ -82,12 +80,9 @@ Result<tenon_pool_kind> Metadata::pooling() const {
     TENON_TRY(const uint32_t stored, file_.get_u32_or(key("pooling_type"), 0));
     switch (stored) {
         case 0:
-        case 3:
-            return TENON_POOL_LAST;
-        case 1:
-            return TENON_POOL_MEAN;
-        case 2:
-            return TENON_POOL_FIRST;
+        case 3: return TENON_POOL_LAST;
+        case 1: return TENON_POOL_MEAN;
+        case 2: return TENON_POOL_FIRST;
         default:
             return Error{Code::kUnsupported,
                          fmt::format("{} is {}; known are 1 (mean), 2 (first) and 3 (last)",

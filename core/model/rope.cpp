@@ -32,9 +32,9 @@ Status read_yarn(const Metadata& metadata, float base, Rope& rope) {
     TENON_TRY(yarn.beta_slow, metadata.positive_or("rope.scaling.yarn_beta_slow", yarn.beta_slow));
     TENON_TRY(const float blend, metadata.positive_or("rope.scaling.yarn_ext_factor", 1.0f));
     if (blend != 1.0f) {
-        return Error{Code::kUnsupported, fmt::format("{} is {}; known is 1",
-                                                     metadata.key("rope.scaling.yarn_ext_factor"),
-                                                     blend)};
+        return Error{Code::kUnsupported,
+                     fmt::format("{} is {}; known is 1",
+                                 metadata.key("rope.scaling.yarn_ext_factor"), blend)};
     }
     if (base <= 1) {
         return Error{Code::kData, fmt::format("{} is {}; YaRN needs more than 1",
@@ -98,8 +98,7 @@ std::vector<float> yarn_frequencies(float base, uint32_t dims, const Yarn& yarn)
         const double ramp = (static_cast<double>(i) - low) / std::max(high - low, 0.001);
         const double stretched = std::clamp(ramp, 0.0, 1.0);
         const double plain = frequency(base, dims, i);
-        table[i] =
-            static_cast<float>(plain * (1 - stretched) + plain / yarn.factor * stretched);
+        table[i] = static_cast<float>(plain * (1 - stretched) + plain / yarn.factor * stretched);
     }
     return table;
 }
@@ -120,8 +119,9 @@ Result<Rope> read_rope(const Metadata& metadata, uint32_t dim_k, uint32_t contex
     TENON_TRY(const std::string scaling, metadata.text_or_empty("rope.scaling.type"));
     const bool own_table = scaling == "yarn" || scaling == "longrope";
     if (own_table && metadata.has_tensor(kFactors)) {
-        return Error{Code::kData, fmt::format("{} is '{}', but the file also has the factors {}",
-                                              metadata.key("rope.scaling.type"), scaling, kFactors)};
+        return Error{Code::kData,
+                     fmt::format("{} is '{}', but the file also has the factors {}",
+                                 metadata.key("rope.scaling.type"), scaling, kFactors)};
     }
     const bool factors_stored = metadata.has_tensor(kShort) || metadata.has_tensor(kLong);
     if (scaling == "longrope" || (scaling.empty() && factors_stored)) {
@@ -129,10 +129,10 @@ Result<Rope> read_rope(const Metadata& metadata, uint32_t dim_k, uint32_t contex
         return rope;
     }
     if (factors_stored) {
-        return Error{Code::kData, fmt::format("{} is '{}', but the file has tensors of longrope "
-                                              "({} or {})",
-                                              metadata.key("rope.scaling.type"), scaling, kShort,
-                                              kLong)};
+        return Error{Code::kData,
+                     fmt::format("{} is '{}', but the file has tensors of longrope "
+                                 "({} or {})",
+                                 metadata.key("rope.scaling.type"), scaling, kShort, kLong)};
     }
     if (scaling == "yarn") {
         TENON_CHECK(read_yarn(metadata, base, rope));

@@ -22,7 +22,7 @@ enum StepSlot : uint32_t {
     kSeed,            // u64[L]
     kSamplePosition,  // i32[L] position of the token to be drawn
     kSampled,         // i32[L] out, when the program ends in a token
-    kEmbedding,       // f32[S, hidden] out, when it ends in embeddings: pooled over this step's tokens
+    kEmbedding,  // f32[S, hidden] out, when it ends in embeddings: pooled over this step's tokens
     kStepSlotCount,
 };
 

@@ -83,11 +83,10 @@ ValueId Transformer::attention(Build& to, uint32_t layer, ValueId x) const {
     rope.layer = layer;
     rope.mscale = rotation.mscale;
     rope.qk_norm_epsilon = design_.qk_norm ? design_.norm_epsilon : 0;
-    const ValueId rotated =
-        b.rope_kv_write(name("rope"),
-                        {q, k, v, to.positions, to.kv_slot, to.tables[of.rope], to.kv,
-                         weight(to, w.q_norm), weight(to, w.k_norm)},
-                        rope);
+    const ValueId rotated = b.rope_kv_write(name("rope"),
+                                            {q, k, v, to.positions, to.kv_slot, to.tables[of.rope],
+                                             to.kv, weight(to, w.q_norm), weight(to, w.k_norm)},
+                                            rope);
 
     tenon_attr_paged_attn attn{};
     attn.size = sizeof attn;
@@ -98,8 +97,8 @@ ValueId Transformer::attention(Build& to, uint32_t layer, ValueId x) const {
     attn.layer = layer;
     attn.window = static_cast<int32_t>(of.window);
     attn.scale = design_.attention_scale;
-    const ValueId seen = b.paged_attn(name("attn"), rotated, to.kv, to.block_table, to.kv_len,
-                                      to.q_start, attn);
+    const ValueId seen =
+        b.paged_attn(name("attn"), rotated, to.kv, to.block_table, to.kv_len, to.q_start, attn);
     const ValueId out = weight(to, w.out);
     const ValueId bias = weight(to, w.out_bias);
     if (!design_.post_norms) return b.matmul(name("attn_output"), seen, out, bias, x);
@@ -211,8 +210,7 @@ Result<TransformerDesign> read_design(const Metadata& metadata) {
                                          std::max(1u, c.hidden_size / c.q_heads)));
     TENON_TRY(c.dim_v, metadata.count_or("attention.value_length", 4096, c.dim_k));
     TENON_TRY(c.pooling, metadata.pooling());
-    TENON_TRY(design.norm_epsilon,
-              metadata.positive_or("attention.layer_norm_rms_epsilon", 1e-5f));
+    TENON_TRY(design.norm_epsilon, metadata.positive_or("attention.layer_norm_rms_epsilon", 1e-5f));
     design.attention_scale = 1.0f / std::sqrt(static_cast<float>(c.dim_k));
     TENON_TRY(Rope rope, read_rope(metadata, c.dim_k, c.context_length));
     design.ropes.push_back(std::move(rope));

@@ -123,18 +123,17 @@ Status Finder::put_attention(uint32_t layer, LayerEntries& w) {
     const uint32_t group = layer * 2;
     TENON_CHECK(put(prefix_ + "attn_norm.weight", 1, hidden, kVector, &w.attn_norm));
     if (design_.fused) {
-        TENON_CHECK(put_parts(prefix_ + "attn_qkv.weight",
-                              {{"attn_q.weight", q, &w.q},
-                               {"attn_k.weight", k, &w.k},
-                               {"attn_v.weight", v, &w.v}},
-                              group));
+        TENON_CHECK(put_parts(
+            prefix_ + "attn_qkv.weight",
+            {{"attn_q.weight", q, &w.q}, {"attn_k.weight", k, &w.k}, {"attn_v.weight", v, &w.v}},
+            group));
     } else {
         TENON_CHECK(put(prefix_ + "attn_q.weight", q, hidden, kMatmul, &w.q, group));
         TENON_CHECK(put(prefix_ + "attn_k.weight", k, hidden, kMatmul, &w.k, group));
         TENON_CHECK(put(prefix_ + "attn_v.weight", v, hidden, kMatmul, &w.v, group));
     }
-    TENON_CHECK(put(prefix_ + "attn_output.weight", hidden, int64_t{c.q_heads} * c.dim_v, kMatmul,
-                    &w.out));
+    TENON_CHECK(
+        put(prefix_ + "attn_output.weight", hidden, int64_t{c.q_heads} * c.dim_v, kMatmul, &w.out));
     const auto bias = [&](const char* name, int64_t n, uint32_t* entry) {
         if (design_.qkv_bias) return put(prefix_ + name, 1, n, kVector, entry);
         return put_if_stored(prefix_ + name, n, entry);

@@ -21,8 +21,10 @@ IpAddress from_v4(const void* four_bytes) {
 }
 
 std::string_view trim(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
     return text;
 }
 
@@ -98,9 +100,9 @@ Result<Networks> Networks::parse(const std::vector<std::string>& texts) {
             is_good = error == std::errc() && stop == end && bits <= bits_max;
         }
         if (!is_good) {
-            return Error{Code::kConfig,
-                         fmt::format("'{}' is not an address or a network such as 10.0.0.0/8",
-                                     text)};
+            return Error{
+                Code::kConfig,
+                fmt::format("'{}' is not an address or a network such as 10.0.0.0/8", text)};
         }
         networks.networks_.push_back({*base, base->is_v4() ? bits + 96 : bits});
     }

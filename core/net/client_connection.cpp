@@ -38,12 +38,8 @@ public:
 
 using TlsStream = ssl::stream<tcp::socket>;
 
-tcp::socket& socket_of(tcp::socket& stream) {
-    return stream;
-}
-tcp::socket& socket_of(TlsStream& stream) {
-    return stream.next_layer();
-}
+tcp::socket& socket_of(tcp::socket& stream) { return stream; }
+tcp::socket& socket_of(TlsStream& stream) { return stream.next_layer(); }
 
 bool is_address(const std::string& host) {
     ErrorCode error;
@@ -76,11 +72,10 @@ public:
             host, port, [self = this->shared_from_this(), host](ErrorCode error, auto found) {
                 if (self->is_closed_) return;
                 if (error) {
-                    self->end_connect(
-                        self->proxy_ ? fmt::format("cannot find the proxy {} of {}", host,
-                                                   self->proxy_->variable)
-                                     : fmt::format("cannot find {}", host),
-                        error);
+                    self->end_connect(self->proxy_ ? fmt::format("cannot find the proxy {} of {}",
+                                                                 host, self->proxy_->variable)
+                                                   : fmt::format("cannot find {}", host),
+                                      error);
                     return;
                 }
                 asio::async_connect(socket_of(self->stream_), found,

@@ -66,9 +66,9 @@ Status ClientExchange::compose(const ProxyRules& proxies) {
     }
     // What is not encrypted is a proxy's own to send on: RFC 9112, 3.2.2.
     const bool is_relayed = proxy_ != nullptr && !url_.tls;
-    head_ = fmt::format("{} {}{} HTTP/1.1\r\nHost: {}\r\n", request_.method,
-                        is_relayed ? "http://" + url_.authority() : "", url_.target,
-                        url_.authority());
+    head_ =
+        fmt::format("{} {}{} HTTP/1.1\r\nHost: {}\r\n", request_.method,
+                    is_relayed ? "http://" + url_.authority() : "", url_.target, url_.authority());
     if (is_relayed && !proxy_->authorization.empty()) {
         head_ += fmt::format("Proxy-Authorization: {}\r\n", proxy_->authorization);
     }
@@ -159,9 +159,7 @@ void ClientExchange::take(std::string_view bytes) {
             return;
         }
         switch (*piece) {
-            case ResponseParser::Piece::kMore:
-                receive();
-                return;
+            case ResponseParser::Piece::kMore: receive(); return;
             case ResponseParser::Piece::kHead:
                 if (proxy_ != nullptr && !url_.tls && parser_->status() == 407) {
                     end(proxy_->refusal(407, parser_->headers(), url_.host));
@@ -176,9 +174,7 @@ void ClientExchange::take(std::string_view bytes) {
                 set_clock(piece_at_, request_.between);
                 if (callbacks_.on_body) callbacks_.on_body(parser_->body());
                 break;
-            case ResponseParser::Piece::kEnd:
-                complete(!bytes.empty());
-                return;
+            case ResponseParser::Piece::kEnd: complete(!bytes.empty()); return;
         }
     }
 }

@@ -86,9 +86,9 @@ void ClientLane::open(const std::shared_ptr<ClientExchange>& exchange, const Url
         tls_ = *tls;
     }
     ++origin.open;
-    exchange->use_connection(ClientConnection::create(io_, url.tls ? tls_ : nullptr, url,
-                                                      options_.proxies.find(url)),
-                             false);
+    exchange->use_connection(
+        ClientConnection::create(io_, url.tls ? tls_ : nullptr, url, options_.proxies.find(url)),
+        false);
 }
 
 void ClientLane::release(const std::shared_ptr<ClientConnection>& connection, bool reusable) {

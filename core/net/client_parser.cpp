@@ -144,8 +144,7 @@ Result<ResponseParser::Piece> ResponseParser::take_body(std::string_view& bytes)
     while (true) {
         switch (state_) {
             case State::kHead:
-            case State::kEnd:
-                return Piece::kEnd;
+            case State::kEnd: return Piece::kEnd;
             case State::kUntilClose:
                 if (bytes.empty()) return Piece::kMore;
                 body_ = bytes;
@@ -226,8 +225,7 @@ Status ResponseParser::read_chunk_size() {
 Status ResponseParser::finish() const {
     switch (state_) {
         case State::kUntilClose:
-        case State::kEnd:
-            return {};
+        case State::kEnd: return {};
         case State::kHead:
             return Error{Code::kData, has_begun_
                                           ? "the connection closed inside the response's head"
@@ -236,8 +234,7 @@ Status ResponseParser::finish() const {
             return Error{
                 Code::kData,
                 fmt::format("the response was cut: {} bytes of its body are missing", left_)};
-        default:
-            return Error{Code::kData, "the response was cut inside its chunks"};
+        default: return Error{Code::kData, "the response was cut inside its chunks"};
     }
 }
 

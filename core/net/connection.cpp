@@ -275,8 +275,9 @@ std::optional<HttpResponse> Connection::judge_head(HeadDecision& decision) {
         if (std::none_of(allowed.begin(), allowed.end(), [&](const std::string& name) {
                 return same_text(name, sent) || same_text(name, host_of(sent));
             })) {
-            return core_.handler.on_error(421, "This server does not answer for the host that the "
-                                               "Host header names.");
+            return core_.handler.on_error(421,
+                                          "This server does not answer for the host that the "
+                                          "Host header names.");
         }
     }
     // Connections of the peer were counted when it was accepted; the clients of a trusted proxy
@@ -285,9 +286,8 @@ std::optional<HttpResponse> Connection::judge_head(HeadDecision& decision) {
         holds_client_ = core_.gate.enter(request.client);
         if (!holds_client_) {
             ++core_.counters.refused;
-            return core_.busy(
-                429, fmt::format("The address {} has {} requests in flight already.",
-                                 request.client, limits().connections_per_ip));
+            return core_.busy(429, fmt::format("The address {} has {} requests in flight already.",
+                                               request.client, limits().connections_per_ip));
         }
     }
     try {
@@ -337,8 +337,8 @@ void Connection::dispatch() {
                 }
             });
         if (!is_queued) {
-            exchange_->respond_and(
-                false, core_.busy(503, "Too many requests wait for a worker thread."));
+            exchange_->respond_and(false,
+                                   core_.busy(503, "Too many requests wait for a worker thread."));
             pump();
         }
         return;

@@ -37,7 +37,7 @@ private:
     enum class Phase {
         kProxyHeader,
         kHandshake,
-        kIdle,     // no byte of the next request yet
+        kIdle,  // no byte of the next request yet
         kHead,
         kBody,
         kAnswer,   // an exchange is under way

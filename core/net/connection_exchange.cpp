@@ -24,8 +24,8 @@ std::shared_ptr<Exchange> ConnectionExchange::hand_out(
     std::shared_ptr<ConnectionExchange> exchange) {
     exchange->self_ = exchange;
     ConnectionExchange* const raw = exchange.get();
-    return std::shared_ptr<Exchange>(
-        raw, [kept = std::move(exchange)](Exchange*) { kept->abandon(); });
+    return std::shared_ptr<Exchange>(raw,
+                                     [kept = std::move(exchange)](Exchange*) { kept->abandon(); });
 }
 
 void ConnectionExchange::wake_locked() {
@@ -196,9 +196,8 @@ bool ConnectionExchange::take(std::string& out) {
 
 void ConnectionExchange::update_pause() {
     const size_t unsent = unsent_.load();
-    const bool crossed =
-        is_paused_ ? unsent <= core_.limits().stream_low_bytes
-                   : unsent >= core_.limits().stream_high_bytes;
+    const bool crossed = is_paused_ ? unsent <= core_.limits().stream_low_bytes
+                                    : unsent >= core_.limits().stream_high_bytes;
     std::function<void(bool)> callback;
     {
         const std::lock_guard lock(mutex_);

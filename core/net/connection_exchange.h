@@ -51,12 +51,12 @@ public:
     void count_sent(size_t bytes) noexcept { unsent_ -= bytes; }
     // Tells the handler about pause and resume where the unsent bytes crossed a mark.
     void update_pause();
-    bool is_complete() const;    // every byte of the answer was queued
+    bool is_complete() const;  // every byte of the answer was queued
     // Nothing more comes and nothing waits for take(): what another thread queued since the last
     // take() has woken the loop and is not lost.
     bool is_over() const;
-    bool is_aborted() const;     // nothing more comes; the connection is to be cut
-    bool is_streaming() const;   // begun, in pieces, not complete
+    bool is_aborted() const;    // nothing more comes; the connection is to be cut
+    bool is_streaming() const;  // begun, in pieces, not complete
     // An abort() that the client could take for the end: only a reset tells it.
     bool needs_reset() const;
     std::optional<CloseReason> reason() const;

@@ -181,12 +181,11 @@ void Connection::on_timer() {
 void Connection::on_phase_end() {
     switch (phase_) {
         case Phase::kProxyHeader:
-        case Phase::kHandshake:
-            ++core_.counters.timeouts;
-            return close(std::nullopt);
+        case Phase::kHandshake: ++core_.counters.timeouts; return close(std::nullopt);
         case Phase::kHead:
             return refuse(408, fmt::format("The headers were not complete after {} ms "
-                                           "(clock header_ms).", limits().header_ms));
+                                           "(clock header_ms).",
+                                           limits().header_ms));
         default: return close(std::nullopt);
     }
 }
@@ -194,7 +193,8 @@ void Connection::on_phase_end() {
 void Connection::check_body_clocks(Clock::time_point now) {
     if (clocks_[kBodyTotal] <= now) {
         return refuse(408, fmt::format("The body was not complete after {} ms (clock "
-                                       "body_total_ms).", limits().body_total_ms));
+                                       "body_total_ms).",
+                                       limits().body_total_ms));
     }
     if (clocks_[kBodyGap] <= now) {
         return refuse(408, fmt::format("No byte of the body came for {} ms (clock body_gap_ms).",
@@ -202,7 +202,8 @@ void Connection::check_body_clocks(Clock::time_point now) {
     }
     if (clocks_[kBodyRate] <= now) {
         return refuse(408, fmt::format("The body came slower than {} bytes a second (clock "
-                                       "body_rate_bytes).", limits().body_rate_bytes));
+                                       "body_rate_bytes).",
+                                       limits().body_rate_bytes));
     }
 }
 

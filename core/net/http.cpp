@@ -31,7 +31,8 @@ const std::string* Headers::find(std::string_view name) const noexcept {
 
 size_t Headers::count(std::string_view name) const noexcept {
     size_t count = 0;
-    for (const Header& header : all_) count += same_name(header.name, name) ? 1 : 0;
+    for (const Header& header : all_)
+        count += same_name(header.name, name) ? 1 : 0;
     return count;
 }
 

@@ -6,9 +6,9 @@
 #include "core/net/server_loop.h"
 #include "core/net/server_socket.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <exception>
-#include <fmt/format.h>
 #include <mutex>
 
 namespace tenon::net {
@@ -19,7 +19,8 @@ public:
     AsioServer(ServerOptions options, Handler& handler, Networks trusted)
         : core_(std::move(options), handler, std::move(trusted)) {
         const uint32_t count = std::max(1U, core_.options.io_threads);
-        for (uint32_t i = 0; i < count; ++i) loops_.push_back(std::make_shared<Loop>());
+        for (uint32_t i = 0; i < count; ++i)
+            loops_.push_back(std::make_shared<Loop>());
     }
     ~AsioServer() override { stop_now(); }
 
@@ -88,7 +89,8 @@ public:
         // Connections that were on their way to another loop have arrived by now.
         close_all();
         core_.workers.stop();
-        for (const std::shared_ptr<Loop>& loop : loops_) loop->stop();
+        for (const std::shared_ptr<Loop>& loop : loops_)
+            loop->stop();
     }
 
 private:
@@ -109,14 +111,13 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler& ha
         return Error{Code::kConfig, "TLS needs both a certificate file and a key file"};
     }
     if (options.limits.stream_low_bytes > options.limits.stream_high_bytes) {
-        return Error{Code::kConfig,
-                     fmt::format("stream_low_bytes ({}) must not be above stream_high_bytes ({})",
-                                 options.limits.stream_low_bytes,
-                                 options.limits.stream_high_bytes)};
+        return Error{
+            Code::kConfig,
+            fmt::format("stream_low_bytes ({}) must not be above stream_high_bytes ({})",
+                        options.limits.stream_low_bytes, options.limits.stream_high_bytes)};
     }
     try {
-        auto server =
-            std::make_unique<AsioServer>(std::move(options), handler, std::move(trusted));
+        auto server = std::make_unique<AsioServer>(std::move(options), handler, std::move(trusted));
         TENON_CHECK(server->open());
         return std::unique_ptr<Server>(std::move(server));
     } catch (const std::exception& failed) {  // threads, epoll

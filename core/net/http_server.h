@@ -18,10 +18,10 @@ namespace tenon::net {
 
 // Why an exchange ended before its answer was complete.
 enum class CloseReason {
-    kClientGone,   // FIN, RST or a dead peer
-    kWriteStall,   // the client read nothing for write_stall_ms
-    kDeadline,     // the clock of set_deadline fired
-    kServerStop,   // stop_now
+    kClientGone,  // FIN, RST or a dead peer
+    kWriteStall,  // the client read nothing for write_stall_ms
+    kDeadline,    // the clock of set_deadline fired
+    kServerStop,  // stop_now
 };
 
 // Owned by the connection and by whoever answers. Every member may be called from any thread.

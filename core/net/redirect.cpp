@@ -29,8 +29,8 @@ std::string resolve(const Url& base, std::string_view location) {
     if (location.starts_with('?')) {
         return fmt::format("{}//{}{}{}", scheme, base.authority(), path, location);
     }
-    return fmt::format("{}//{}{}{}", scheme, base.authority(),
-                       path.substr(0, path.rfind('/') + 1), location);
+    return fmt::format("{}//{}{}{}", scheme, base.authority(), path.substr(0, path.rfind('/') + 1),
+                       location);
 }
 
 bool is_secret(std::string_view name) {
@@ -53,8 +53,8 @@ Result<std::optional<ClientRequest>> follow_redirect(const ClientRequest& reques
                                                  base.host, target.error().message)};
     }
     if (base.tls && !target->tls) {
-        return Error{Code::kInvalid,
-                     fmt::format("{} redirects from https to http, to {}", base.host, target->host)};
+        return Error{Code::kInvalid, fmt::format("{} redirects from https to http, to {}",
+                                                 base.host, target->host)};
     }
     if (target->origin() != base.origin()) {
         Headers kept;

@@ -94,13 +94,14 @@ void Acceptor::refuse_with_spare() {
 
 void Acceptor::admit(int fd, const Address& peer) {
     if (core_.counters.connections.load() >= connections_max_) {
-        return refuse(fd, 503, fmt::format("The server holds {} connections already.",
-                                           connections_max_));
+        return refuse(fd, 503,
+                      fmt::format("The server holds {} connections already.", connections_max_));
     }
     const bool counts = !peer.empty() && !core_.trusted.contains(peer);
     if (counts && !core_.gate.enter(peer)) {
-        return refuse(fd, 429, fmt::format("The address {} holds {} connections already.", peer,
-                                           core_.limits().connections_per_ip));
+        return refuse(fd, 429,
+                      fmt::format("The address {} holds {} connections already.", peer,
+                                  core_.limits().connections_per_ip));
     }
     ++core_.counters.accepted;
     const std::shared_ptr<Loop>& loop = loops_[next_loop_++ % loops_.size()];

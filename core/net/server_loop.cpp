@@ -6,8 +6,7 @@
 
 namespace tenon::net {
 
-Loop::Loop()
-    : work_(boost::asio::make_work_guard(context_)), buffer_(new char[kReadBytes]) {
+Loop::Loop() : work_(boost::asio::make_work_guard(context_)), buffer_(new char[kReadBytes]) {
     thread_ = std::thread([this] { context_.run(); });
 }
 
@@ -39,7 +38,8 @@ void Loop::remove(const Connection* connection) { connections_.erase(connection)
 std::vector<std::shared_ptr<Connection>> Loop::connections() const {
     std::vector<std::shared_ptr<Connection>> all;
     all.reserve(connections_.size());
-    for (const auto& [key, connection] : connections_) all.push_back(connection);
+    for (const auto& [key, connection] : connections_)
+        all.push_back(connection);
     return all;
 }
 

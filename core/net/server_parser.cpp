@@ -38,8 +38,10 @@ std::string lower(std::string_view text) {
 }
 
 std::string_view trim(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
     return text;
 }
 
@@ -174,9 +176,8 @@ void RequestParser::fail_long_line() {
             return fail(431, fmt::format("The headers are together longer than {} bytes.",
                                          limits_.headers_bytes));
         case Part::kChunkSize:
-            return fail(400,
-                        fmt::format("A chunk's size and extension are longer than {} bytes.",
-                                    line_limit()));
+            return fail(400, fmt::format("A chunk's size and extension are longer than {} bytes.",
+                                         line_limit()));
         case Part::kTrailer:
             return fail(431, fmt::format("The trailers are together longer than {} bytes.",
                                          limits_.trailers_bytes));
@@ -305,9 +306,10 @@ void RequestParser::take_target(std::string_view target) {
     if (skip > 0 && path.empty()) path = "/";
     std::optional<std::string> decoded = decode_path(path);
     if (!decoded) {
-        return fail(400, "The path is not in its plain form: it must start with '/' and hold no "
-                         "empty, '.' or '..' segment, escaped slash, backslash or control "
-                         "character.");
+        return fail(400,
+                    "The path is not in its plain form: it must start with '/' and hold no "
+                    "empty, '.' or '..' segment, escaped slash, backslash or control "
+                    "character.");
     }
     request_.path = std::move(*decoded);
 }
@@ -315,8 +317,8 @@ void RequestParser::take_target(std::string_view target) {
 void RequestParser::take_header(std::string_view line) {
     headers_bytes_ += static_cast<uint32_t>(line.size());
     if (request_.headers.all().size() >= limits_.headers_count) {
-        return fail(431, fmt::format("The request has more than {} headers.",
-                                     limits_.headers_count));
+        return fail(431,
+                    fmt::format("The request has more than {} headers.", limits_.headers_count));
     }
     if (line.front() == ' ' || line.front() == '\t') {
         return fail(400, "A header is folded over two lines.");
@@ -326,7 +328,8 @@ void RequestParser::take_header(std::string_view line) {
         return fail(400, "A header is not 'Name: value'.");
     }
     for (const char c : line.substr(0, colon)) {
-        if (!is_token(c)) return fail(400, "The name of a header holds a byte that is not allowed.");
+        if (!is_token(c))
+            return fail(400, "The name of a header holds a byte that is not allowed.");
     }
     const std::string_view value = trim(line.substr(colon + 1));
     for (const char c : value) {
@@ -390,8 +393,9 @@ void RequestParser::check_framing() {
 void RequestParser::check_content() {
     if (const std::string* coding = request_.headers.find("Content-Encoding")) {
         if (request_.headers.count("Content-Encoding") > 1 || lower(*coding) != "identity") {
-            return fail(415, "Compressed bodies are not accepted; send it without "
-                             "Content-Encoding.");
+            return fail(415,
+                        "Compressed bodies are not accepted; send it without "
+                        "Content-Encoding.");
         }
     }
     if (const std::string* expect = request_.headers.find("Expect")) {
@@ -474,8 +478,7 @@ void RequestParser::take_chunk_size(std::string_view line) {
 void RequestParser::take_trailer(std::string_view line) {
     trailers_bytes_ += static_cast<uint32_t>(line.size());
     if (++trailers_count_ > limits_.headers_count) {
-        return fail(431, fmt::format("The body has more than {} trailers.",
-                                     limits_.headers_count));
+        return fail(431, fmt::format("The body has more than {} trailers.", limits_.headers_count));
     }
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0 ||

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <strings.h>
 #include <algorithm>
 #include <array>
 #include <ctime>
 #include <iterator>
-#include <strings.h>
 
 namespace tenon::net {
 namespace {
@@ -14,9 +14,8 @@ namespace {
 bool is_ours(const std::string& name) noexcept {
     static constexpr std::array<const char*, 4> kOurs = {"Content-Length", "Transfer-Encoding",
                                                          "Date", "Connection"};
-    return std::any_of(kOurs.begin(), kOurs.end(), [&](const char* ours) {
-        return strcasecmp(ours, name.c_str()) == 0;
-    });
+    return std::any_of(kOurs.begin(), kOurs.end(),
+                       [&](const char* ours) { return strcasecmp(ours, name.c_str()) == 0; });
 }
 
 bool is_clean(std::string_view text) noexcept {
@@ -36,9 +35,9 @@ const std::string& date_now() {
                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
         std::tm utc{};
         gmtime_r(&now, &utc);
-        text = fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday],
-                           utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour,
-                           utc.tm_min, utc.tm_sec);
+        text = fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
+                           kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                           utc.tm_sec);
         made = now;
     }
     return text;

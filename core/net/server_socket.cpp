@@ -28,7 +28,8 @@ Result<Listener> listen_unix(const std::string& path) {
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {
         return Error{Code::kConfig, fmt::format("the path '{}' of a unix socket must have 1 to {} "
-                                                "bytes", path, sizeof(address.sun_path) - 1)};
+                                                "bytes",
+                                                path, sizeof(address.sun_path) - 1)};
     }
     std::memcpy(address.sun_path, path.data(), path.size());
     const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
@@ -84,9 +85,8 @@ Result<Listener> listen_on(const std::string& host, uint16_t port) {
         if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0 &&
             getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size) == 0) {
             const uint16_t network_port =
-                bound.ss_family == AF_INET
-                    ? reinterpret_cast<const sockaddr_in&>(bound).sin_port
-                    : reinterpret_cast<const sockaddr_in6&>(bound).sin6_port;
+                bound.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(bound).sin_port
+                                           : reinterpret_cast<const sockaddr_in6&>(bound).sin6_port;
             return Listener{.fd = fd, .port = ntohs(network_port), .unix_path = {}};
         }
         error = errno;

@@ -6,7 +6,8 @@ namespace tenon::net {
 
 WorkerPool::WorkerPool(uint32_t threads, size_t queue_max) : queue_max_(queue_max) {
     threads_.reserve(threads);
-    for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    for (uint32_t i = 0; i < threads; ++i)
+        threads_.emplace_back([this] { work(); });
 }
 
 bool WorkerPool::run(std::function<void()> job) {

@@ -67,8 +67,8 @@ ChosenTimeout choose_timeout(const config::TimeoutConfig& timeouts, const Reques
 
 std::string expiry_text(const ChosenTimeout& timeout) {
     const std::string why = timeout.why.empty() ? "" : fmt::format("; {}", timeout.why);
-    return fmt::format("The request did not end within {} (clock {}{}).",
-                       text_of(timeout.duration), timeout.clock, why);
+    return fmt::format("The request did not end within {} (clock {}{}).", text_of(timeout.duration),
+                       timeout.clock, why);
 }
 
 }  // namespace tenon::net

@@ -14,7 +14,7 @@ namespace tenon::net {
 // What is known of a request when its clock starts.
 struct RequestShape {
     std::string_view path;
-    bool is_computing = true;       // false: health and information routes
+    bool is_computing = true;  // false: health and information routes
     bool is_streaming = false;
     uint64_t tokens_max = 0;        // of the longest answer; 0: unknown
     uint64_t model_parameters = 0;  // 0: unknown

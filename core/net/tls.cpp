@@ -93,13 +93,13 @@ Status TlsCertificate::load(const std::string& certificate_file, const std::stri
                                                 key_file, certificate_file, openssl_reason())};
     }
     if (SSL_CTX_check_private_key(made.get()) != 1) {
-        return Error{Code::kConfig, fmt::format("{} is not the key of the certificate {}",
-                                                key_file, certificate_file)};
+        return Error{Code::kConfig, fmt::format("{} is not the key of the certificate {}", key_file,
+                                                certificate_file)};
     }
     const std::optional<int64_t> left = seconds_left(made.get());
     if (!left || *left <= 0) {
-        return Error{Code::kConfig, fmt::format("the certificate {} has expired",
-                                                certificate_file)};
+        return Error{Code::kConfig,
+                     fmt::format("the certificate {} has expired", certificate_file)};
     }
     const std::lock_guard lock(mutex_);
     context_ = std::move(made);

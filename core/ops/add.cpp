@@ -20,6 +20,7 @@ Status run(const RunArgs& args) {
 
 }  // namespace
 
-constinit const OpDef kAddOp{TENON_OP_ADD, "add", kInputs, kOutputs, 0, infer_row_broadcast, run, nullptr};
+constinit const OpDef kAddOp{TENON_OP_ADD,        "add", kInputs, kOutputs, 0,
+                             infer_row_broadcast, run,   nullptr};
 
 }  // namespace tenon::ops

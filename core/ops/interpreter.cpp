@@ -13,9 +13,7 @@
 namespace tenon::ops {
 namespace {
 
-Error invalid(std::string sentence) {
-    return Error{Code::kInvalid, std::move(sentence)};
-}
+Error invalid(std::string sentence) { return Error{Code::kInvalid, std::move(sentence)}; }
 
 Status check_kv(const NodeView& view, const reference::ReferenceKv* kv, uint32_t layer,
                 uint32_t heads, uint32_t dim_k, uint32_t dim_v) {

@@ -57,13 +57,10 @@ int64_t element_bytes(uint32_t dtype) noexcept {
     switch (dtype) {
         case TENON_F32:
         case TENON_I32:
-        case TENON_U32:
-            return 4;
+        case TENON_U32: return 4;
         case TENON_U64:
-        case TENON_I64:
-            return 8;
-        default:
-            return 0;
+        case TENON_I64: return 8;
+        default: return 0;
     }
 }
 
@@ -76,32 +73,19 @@ uint64_t bytes_of(const tenon_value& value, const int64_t* symbols) noexcept {
 
 std::string dtype_text(uint32_t dtype) {
     switch (dtype) {
-        case TENON_F32:
-            return "f32";
-        case TENON_F16:
-            return "f16";
-        case TENON_BF16:
-            return "bf16";
-        case TENON_I8:
-            return "i8";
-        case TENON_U8:
-            return "u8";
-        case TENON_I32:
-            return "i32";
-        case TENON_U32:
-            return "u32";
-        case TENON_I64:
-            return "i64";
-        case TENON_U64:
-            return "u64";
-        case TENON_F8_E4M3:
-            return "f8_e4m3";
-        case TENON_F8_E5M2:
-            return "f8_e5m2";
-        case TENON_F64:
-            return "f64";
-        default:
-            return fmt::format("dtype {}", dtype);
+        case TENON_F32: return "f32";
+        case TENON_F16: return "f16";
+        case TENON_BF16: return "bf16";
+        case TENON_I8: return "i8";
+        case TENON_U8: return "u8";
+        case TENON_I32: return "i32";
+        case TENON_U32: return "u32";
+        case TENON_I64: return "i64";
+        case TENON_U64: return "u64";
+        case TENON_F8_E4M3: return "f8_e4m3";
+        case TENON_F8_E5M2: return "f8_e5m2";
+        case TENON_F64: return "f64";
+        default: return fmt::format("dtype {}", dtype);
     }
 }
 

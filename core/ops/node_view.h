@@ -21,9 +21,7 @@ const tenon_symbol& symbol_at(const tenon_program& program, uint32_t index) noex
 const tenon_value& value_at(const tenon_program& program, uint32_t index) noexcept;
 const tenon_node& node_at(const tenon_program& program, uint32_t index) noexcept;
 
-inline std::string_view text_of(tenon_str text) noexcept {
-    return {text.p, text.n};
-}
+inline std::string_view text_of(tenon_str text) noexcept { return {text.p, text.n}; }
 
 // A dimension of the ABI as the builder's type; the factor of a constant is 1.
 Dim dim_of(const tenon_dim& dim) noexcept;

@@ -11,9 +11,7 @@ constexpr const OpDef* kOps[] = {
 
 }  // namespace
 
-std::span<const OpDef* const> op_list() noexcept {
-    return kOps;
-}
+std::span<const OpDef* const> op_list() noexcept { return kOps; }
 
 const OpDef* find_op(uint32_t number) noexcept {
     for (const OpDef* op : kOps) {

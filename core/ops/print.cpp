@@ -12,9 +12,7 @@
 namespace tenon::ops {
 namespace {
 
-std::string name_of(tenon_str text) {
-    return printable(text_of(text));
-}
+std::string name_of(tenon_str text) { return printable(text_of(text)); }
 
 std::string replaced(std::string text, const std::string& from, std::string_view to) {
     for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
@@ -65,11 +63,8 @@ std::string attributes_text(const NodeView& view) {
         case TENON_OP_ACTIVATION:
             add_activation(view.attr<tenon_attr_activation>().activation);
             break;
-        case TENON_OP_SOFTCAP:
-            add("cap", view.attr<tenon_attr_softcap>().cap);
-            break;
-        default:
-            break;
+        case TENON_OP_SOFTCAP: add("cap", view.attr<tenon_attr_softcap>().cap); break;
+        default: break;
     }
     return out;
 }
@@ -222,8 +217,7 @@ private:
             operands +=
                 fmt::format("{}{}{}", operands.empty() ? "" : ", ", tag, operand(view.input(port)));
         }
-        return fmt::format("  {} = {}({}{})\n", results, op.name, operands,
-                           attributes_text(view));
+        return fmt::format("  {} = {}({}{})\n", results, op.name, operands, attributes_text(view));
     }
 
     const tenon_program& program_;

@@ -36,9 +36,7 @@ Program::Program(std::unique_ptr<Storage> storage) : storage_(std::move(storage)
 Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
-const tenon_program& Program::view() const noexcept {
-    return storage_->view;
-}
+const tenon_program& Program::view() const noexcept { return storage_->view; }
 
 ProgramBuilder::ProgramBuilder() : storage_(std::make_unique<Program::Storage>()) {}
 ProgramBuilder::~ProgramBuilder() = default;
@@ -79,13 +77,9 @@ ValueId ProgramBuilder::weight(std::string_view name, uint32_t entry, std::vecto
     return id;
 }
 
-ValueId ProgramBuilder::kv() {
-    return add_value(TENON_VALUE_KV, TENON_U8, "kv", {Dim(1)});
-}
+ValueId ProgramBuilder::kv() { return add_value(TENON_VALUE_KV, TENON_U8, "kv", {Dim(1)}); }
 
-void ProgramBuilder::set_layer(uint32_t layer) {
-    layer_ = layer;
-}
+void ProgramBuilder::set_layer(uint32_t layer) { layer_ = layer; }
 
 std::vector<Dim> ProgramBuilder::dims_of(ValueId value) const {
     const tenon_value& v = storage_->values[value];

@@ -32,13 +32,11 @@ Rewriter::Rewriter(const tenon_program& program)
 
 void Rewriter::take_from_slot(uint32_t index, uint32_t slot) {
     const tenon_value& value = value_at(program_, index);
-    moved_[index] = to_.input(text_of(value.name), slot, static_cast<tenon_dtype>(value.dtype),
-                              dims_of(value));
+    moved_[index] =
+        to_.input(text_of(value.name), slot, static_cast<tenon_dtype>(value.dtype), dims_of(value));
 }
 
-void Rewriter::leave_in_slot(uint32_t value, uint32_t slot) {
-    left_in_[value] = slot;
-}
+void Rewriter::leave_in_slot(uint32_t value, uint32_t slot) { left_in_[value] = slot; }
 
 void Rewriter::keep(const NodeView& view) {
     std::vector<ProgramBuilder::Output> outputs;
@@ -51,9 +49,9 @@ void Rewriter::keep(const NodeView& view) {
     }
     std::vector<ValueId> inputs = inputs_of(view);
     to_.set_layer(view.node().layer);
-    ValueId first = to_.node(static_cast<tenon_op>(op.number), text_of(view.node().name),
-                             std::move(inputs), std::move(outputs), view.node().attrs,
-                             op.attr_bytes);
+    ValueId first =
+        to_.node(static_cast<tenon_op>(op.number), text_of(view.node().name), std::move(inputs),
+                 std::move(outputs), view.node().attrs, op.attr_bytes);
     for (uint32_t port = 0; port < op.outputs.size(); ++port) {
         if (view.has_output(port)) made(view.node().outputs[port], first++);
     }

@@ -38,8 +38,8 @@ private:
 
     const tenon_program& program_;
     ProgramBuilder to_;
-    std::vector<ValueId> moved_;        // value of program_ -> value of to_
-    std::vector<uint32_t> left_in_;     // slot of each value, or TENON_NONE
+    std::vector<ValueId> moved_;     // value of program_ -> value of to_
+    std::vector<uint32_t> left_in_;  // slot of each value, or TENON_NONE
     std::vector<uint32_t>* entries_ = nullptr;
 };
 

@@ -15,9 +15,7 @@ constexpr uint32_t kElementsMax = 1u << 20;
 // Elements of a value for the largest symbols; 2^46 floats are far above any device.
 constexpr int64_t kExtentMax = int64_t{1} << 46;
 
-Error invalid(std::string sentence) {
-    return Error{Code::kInvalid, std::move(sentence)};
-}
+Error invalid(std::string sentence) { return Error{Code::kInvalid, std::move(sentence)}; }
 
 // The geometry that all nodes of a program share; zero until the first one tells it.
 struct KvGeometry {
@@ -301,8 +299,6 @@ private:
 
 }  // namespace
 
-Status verify_program(const tenon_program& program) {
-    return Verifier(program).run();
-}
+Status verify_program(const tenon_program& program) { return Verifier(program).run(); }
 
 }  // namespace tenon::ops

@@ -111,24 +111,15 @@ constexpr NamedRole kRoles[] = {
 bool applies(When when, const ModelFacts& model, const TensorFacts& tensor) noexcept {
     const uint32_t i = tensor.index, n = tensor.count;
     switch (when) {
-        case kAlways:
-            return true;
-        case kFirstTwo:
-            return i < 2;
-        case kFirstFour:
-            return i < 4;
-        case kFirstEighth:
-            return i < n / 8;
-        case kFirstSixteenth:
-            return i < n / 16;
-        case kMoreBits:
-            return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
-        case kSharedHeads:
-            return model.heads_per_kv_head >= 4;
-        case kEightExperts:
-            return model.experts == 8;
-        case kExpertTensor:
-            return tensor.is_expert;
+        case kAlways: return true;
+        case kFirstTwo: return i < 2;
+        case kFirstFour: return i < 4;
+        case kFirstEighth: return i < n / 8;
+        case kFirstSixteenth: return i < n / 16;
+        case kMoreBits: return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
+        case kSharedHeads: return model.heads_per_kv_head >= 4;
+        case kEightExperts: return model.experts == 8;
+        case kExpertTensor: return tensor.is_expert;
     }
     return false;
 }
@@ -144,9 +135,7 @@ Role role_of(std::string_view name, bool is_tied) noexcept {
     return kOther;
 }
 
-std::span<const FileType> file_types() noexcept {
-    return kFileTypes;
-}
+std::span<const FileType> file_types() noexcept { return kFileTypes; }
 
 const FileType* find_file_type(std::string_view name) noexcept {
     std::string lower(name);

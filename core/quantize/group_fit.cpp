@@ -15,9 +15,7 @@ constexpr int kStepsTwoSided = 11;
 constexpr int kPolish = 3;
 constexpr double kSingular = 1e-6;  // share of a determinant that rounding alone may leave
 
-bool usable(float value) noexcept {
-    return std::isfinite(value) && value != 0;
-}
+bool usable(float value) noexcept { return std::isfinite(value) && value != 0; }
 
 }  // namespace
 

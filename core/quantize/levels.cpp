@@ -64,9 +64,7 @@ Levels::Levels(const tenon_format& format, std::span<const uint32_t> codes, int3
     }
 }
 
-float Levels::low_gap() const noexcept {
-    return units_.size() < 2 ? 1.0f : units_[1] - units_[0];
-}
+float Levels::low_gap() const noexcept { return units_.size() < 2 ? 1.0f : units_[1] - units_[0]; }
 
 float Levels::high_gap() const noexcept {
     return units_.size() < 2 ? 1.0f : units_.back() - units_[units_.size() - 2];

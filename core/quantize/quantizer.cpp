@@ -248,9 +248,7 @@ double ErrorSums::rmse() const noexcept {
     return elements > 0 ? std::sqrt(squared_error / static_cast<double>(elements)) : 0;
 }
 
-double ErrorSums::nmse() const noexcept {
-    return squares > 0 ? squared_error / squares : 0;
-}
+double ErrorSums::nmse() const noexcept { return squares > 0 ? squared_error / squares : 0; }
 
 Result<Report> quantize_file(const std::string& in, const std::string& out,
                              const QuantizeOptions& options, formats::FormatTable table) {

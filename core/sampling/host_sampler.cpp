@@ -102,8 +102,7 @@ int32_t draw(std::span<const float> logits, const SamplingParams& params, int32_
         how.top_p = params.top_p;
     } else if (params.top_p < 1.0f) {
         // The mass is that of all candidates; their order matters only as far as top_p reaches.
-        const uint64_t share =
-            static_cast<uint64_t>(std::max(params.top_p, 0.0f) * 16777216.0f);
+        const uint64_t share = static_cast<uint64_t>(std::max(params.top_p, 0.0f) * 16777216.0f);
         uint64_t total = 0;
         for (const int32_t token : ids)
             total += candidate(token).weight;

@@ -20,9 +20,9 @@ struct SamplingParams {
     // What changes the logits before the op sees them, in this order: bias, repetition (prompt and
     // output), frequency and presence (output only).
     std::vector<std::pair<int32_t, float>> logit_bias = {};  // token, added to its logit
-    float repetition_penalty = 1;                       // 1: off
-    float frequency_penalty = 0;                        // 0: off
-    float presence_penalty = 0;                         // 0: off
+    float repetition_penalty = 1;                            // 1: off
+    float frequency_penalty = 0;                             // 0: off
+    float presence_penalty = 0;                              // 0: off
 
     bool changes_logits() const noexcept {
         return !logit_bias.empty() || repetition_penalty != 1 || frequency_penalty != 0 ||

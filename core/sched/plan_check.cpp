@@ -56,7 +56,8 @@ std::string PlanCheck::check_rows(const SchedView& view, const SchedPlan& plan) 
 std::string PlanCheck::check_sums(const SchedView& view, const SchedPlan& plan) {
     bill_ = {};
     int64_t there = int64_t{view.blocks_free} + view.blocks_evictable;
-    for (uint32_t row : plan.preempt) there += view.blocks_held[row];
+    for (uint32_t row : plan.preempt)
+        there += view.blocks_held[row];
     int64_t needed = 0;
     for (size_t i = 0; i < plan.run.size(); ++i) {
         const uint32_t row = plan.run[i];
@@ -86,8 +87,9 @@ std::string PlanCheck::check_sums(const SchedView& view, const SchedPlan& plan) 
                            view.running_max);
     }
     if (needed > there) {
-        return fmt::format("The plan needs or locks {} blocks, {} are free, evictable or given back.",
-                           needed, there);
+        return fmt::format(
+            "The plan needs or locks {} blocks, {} are free, evictable or given back.", needed,
+            there);
     }
     bill_.blocks_left = there - needed;
     return {};
@@ -99,9 +101,10 @@ std::string PlanCheck::check_left_out(const SchedView& view) {
         const uint64_t tokens = view.token_budget - bill_.tokens + bill_.tokens_not_due;
         const int64_t blocks = bill_.blocks_left + bill_.blocks_not_due;
         if (tokens > 0 && blocks_needed(view, row, 1) <= blocks) {
-            return fmt::format("The plan leaves out row {}, which is in decode and was left out of {} "
-                               "steps in a row.",
-                               row, view.skipped[row]);
+            return fmt::format(
+                "The plan leaves out row {}, which is in decode and was left out of {} "
+                "steps in a row.",
+                row, view.skipped[row]);
         }
     }
     return {};
@@ -110,7 +113,8 @@ std::string PlanCheck::check_left_out(const SchedView& view) {
 std::string PlanCheck::check_oldest(const SchedView& view, const SchedPlan& plan) {
     if (bill_.admitted == 0) return {};
     size_t oldest = 0;
-    while (state_of(view, oldest) != SequenceState::kWaiting) ++oldest;
+    while (state_of(view, oldest) != SequenceState::kWaiting)
+        ++oldest;
     const auto row = static_cast<uint32_t>(oldest);
     if (mark_[row] == kRuns || view.age_ms[row] <= kAgeMaxMs) return {};
     const int64_t blocks = bill_.blocks_left + bill_.blocks_admitted;
@@ -141,8 +145,8 @@ std::string PlanCheck::check_progress(const SchedView& view, const SchedPlan& pl
         if (state_of(view, row) == SequenceState::kRunning) {
             can = needed <= blocks - view.blocks_held[row];
         } else if (state_of(view, row) == SequenceState::kWaiting) {
-            can = !any_running && view.running_max > 0 &&
-                  needed + view.blocks_locked[row] <= blocks;
+            can =
+                !any_running && view.running_max > 0 && needed + view.blocks_locked[row] <= blocks;
         }
         if (can) return fmt::format("The plan runs nothing, row {} could run.", row);
     }

@@ -112,14 +112,13 @@ uint32_t Scheduler::Impl::budget_for(const SchedView& view) const {
             rest.context_tokens += view.computed[row] + uint64_t{1};
         } else if (!any_prefill) {
             any_prefill = true;
-            position = state == SequenceState::kWaiting ? view.cached_tokens[row]
-                                                        : view.computed[row];
+            position =
+                state == SequenceState::kWaiting ? view.cached_tokens[row] : view.computed[row];
         }
     }
     const uint32_t ceiling = std::max(options.chunked_prefill_size, 1u);
-    const uint32_t chunk =
-        rates.largest_prefill(rest, position, options.step_ms_max * kStepMargin,
-                              view.block_tokens, ceiling);
+    const uint32_t chunk = rates.largest_prefill(rest, position, options.step_ms_max * kStepMargin,
+                                                 view.block_tokens, ceiling);
     const uint64_t most = std::max(ceiling, view.running_max);
     return static_cast<uint32_t>(std::min(most, uint64_t{rest.decode_rows} + chunk));
 }

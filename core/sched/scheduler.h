@@ -23,7 +23,7 @@ enum class SequenceState : uint32_t {
 // One column per fact, one row per sequence; rows are in order of arrival.
 struct SchedView {
     // Rows.
-    std::vector<uint32_t> state;          // a SequenceState
+    std::vector<uint32_t> state;  // a SequenceState
     // To compute until a token can be drawn, at least 1. Of kWaiting: behind cached_tokens, outputs
     // kept from before a preemption included. 1 in decode.
     std::vector<uint32_t> tokens_left;
@@ -31,8 +31,8 @@ struct SchedView {
     std::vector<uint32_t> cached_tokens;  // kWaiting: prefix that is in the tree now, whole blocks
     // kWaiting: longest prefix shared with an earlier row whose prompt is not computed yet.
     std::vector<uint32_t> shared_tokens;
-    std::vector<uint32_t> generated;      // tokens drawn so far
-    std::vector<uint32_t> output_left;    // tokens it may still draw
+    std::vector<uint32_t> generated;    // tokens drawn so far
+    std::vector<uint32_t> output_left;  // tokens it may still draw
     // What preempting it gives back: its private blocks and those of the tree that nobody else
     // locks.
     std::vector<uint32_t> blocks_held;

@@ -31,7 +31,8 @@ StepRates::Terms StepRates::terms_of(const StepWork& work) {
 
 double StepRates::ms_of(const Terms& x) const {
     double ms = 0;
-    for (size_t i = 0; i < kTerms; ++i) ms += rate_[i] * x[i];
+    for (size_t i = 0; i < kTerms; ++i)
+        ms += rate_[i] * x[i];
     return ms;
 }
 
@@ -43,7 +44,8 @@ void StepRates::observe(const StepWork& work, double step_ms) {
     const Terms x = terms_of(work);
     if (steps_ >= kStepsTrusted) step_ms = std::min(step_ms, kSurpriseMax * ms_of(x) + 1);
     for (size_t i = 0; i < kTerms; ++i) {
-        for (size_t k = 0; k < kTerms; ++k) a_[i][k] = a_[i][k] * kFade + x[i] * x[k];
+        for (size_t k = 0; k < kTerms; ++k)
+            a_[i][k] = a_[i][k] * kFade + x[i] * x[k];
         b_[i] = b_[i] * kFade + x[i] * step_ms;
     }
     ++steps_;
@@ -77,7 +79,8 @@ uint32_t StepRates::largest_prefill(const StepWork& rest, uint64_t position, dou
     // p tokens cost linear * p + square * p * p.
     const double square = rate_[2] / kUnit[2];
     const double linear = rate_[0] / kUnit[0] + square * static_cast<double>(position);
-    const double tokens = 2 * left_ms / (linear + std::sqrt(linear * linear + 4 * square * left_ms));
+    const double tokens =
+        2 * left_ms / (linear + std::sqrt(linear * linear + 4 * square * left_ms));
     return std::max(least, tokens < most ? static_cast<uint32_t>(tokens) : most);
 }
 

@@ -114,8 +114,8 @@ double Door::drain_per_second(Clock::time_point when) const {
 int Door::retry_after(double seconds) {
     // Callers that were refused together must not come back together.
     const double spread = std::uniform_real_distribution<double>(1.0, 1.5)(random);
-    return static_cast<int>(std::clamp(std::ceil(seconds * spread), double{kRetryMin},
-                                       double{kRetryMax}));
+    return static_cast<int>(
+        std::clamp(std::ceil(seconds * spread), double{kRetryMin}, double{kRetryMax}));
 }
 
 double Door::read_memory(Clock::time_point when) {
@@ -267,18 +267,17 @@ const char* DoorKeeper::find_state(uint64_t body_bytes, Clock::time_point now, A
     const double wait_s = drain > 0 ? (door.waiting + 1) / drain : 1.0;
     const char* reason = nullptr;
     if (door.waiting >= limits.queue_requests) {
-        refusal = refuse_all("queue_full",
-                             fmt::format("{} requests are waiting already.", door.waiting));
+        refusal =
+            refuse_all("queue_full", fmt::format("{} requests are waiting already.", door.waiting));
         reason = "queue_requests";
-    } else if (door.waiting > 0 &&
-               door.waiting_bytes + body_bytes > limits.queue_bytes) {
+    } else if (door.waiting > 0 && door.waiting_bytes + body_bytes > limits.queue_bytes) {
         refusal = refuse_all("queue_full", "The requests that wait hold too many bytes already.");
         reason = "queue_bytes";
     } else if (drain > 0 && door.waiting > 0 && wait_s * 1000 > kWaitShare * limits.queue_wait_ms) {
         // It would wait in vain; better to say so now.
-        refusal = refuse_all(
-            "queue_full", fmt::format("The wait would be about {} s, the limit is {} s.",
-                                      std::llround(wait_s), limits.queue_wait_ms / 1000));
+        refusal = refuse_all("queue_full",
+                             fmt::format("The wait would be about {} s, the limit is {} s.",
+                                         std::llround(wait_s), limits.queue_wait_ms / 1000));
         reason = "queue_wait";
     }
     if (reason != nullptr) refusal.retry_after_s = door.retry_after(wait_s);
@@ -350,8 +349,8 @@ std::unique_ptr<Ticket> DoorKeeper::let_in(const RequestContext& request, uint64
     ++door.waiting;
     ++door.in_flight;
     door.waiting_bytes += bytes;
-    return std::make_unique<DoorTicket>(door_, caller.key_id, caller.key_number,
-                                        std::move(address), bytes);
+    return std::make_unique<DoorTicket>(door_, caller.key_id, caller.key_number, std::move(address),
+                                        bytes);
 }
 
 }  // namespace

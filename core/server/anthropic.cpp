@@ -20,8 +20,7 @@ void read_conversation(FieldReader& fields, Service& service, std::string& model
     refuse_unsupported(fields);
     if (const auto thinking = fields.object("thinking")) {
         const auto type = thinking->find("type");
-        const bool is_off =
-            type && type->is(JsonKind::kString) && type->as_string() == "disabled";
+        const bool is_off = type && type->is(JsonKind::kString) && type->as_string() == "disabled";
         if (!is_off) fields.refuse("thinking", "This server has no separate thinking yet.");
     }
     for (const char* name : {"mcp_servers", "container", "output_format", "output_config"}) {
@@ -83,8 +82,8 @@ void run_count_tokens(Service& service, std::shared_ptr<RequestContext> context,
 }  // namespace
 
 void add_anthropic_routes(RouteTable& table, Service& service) {
-    table.add(json_route(service, "/v1/messages", "Answers a conversation, as Anthropic's API does.",
-                         run_messages));
+    table.add(json_route(service, "/v1/messages",
+                         "Answers a conversation, as Anthropic's API does.", run_messages));
     table.add(json_route(service, "/v1/messages/count_tokens", "Tokens of a conversation.",
                          run_count_tokens, false));
 }

@@ -32,8 +32,7 @@ AnthropicForm::AnthropicForm(std::string model, std::vector<std::string> stops,
       prompt_tokens_(prompt_tokens) {}
 
 std::string AnthropicForm::stop_of(const Choice& choice) const {
-    const bool is_length =
-        choice.finish && choice.finish->reason == engine::FinishReason::kLength;
+    const bool is_length = choice.finish && choice.finish->reason == engine::FinishReason::kLength;
     if (is_length) return R"("stop_reason":"max_tokens","stop_sequence":null)";
     const bool is_string =
         choice.finish && choice.finish->matched &&
@@ -58,9 +57,9 @@ std::string AnthropicForm::whole(const std::vector<Choice>& choices, const Usage
 void AnthropicForm::begin(std::string& out) {
     Usage usage;
     usage.prompt_tokens = prompt_tokens_;
-    append_event(out, "message_start",
-                 R"({"type":"message_start","message":)" +
-                     message("[]", kNoStop, usage_json(usage)) + "}");
+    append_event(
+        out, "message_start",
+        R"({"type":"message_start","message":)" + message("[]", kNoStop, usage_json(usage)) + "}");
     append_event(out, "content_block_start",
                  R"({"type":"content_block_start","index":0,)"
                  R"("content_block":{"type":"text","text":""}})");

@@ -49,7 +49,8 @@ int soon() { return 1 + static_cast<int>(random_bits() % 5); }
 }  // namespace
 
 ApiError bad_field(std::string param, std::string message) {
-    return {400, "invalid_request_error", "invalid_value", std::move(param), std::move(message), {}};
+    return {400, "invalid_request_error", "invalid_value", std::move(param), std::move(message),
+            {}};
 }
 
 ApiError error_of(const Error& error) {
@@ -59,23 +60,26 @@ ApiError error_of(const Error& error) {
             return {400, "invalid_request_error", "invalid_request", "", error.message, {}};
         case Code::kBusy:
             return server_error(503, "overloaded",
-                                "The server has no room for this request now; try again later.", soon());
+                                "The server has no room for this request now; try again later.",
+                                soon());
         case Code::kTimeout:
             return server_error(504, "timeout", "The request took longer than its time limit.");
         case Code::kCancelled:
-            return server_error(503, "cancelled", "The server ended this request; try again.", soon());
+            return server_error(503, "cancelled", "The server ended this request; try again.",
+                                soon());
         case Code::kDeviceLost:
             return server_error(503, "worker_lost",
-                                "The worker that computed this request was lost; try again.", soon());
+                                "The worker that computed this request was lost; try again.",
+                                soon());
         case Code::kOomDevice:
         case Code::kOomHost:
             return server_error(503, "out_of_memory",
-                                "Memory for this request is not free now; try again later.", soon());
+                                "Memory for this request is not free now; try again later.",
+                                soon());
         case Code::kData:
             return server_error(500, "numeric_error",
                                 "The model's output for this request was not a number.");
-        default:
-            return server_error(500, "internal_error", "The server failed on this request.");
+        default: return server_error(500, "internal_error", "The server failed on this request.");
     }
 }
 

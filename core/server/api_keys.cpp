@@ -23,8 +23,9 @@ constexpr size_t kKeysMax = 10'000;
 
 bool is_name(std::string_view text) {
     return !text.empty() && text.size() <= 64 &&
-           text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "._-") == std::string_view::npos;
+           text.find_first_not_of(
+               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+               "._-") == std::string_view::npos;
 }
 
 bool is_printable(std::string_view text) {
@@ -46,9 +47,9 @@ std::vector<std::string_view> words_of(std::string_view line) {
 
 // A sentence about the field, or nothing.
 std::string read_field(std::string_view word, ApiKey& key) {
-    const std::vector<std::string> names = {"priority",        "cache_scope",
-                                            "requests_per_second", "requests_burst",
-                                            "tokens_per_minute",   "streams"};
+    const std::vector<std::string> names = {
+        "priority",       "cache_scope",       "requests_per_second",
+        "requests_burst", "tokens_per_minute", "streams"};
     const size_t equals = word.find('=');
     if (equals == std::string_view::npos) {
         return "expected fields as NAME=VALUE after the key, and no blank inside the key";
@@ -56,7 +57,8 @@ std::string read_field(std::string_view word, ApiKey& key) {
     const std::string name(word.substr(0, equals));
     const std::string_view value = word.substr(equals + 1);
     if (name == "cache_scope") {
-        if (!is_name(value)) return "cache_scope: expected 1 to 64 letters, digits, '.', '_' or '-'";
+        if (!is_name(value))
+            return "cache_scope: expected 1 to 64 letters, digits, '.', '_' or '-'";
         key.caller.cache_scope = "scope:" + std::string(value);
         return {};
     }
@@ -192,8 +194,8 @@ Result<KeySet> KeyRing::read() const {
         fault = refuse(fmt::format("its mode is {:04o}; others could read it, 0600 is wanted",
                                    status.st_mode & 07777));
     } else if (status.st_uid != geteuid() && status.st_uid != 0) {
-        fault = refuse(fmt::format("it belongs to user {}, not to us ({}) or root", status.st_uid,
-                                   geteuid()));
+        fault = refuse(
+            fmt::format("it belongs to user {}, not to us ({}) or root", status.st_uid, geteuid()));
     } else {
         char piece[4096];
         for (ssize_t n = 0; (n = ::read(fd, piece, sizeof piece)) > 0;) {

@@ -9,9 +9,8 @@ namespace tenon::server {
 
 namespace {
 
-void read_message(FieldReader& fields, JsonView message, size_t index,
-                  const config::Limits& limits, const MessageRules& rules,
-                  engine::ChatInput& out) {
+void read_message(FieldReader& fields, JsonView message, size_t index, const config::Limits& limits,
+                  const MessageRules& rules, engine::ChatInput& out) {
     const std::string path = fmt::format("{}.{}", rules.field, index);
     if (!message.is(JsonKind::kObject)) {
         return fields.refuse(bad_field(
@@ -20,7 +19,8 @@ void read_message(FieldReader& fields, JsonView message, size_t index,
     FieldReader reader(message, path);
     const auto type = reader.text("type", 64);
     if (type && *type != "message") {
-        reader.refuse("type", fmt::format("'{}' is no message; this server takes text alone.", path));
+        reader.refuse("type",
+                      fmt::format("'{}' is no message; this server takes text alone.", path));
     }
     const auto role = reader.text("role", 64);
     const bool is_known =
@@ -39,9 +39,10 @@ void read_message(FieldReader& fields, JsonView message, size_t index,
     const auto content = reader.find("content");
     std::optional<std::string> text;
     if (!content) {
-        reader.refuse("content", fmt::format("'{}.content' is missing; a string or an array of text "
-                                             "parts is expected.",
-                                             path));
+        reader.refuse("content",
+                      fmt::format("'{}.content' is missing; a string or an array of text "
+                                  "parts is expected.",
+                                  path));
     } else {
         text = read_content(reader, *content, path + ".content", limits, rules.part_types);
     }
@@ -60,8 +61,8 @@ std::optional<std::string> read_content(FieldReader& fields, JsonView content,
         fields.refuse(bad_field(where, std::move(message)));
     };
     if (!content.is(JsonKind::kArray)) {
-        refuse(path, fmt::format("'{}' is {}; a string or an array of text parts is expected.", path,
-                                 content.describe()));
+        refuse(path, fmt::format("'{}' is {}; a string or an array of text parts is expected.",
+                                 path, content.describe()));
         return std::nullopt;
     }
     if (content.size() == 0 || content.size() > limits.content_parts) {
@@ -74,17 +75,19 @@ std::optional<std::string> read_content(FieldReader& fields, JsonView content,
     content.for_items([&](JsonView part) {
         const std::string where = fmt::format("{}.{}", path, index);
         const auto type = part.find("type");
-        const bool is_text = type && type->is(JsonKind::kString) &&
-                             std::find(part_types.begin(), part_types.end(), type->as_string()) !=
-                                 part_types.end();
+        const bool is_text =
+            type && type->is(JsonKind::kString) &&
+            std::find(part_types.begin(), part_types.end(), type->as_string()) != part_types.end();
         if (!is_text) {
-            return refuse(where + ".type",
-                          fmt::format("'{}' is no text part; this server takes text alone.", where));
+            return refuse(
+                where + ".type",
+                fmt::format("'{}' is no text part; this server takes text alone.", where));
         }
         const auto piece = part.find("text");
         if (!piece || !piece->is(JsonKind::kString)) {
-            return refuse(where + ".text", fmt::format("'{}.text' is {}; a string is expected.",
-                                                       where, piece ? piece->describe() : "missing"));
+            return refuse(where + ".text",
+                          fmt::format("'{}.text' is {}; a string is expected.", where,
+                                      piece ? piece->describe() : "missing"));
         }
         if (index++ > 0) text += '\n';
         text += piece->as_string();
@@ -134,12 +137,14 @@ void read_template_options(FieldReader& fields, engine::ChatInput& out) {
     }
     if (!out.continue_final_message) return;
     if (generation.value_or(false)) {
-        fields.refuse("continue_final_message", "'continue_final_message' and "
-                                                "'add_generation_prompt' exclude each other.");
+        fields.refuse("continue_final_message",
+                      "'continue_final_message' and "
+                      "'add_generation_prompt' exclude each other.");
     }
     if (!out.messages.empty() && out.messages.back().role != "assistant") {
-        fields.refuse("continue_final_message", "'continue_final_message' needs a last message of "
-                                                "the assistant.");
+        fields.refuse("continue_final_message",
+                      "'continue_final_message' needs a last message of "
+                      "the assistant.");
     }
 }
 
@@ -156,8 +161,9 @@ std::optional<ApiError> encode_chat(const Service& service, const engine::ChatIn
                     is_ours ? "server_error" : "invalid_request_error",
                     "template_error",
                     "messages",
-                    is_ours ? "The model's chat template failed on this conversation."
-                            : fmt::format("The messages cannot be made a prompt: {}", error.message),
+                    is_ours
+                        ? "The model's chat template failed on this conversation."
+                        : fmt::format("The messages cannot be made a prompt: {}", error.message),
                     {}};
 }
 

@@ -2,8 +2,8 @@
 
 #include "core/server/admission.h"
 #include "core/server/metrics.h"
-#include "core/server/route_clock.h"
 #include "core/server/request_ids.h"
+#include "core/server/route_clock.h"
 
 #include <fmt/format.h>
 
@@ -26,14 +26,20 @@ constexpr std::string_view kTokenCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
 ApiError not_found(std::string_view method, std::string_view path) {
-    return {404, "invalid_request_error", "not_found", "",
+    return {404,
+            "invalid_request_error",
+            "not_found",
+            "",
             fmt::format("There is no {} {} here; /openapi.json lists what there is.", method,
                         path.substr(0, 200)),
             {}};
 }
 
 ApiError unauthorised(bool is_missing) {
-    return {401, "authentication_error", is_missing ? "missing_api_key" : "invalid_api_key", "",
+    return {401,
+            "authentication_error",
+            is_missing ? "missing_api_key" : "invalid_api_key",
+            "",
             is_missing ? "A key is wanted: send it as 'Authorization: Bearer KEY' or 'x-api-key'."
                        : "This key is not known here.",
             {}};
@@ -123,12 +129,14 @@ net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
         } else if (head.method == "OPTIONS") {
             decision.refusal = answer_options(head, *record, match.allow);
         } else {
-            decision.refusal = refuse(
-                *record,
-                {405, "invalid_request_error", "method_not_allowed", "",
-                 fmt::format("{} takes {}, not {}.", head.path.substr(0, 200), match.allow,
-                             head.method.substr(0, 16)),
-                 {}});
+            decision.refusal =
+                refuse(*record, {405,
+                                 "invalid_request_error",
+                                 "method_not_allowed",
+                                 "",
+                                 fmt::format("{} takes {}, not {}.", head.path.substr(0, 200),
+                                             match.allow, head.method.substr(0, 16)),
+                                 {}});
             decision.refusal->headers.set("Allow", match.allow);
         }
         return decision;
@@ -159,12 +167,11 @@ net::HeadDecision Dispatcher::on_head(const net::HttpRequest& head) {
     return decision;
 }
 
-std::optional<ApiError> Dispatcher::authorise(const net::HttpRequest& head,
-                                              RequestRecord& record) {
+std::optional<ApiError> Dispatcher::authorise(const net::HttpRequest& head, RequestRecord& record) {
     const RouteAccess access = record.route->access;
     const bool wants_key =
-        keys_ != nullptr &&
-        (access == RouteAccess::kKey || (access == RouteAccess::kAdmin && options_.admin_needs_key));
+        keys_ != nullptr && (access == RouteAccess::kKey ||
+                             (access == RouteAccess::kAdmin && options_.admin_needs_key));
     if (keys_ == nullptr) return std::nullopt;
     const std::optional<std::string_view> presented = presented_key(head.headers);
     if (presented) {
@@ -185,7 +192,10 @@ std::optional<ApiError> Dispatcher::authorise(const net::HttpRequest& head,
         wait_s = doors_->failures.on_failure(head.client, record.received);
     }
     if (wait_s == 0) return unauthorised(!presented);
-    return ApiError{429, "rate_limit_error", "too_many_failures", "",
+    return ApiError{429,
+                    "rate_limit_error",
+                    "too_many_failures",
+                    "",
                     "Too many wrong keys came from this address; try again later.",
                     std::clamp(static_cast<int>(std::ceil(wait_s)), 1, 60)};
 }
@@ -201,7 +211,10 @@ std::optional<ApiError> Dispatcher::take_place(const net::HttpRequest& head,
     const std::string place = is_known ? head.client : std::string(1, '*');
     uint32_t& count = strangers[place];
     if (count >= service_.limits.unauthenticated_per_ip) {
-        return ApiError{429, "rate_limit_error", "too_many_requests", "",
+        return ApiError{429,
+                        "rate_limit_error",
+                        "too_many_requests",
+                        "",
                         fmt::format("More than {} requests without a key are in flight from this "
                                     "address.",
                                     service_.limits.unauthenticated_per_ip),
@@ -242,8 +255,7 @@ net::HttpResponse Dispatcher::answer_options(const net::HttpRequest& head,
 net::HttpResponse Dispatcher::refuse(RequestRecord& record, const ApiError& error) const {
     record.refuse(error.code);
     net::HttpResponse response = error_response(record.path, error);
-    add_common_headers(response.headers, record.request_id, record.traceparent,
-                       record.cors_origin);
+    add_common_headers(response.headers, record.request_id, record.traceparent, record.cors_origin);
     return response;
 }
 
@@ -272,8 +284,7 @@ net::HttpResponse Dispatcher::on_error(int status, std::string_view sentence) {
 }
 
 void Dispatcher::on_access(const Access& access) {
-    std::shared_ptr<RequestRecord> record =
-        std::static_pointer_cast<RequestRecord>(access.context);
+    std::shared_ptr<RequestRecord> record = std::static_pointer_cast<RequestRecord>(access.context);
     if (!record) {
         // The head was not one: nothing was decided about it.
         record = std::make_shared<RequestRecord>(options_.sinks);

@@ -34,8 +34,7 @@ struct DispatcherOptions {
 class Dispatcher : public net::Handler {
 public:
     // `keys` null: nobody is asked, and what clients send as a key is ignored.
-    Dispatcher(const RouteTable& table, Service& service, KeyRing* keys,
-               DispatcherOptions options);
+    Dispatcher(const RouteTable& table, Service& service, KeyRing* keys, DispatcherOptions options);
     ~Dispatcher() override;
 
     net::HeadDecision on_head(const net::HttpRequest& head) override;

@@ -98,9 +98,10 @@ void run_embeddings(Service& service, std::shared_ptr<RequestContext> context,
     read_model(fields, service, wanted.model);
     const auto format = fields.text("encoding_format", 64).value_or("float");
     if (format != "float" && format != "base64") {
-        fields.refuse("encoding_format", fmt::format("'encoding_format' is '{}'; float or base64 is "
-                                                     "expected.",
-                                                     format));
+        fields.refuse("encoding_format",
+                      fmt::format("'encoding_format' is '{}'; float or base64 is "
+                                  "expected.",
+                                  format));
     }
     const auto info = service.engine->info();
     const int64_t size = info ? info->embedding_size : 0;
@@ -123,7 +124,8 @@ void run_embeddings(Service& service, std::shared_ptr<RequestContext> context,
     wanted.max_tokens_name = "input";
     for (Prompt& prompt : prompts) {
         uint32_t max_tokens = 0;
-        if (const auto error = fit_context(service, wanted, prompt.ids.size(), "input", max_tokens)) {
+        if (const auto error =
+                fit_context(service, wanted, prompt.ids.size(), "input", max_tokens)) {
             return context->fail(*error);
         }
         append_requests(service, wanted, context->caller, std::move(prompt.ids), 1, plan.requests);

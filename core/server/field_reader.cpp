@@ -113,10 +113,10 @@ std::vector<int32_t> FieldReader::token_ids(std::string_view name, JsonView arra
     array.for_items([&](JsonView item) {
         if (failed()) return;
         if (!item.is(JsonKind::kInt) || item.as_int() < 0 || item.as_int() >= vocab_size) {
-            return refuse(name, fmt::format("'{}' has {} at index {}; token ids from 0 to {} are "
-                                            "expected.",
-                                            path_of(name), item.describe(), ids.size(),
-                                            vocab_size - 1));
+            return refuse(name,
+                          fmt::format("'{}' has {} at index {}; token ids from 0 to {} are "
+                                      "expected.",
+                                      path_of(name), item.describe(), ids.size(), vocab_size - 1));
         }
         ids.push_back(static_cast<int32_t>(item.as_int()));
     });

@@ -40,8 +40,7 @@ std::vector<std::string> hosts_of(const config::ServeConfig& config, const std::
 std::string url_of(const std::string& host, uint16_t port, bool tls) {
     if (host.starts_with("unix:")) return host;
     const bool is_v6 = host.find(':') != std::string::npos && host.front() != '[';
-    return fmt::format("{}://{}:{}", tls ? "https" : "http", is_v6 ? "[" + host + "]" : host,
-                       port);
+    return fmt::format("{}://{}:{}", tls ? "https" : "http", is_v6 ? "[" + host + "]" : host, port);
 }
 
 }  // namespace
@@ -87,9 +86,7 @@ Status Front::Impl::prepare() {
     if (config::wants_keys(config)) {
         TENON_TRY(keys, KeyRing::open(config.api_key_file));
     }
-    const auto is_proxy = [this](const net::Address& address) {
-        return proxies.contains(address);
-    };
+    const auto is_proxy = [this](const net::Address& address) { return proxies.contains(address); };
     MetricOptions metric_options;
     metric_options.version = options.version;
     for (const std::string& name : config.metrics.compat)
@@ -132,8 +129,8 @@ net::ServerOptions Front::Impl::server_options(bool is_admin) const {
     if (is_admin) {
         server.host = config.metrics.host;
         server.slow_threads = 1;
-        server.allowed_hosts = config::is_loopback(server.host) ? kLoopbackHosts
-                                                                : std::vector<std::string>();
+        server.allowed_hosts =
+            config::is_loopback(server.host) ? kLoopbackHosts : std::vector<std::string>();
         if (!server.allowed_hosts.empty()) server.allowed_hosts.push_back(server.host);
         return server;
     }
@@ -194,9 +191,7 @@ void Front::Impl::connect_metrics() {
 
 Front::Front(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Front::~Front() {
-    stop_now();
-}
+Front::~Front() { stop_now(); }
 
 Result<std::unique_ptr<Front>> Front::start(FrontOptions options) {
     auto impl = std::make_unique<Impl>();
@@ -227,13 +222,9 @@ void Front::note_startup(double seconds, double load_seconds) {
     impl_->metrics->on_startup(seconds, load_seconds);
 }
 
-uint16_t Front::port() const {
-    return impl_->api_server->port();
-}
+uint16_t Front::port() const { return impl_->api_server->port(); }
 
-uint16_t Front::admin_port() const {
-    return impl_->admin_server->port();
-}
+uint16_t Front::admin_port() const { return impl_->admin_server->port(); }
 
 std::string Front::url() const {
     const config::ServeConfig& config = impl_->options.config;
@@ -244,9 +235,7 @@ std::string Front::admin_url() const {
     return url_of(impl_->options.config.metrics.host, admin_port(), false);
 }
 
-void Front::announce_drain() {
-    impl_->service.is_draining.store(true);
-}
+void Front::announce_drain() { impl_->service.is_draining.store(true); }
 
 void Front::refuse_new() {
     impl_->admission->close();
@@ -288,13 +277,9 @@ void Front::tend() {
     }
 }
 
-const RouteTable& Front::routes() const {
-    return impl_->table;
-}
+const RouteTable& Front::routes() const { return impl_->table; }
 
-Service& Front::service() {
-    return impl_->service;
-}
+Service& Front::service() { return impl_->service; }
 
 std::string routes_json(const RouteTable& table) {
     JsonWriter json;

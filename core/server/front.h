@@ -42,7 +42,7 @@ public:
 
     uint16_t port() const;
     uint16_t admin_port() const;
-    std::string url() const;        // "http://127.0.0.1:30000"
+    std::string url() const;  // "http://127.0.0.1:30000"
     std::string admin_url() const;
 
     // Drain, first half: not ready any more, everything still accepted.

@@ -11,7 +11,9 @@ namespace tenon::server {
 class GenerationJob::Sink : public engine::OutputSink {
 public:
     Sink(std::shared_ptr<GenerationJob> job, size_t index) : job_(std::move(job)), index_(index) {}
-    void on_delta(engine::OutputDelta&& delta) override { job_->on_delta(index_, std::move(delta)); }
+    void on_delta(engine::OutputDelta&& delta) override {
+        job_->on_delta(index_, std::move(delta));
+    }
     bool on_engine_lost() override { return job_->on_engine_lost(index_); }
 
 private:

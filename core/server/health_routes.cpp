@@ -30,8 +30,8 @@ std::string not_ready(const Service& service) {
 
 void answer_state(const Service& service, RequestContext& context, const std::string& fault) {
     if (fault.empty()) return context.respond_json("{\"status\":\"ok\"}");
-    ApiError error{503, "server_error", fault, "",
-                   fmt::format("The server is not ready: {}.", fault), 1};
+    ApiError error{
+        503, "server_error", fault, "", fmt::format("The server is not ready: {}.", fault), 1};
     if (fault.find(' ') != std::string::npos) error.code = "not_ready";
     static_cast<void>(service);
     context.fail(error);
@@ -139,8 +139,7 @@ std::string loads_json(const Service& service) {
     json.field("num_running_reqs", stats.running).field("num_waiting_reqs", stats.waiting);
     json.field("num_total_reqs", stats.running + stats.waiting);
     json.field("token_usage", blocks > 0 ? stats.blocks_used / blocks : 0.0);
-    json.field("num_used_tokens",
-               uint64_t{stats.blocks_used} * (info ? info->block_tokens : 0));
+    json.field("num_used_tokens", uint64_t{stats.blocks_used} * (info ? info->block_tokens : 0));
     json.field("max_running_requests", info ? info->max_running_requests : 0u);
     json.field("gen_throughput", stats.tokens_per_second);
     json.field("busy_ratio", stats.busy_ratio);

@@ -33,7 +33,8 @@ size_t count_values_at_most(std::string_view text) {
 std::string shown(std::string_view key) {
     std::string out;
     for (const char c : key.substr(0, 40))
-        out += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
+        out +=
+            static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
     if (key.size() > 40) out += "...";
     return out;
 }
@@ -166,9 +167,7 @@ private:
     std::string refusal_;
 };
 
-JsonKind JsonView::kind() const noexcept {
-    return static_cast<JsonKind>(body_->values_[at_].kind);
-}
+JsonKind JsonView::kind() const noexcept { return static_cast<JsonKind>(body_->values_[at_].kind); }
 
 bool JsonView::as_bool() const noexcept { return body_->values_[at_].integer != 0; }
 

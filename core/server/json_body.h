@@ -14,7 +14,14 @@
 namespace tenon::server {
 
 enum class JsonKind : uint8_t {
-    kNull, kBool, kInt, kUint /* above INT64_MAX */, kDouble, kString, kArray, kObject,
+    kNull,
+    kBool,
+    kInt,
+    kUint /* above INT64_MAX */,
+    kDouble,
+    kString,
+    kArray,
+    kObject,
 };
 
 class JsonBody;

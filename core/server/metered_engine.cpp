@@ -31,8 +31,8 @@ public:
                 metrics_.observe_first_token(seconds_between(submitted_, now));
             } else {
                 // Tokens that come together share the time.
-                const double gap = seconds_between(last_, now) /
-                                   static_cast<double>(delta.tokens.size());
+                const double gap =
+                    seconds_between(last_, now) / static_cast<double>(delta.tokens.size());
                 for (size_t i = 0; i < delta.tokens.size(); ++i)
                     metrics_.observe_gap(gap);
             }

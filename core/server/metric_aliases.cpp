@@ -69,8 +69,7 @@ double value_of(const std::vector<MetricFamily>& families, std::string_view name
 }
 
 template <size_t N>
-void copy(const Alias (&aliases)[N], std::vector<MetricFamily>& families,
-          const AliasFacts& facts) {
+void copy(const Alias (&aliases)[N], std::vector<MetricFamily>& families, const AliasFacts& facts) {
     for (const Alias& alias : aliases) {
         const MetricFamily* ours = find(families, alias.ours);
         if (ours == nullptr) continue;
@@ -96,8 +95,8 @@ void add_vllm_names(std::vector<MetricFamily>& families, const AliasFacts& facts
     copy(kVllm, families, facts);
     const MetricFamily* requests = find(families, "tenon_requests_total");
     if (requests == nullptr) return;
-    MetricFamily success{"vllm:request_success_total", "Requests that ended well.",
-                         MetricType::Counter, {}};
+    MetricFamily success{
+        "vllm:request_success_total", "Requests that ended well.", MetricType::Counter, {}};
     for (const ClientMetric& metric : requests->metric) {
         if (metric.label[0].value != "200") continue;
         ClientMetric one;

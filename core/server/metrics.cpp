@@ -28,11 +28,11 @@ using Labels = std::vector<ClientMetric::Label>;
 
 // Edges in seconds. Every one has 5.0, which alarms on p99 are written against.
 const prometheus::Histogram::BucketBoundaries kFirstTokenEdges = {
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,  0.25, 0.5,
     0.75,  1.0,   2.5,  5.0,  7.5,  10.0, 20.0, 40.0, 80.0};
-const prometheus::Histogram::BucketBoundaries kGapEdges = {
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15,
-    0.2,   0.3,    0.4,   0.5,  0.75,  1.0,  2.5,   5.0};
+const prometheus::Histogram::BucketBoundaries kGapEdges = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                           0.075, 0.1,    0.15,  0.2,  0.3,   0.4,
+                                                           0.5,   0.75,   1.0,   2.5,  5.0};
 const prometheus::Histogram::BucketBoundaries kWholeEdges = {
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0};
 const prometheus::Histogram::BucketBoundaries kQueueEdges = {
@@ -89,9 +89,7 @@ double open_files() {
     return count;
 }
 
-double ratio(double part, double whole) {
-    return whole > 0 ? part / whole : 0;
-}
+double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
 }  // namespace
 
@@ -101,10 +99,10 @@ struct Metrics::Impl {
     double started = seconds_since_1970();
 
     std::mutex mutex;
-    std::map<std::pair<std::string, int>, uint64_t> http;            // route, code
-    std::map<std::pair<int, std::string>, uint64_t> requests;        // code, finish reason
-    std::map<std::string, uint64_t> rejected, cancelled;             // reason, where
-    std::map<std::pair<std::string, bool>, uint64_t> reloads;        // what, result
+    std::map<std::pair<std::string, int>, uint64_t> http;      // route, code
+    std::map<std::pair<int, std::string>, uint64_t> requests;  // code, finish reason
+    std::map<std::string, uint64_t> rejected, cancelled;       // reason, where
+    std::map<std::pair<std::string, bool>, uint64_t> reloads;  // what, result
     uint64_t auth_failures = 0;
     double startup_seconds = 0, load_seconds = 0;
 
@@ -123,9 +121,7 @@ Metrics::Metrics(MetricOptions options) : impl_(std::make_unique<Impl>()) {
 
 Metrics::~Metrics() = default;
 
-void Metrics::set_sources(MetricSources sources) {
-    impl_->sources = std::move(sources);
-}
+void Metrics::set_sources(MetricSources sources) { impl_->sources = std::move(sources); }
 
 void Metrics::on_request(const RequestFacts& facts) {
     const std::string route = facts.route != nullptr ? facts.route->path : "none";
@@ -154,17 +150,11 @@ void Metrics::on_reload(std::string_view what, bool ok) {
     ++impl_->reloads[{std::string(what), ok}];
 }
 
-void Metrics::observe_queue(double seconds) {
-    impl_->queue.Observe(seconds);
-}
+void Metrics::observe_queue(double seconds) { impl_->queue.Observe(seconds); }
 
-void Metrics::observe_first_token(double seconds) {
-    impl_->first_token.Observe(seconds);
-}
+void Metrics::observe_first_token(double seconds) { impl_->first_token.Observe(seconds); }
 
-void Metrics::observe_gap(double seconds) {
-    impl_->gap.Observe(seconds);
-}
+void Metrics::observe_gap(double seconds) { impl_->gap.Observe(seconds); }
 
 void Metrics::on_startup(double seconds, double load_seconds) {
     const std::lock_guard lock(impl_->mutex);

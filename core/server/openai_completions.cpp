@@ -118,7 +118,8 @@ void run_completion(Service& service, std::shared_ptr<RequestContext> context,
     }
     const bool echo = fields.flag("echo").value_or(false);
     if (echo && wanted.logprobs >= 0) {
-        fields.refuse("echo", "This server has log probabilities of answers alone, not of prompts.");
+        fields.refuse("echo",
+                      "This server has log probabilities of answers alone, not of prompts.");
     }
     if (fields.text("suffix", SIZE_MAX).value_or("") != "") {
         fields.refuse("suffix", "This server fills in no text in front of a suffix.");
@@ -144,8 +145,7 @@ void run_completion(Service& service, std::shared_ptr<RequestContext> context,
         if (echo) echoes.push_back(std::move(prompt.text));
     }
     plan.answers_per_prompt = wanted.n;
-    plan.form =
-        std::make_unique<CompletionForm>(service, wanted, prompt_count, std::move(echoes));
+    plan.form = std::make_unique<CompletionForm>(service, wanted, prompt_count, std::move(echoes));
     plan.stream = wanted.stream;
     GenerationJob::start(service, std::move(context), std::move(plan));
 }

@@ -47,7 +47,10 @@ Route model(Service& service, int64_t created) {
         const std::string name = context->request().path.substr(kPrefix.size());
         const auto& names = service.model_names;
         if (std::find(names.begin(), names.end(), name) == names.end()) {
-            return context->fail({404, "invalid_request_error", "model_not_found", "model",
+            return context->fail({404,
+                                  "invalid_request_error",
+                                  "model_not_found",
+                                  "model",
                                   fmt::format("The model '{}' is not served here; GET /v1/models "
                                               "lists those that are.",
                                               name.substr(0, 128)),

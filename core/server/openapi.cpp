@@ -43,9 +43,7 @@ std::string choice(std::initializer_list<const char*> names) {
     return json.text();
 }
 
-std::string constant(const char* name) {
-    return fmt::format(R"({{"const":"{}"}})", name);
-}
+std::string constant(const char* name) { return fmt::format(R"({{"const":"{}"}})", name); }
 
 std::string list(const std::string& items, uint64_t min, uint64_t max) {
     return fmt::format(R"({{"type":"array","items":{},"minItems":{},"maxItems":{}}})", items, min,
@@ -60,15 +58,15 @@ std::string any_of(std::initializer_list<std::string> schemas) {
     return fmt::format(R"({{"anyOf":[{}]}})", fmt::join(schemas, ","));
 }
 
-std::string object(const Properties& properties,
-                   std::initializer_list<const char*> required = {}) {
+std::string object(const Properties& properties, std::initializer_list<const char*> required = {}) {
     std::string text = R"({"type":"object","properties":{)";
     for (size_t i = 0; i < properties.size(); ++i) {
         text += fmt::format(R"({}"{}":{})", i > 0 ? "," : "", properties[i].first,
                             properties[i].second);
     }
     text += '}';
-    if (required.size() > 0) text += fmt::format(R"(,"required":["{}"])", fmt::join(required, "\",\""));
+    if (required.size() > 0)
+        text += fmt::format(R"(,"required":["{}"])", fmt::join(required, "\",\""));
     return text + '}';
 }
 
@@ -112,8 +110,7 @@ Properties stream_fields() {
 }
 
 std::string messages(const config::Limits& limits, std::initializer_list<const char*> roles) {
-    const std::string part =
-        object({{"type", kString}, {"text", kString}}, {"type", "text"});
+    const std::string part = object({{"type", kString}, {"text", kString}}, {"type", "text"});
     const std::string content = any_of({kString, list(part, 0, limits.content_parts)});
     return list(object({{"role", choice(roles)}, {"content", content}}, {"role", "content"}), 1,
                 limits.messages);
@@ -133,53 +130,55 @@ std::vector<Property> schemas_of(const config::Limits& limits,
     served.begin_object().field("type", "string").array("enum", model_names).end_object();
     const Properties model = {{"model", served.text()}};
     const std::string chat = messages(limits, {"system", "developer", "user", "assistant", "tool"});
-    const std::string usage = object({{"prompt_tokens", kCount},
-                                      {"completion_tokens", kCount},
-                                      {"total_tokens", kCount}},
-                                     {"prompt_tokens", "total_tokens"});
+    const std::string usage =
+        object({{"prompt_tokens", kCount}, {"completion_tokens", kCount}, {"total_tokens", kCount}},
+               {"prompt_tokens", "total_tokens"});
     const std::string finish = R"({"type":["string","null"]})";
-    const Properties answer = {{"id", kString},      {"object", kString}, {"created", kCount},
-                               {"model", kString},   {"usage", usage}};
+    const Properties answer = {{"id", kString},
+                               {"object", kString},
+                               {"created", kCount},
+                               {"model", kString},
+                               {"usage", usage}};
     return {
-        {"Error",
-         object({{"error", object({{"message", kString},
-                                   {"type", kString},
-                                   {"param", any_string},
-                                   {"code", any_string}},
-                                  {"message", "type", "param", "code"})}},
-                {"error"})},
+        {"Error", object({{"error", object({{"message", kString},
+                                            {"type", kString},
+                                            {"param", any_string},
+                                            {"code", any_string}},
+                                           {"message", "type", "param", "code"})}},
+                         {"error"})},
         {"AnthropicError",
          object({{"type", constant("error")},
                  {"error", object({{"type", kString}, {"message", kString}}, {"type", "message"})}},
                 {"type", "error"})},
-        {"ChatRequest",
-         object(model + Properties{{"messages", chat},
-                                   {"max_tokens", max_tokens},
-                                   {"max_completion_tokens", max_tokens},
-                                   {"n", integer(1, limits.n)},
-                                   {"logprobs", kBoolean},
-                                   {"top_logprobs", integer(0, limits.top_logprobs)},
-                                   {"stop", stop_strings(limits)}} +
-                    stream_fields() + sampling,
-                {"messages"})},
+        {"ChatRequest", object(model +
+                                   Properties{{"messages", chat},
+                                              {"max_tokens", max_tokens},
+                                              {"max_completion_tokens", max_tokens},
+                                              {"n", integer(1, limits.n)},
+                                              {"logprobs", kBoolean},
+                                              {"top_logprobs", integer(0, limits.top_logprobs)},
+                                              {"stop", stop_strings(limits)}} +
+                                   stream_fields() + sampling,
+                               {"messages"})},
         {"ChatAnswer",
-         object(answer + Properties{{"choices",
-                                     list(object({{"index", kCount},
-                                                  {"message", object({{"role", constant("assistant")},
-                                                                      {"content", any_string}},
-                                                                     {"role", "content"})},
-                                                  {"finish_reason", finish}},
-                                                 {"index", "message", "finish_reason"}))}},
-                {"id", "object", "created", "model", "choices", "usage"})},
-        {"CompletionRequest",
-         object(model + Properties{{"prompt", prompts(limits.completion_prompts)},
-                                   {"max_tokens", max_tokens},
-                                   {"n", integer(1, limits.n)},
-                                   {"echo", kBoolean},
-                                   {"logprobs", integer(0, limits.top_logprobs)},
-                                   {"stop", stop_strings(limits)}} +
-                    stream_fields() + sampling,
-                {"prompt"})},
+         object(
+             answer + Properties{{"choices",
+                                  list(object({{"index", kCount},
+                                               {"message", object({{"role", constant("assistant")},
+                                                                   {"content", any_string}},
+                                                                  {"role", "content"})},
+                                               {"finish_reason", finish}},
+                                              {"index", "message", "finish_reason"}))}},
+             {"id", "object", "created", "model", "choices", "usage"})},
+        {"CompletionRequest", object(model +
+                                         Properties{{"prompt", prompts(limits.completion_prompts)},
+                                                    {"max_tokens", max_tokens},
+                                                    {"n", integer(1, limits.n)},
+                                                    {"echo", kBoolean},
+                                                    {"logprobs", integer(0, limits.top_logprobs)},
+                                                    {"stop", stop_strings(limits)}} +
+                                         stream_fields() + sampling,
+                                     {"prompt"})},
         {"InvocationRequest", any_of({reference("ChatRequest"), reference("CompletionRequest")})},
         {"CompletionAnswer",
          object(answer + Properties{{"choices", list(object({{"index", kCount},
@@ -188,28 +187,29 @@ std::vector<Property> schemas_of(const config::Limits& limits,
                                                             {"index", "text", "finish_reason"}))}},
                 {"id", "object", "created", "model", "choices", "usage"})},
         {"ResponsesRequest",
-         object(model + Properties{{"input", any_of({kString, messages(limits, {"system",
-                                                                               "developer", "user",
-                                                                               "assistant"})})},
-                                   {"instructions", any_string},
-                                   {"max_output_tokens", max_tokens},
-                                   {"stream", kBoolean}} +
-                    sampling,
-                {"input"})},
-        {"ResponsesAnswer",
-         object({{"id", kString},
-                 {"object", constant("response")},
-                 {"status", kString},
-                 {"model", kString},
-                 {"output", list(R"({"type":"object"})")}},
-                {"id", "object", "status", "model", "output"})},
+         object(
+             model +
+                 Properties{{"input", any_of({kString, messages(limits, {"system", "developer",
+                                                                         "user", "assistant"})})},
+                            {"instructions", any_string},
+                            {"max_output_tokens", max_tokens},
+                            {"stream", kBoolean}} +
+                 sampling,
+             {"input"})},
+        {"ResponsesAnswer", object({{"id", kString},
+                                    {"object", constant("response")},
+                                    {"status", kString},
+                                    {"model", kString},
+                                    {"output", list(R"({"type":"object"})")}},
+                                   {"id", "object", "status", "model", "output"})},
         {"MessagesRequest",
-         object(model + Properties{{"messages", messages(limits, {"user", "assistant"})},
-                                   {"system", any_of({kString, list(object({{"type", kString},
-                                                                            {"text", kString}}))})},
-                                   {"max_tokens", max_tokens},
-                                   {"stop_sequences", list(kString, 0, limits.stop_strings)},
-                                   {"stream", kBoolean}} +
+         object(model +
+                    Properties{{"messages", messages(limits, {"user", "assistant"})},
+                               {"system", any_of({kString, list(object({{"type", kString},
+                                                                        {"text", kString}}))})},
+                               {"max_tokens", max_tokens},
+                               {"stop_sequences", list(kString, 0, limits.stop_strings)},
+                               {"stream", kBoolean}} +
                     sampling,
                 {"messages", "max_tokens"})},
         {"MessagesAnswer",
@@ -222,10 +222,11 @@ std::vector<Property> schemas_of(const config::Limits& limits,
                  {"usage", R"({"type":"object"})"}},
                 {"id", "type", "role", "model", "content", "stop_reason", "usage"})},
         {"CountTokensRequest",
-         object(model + Properties{{"messages", messages(limits, {"user", "assistant"})},
-                                   {"system", any_of({kString, list(object({{"type", kString},
-                                                                            {"text", kString}}))})}},
-                {"messages"})},
+         object(
+             model + Properties{{"messages", messages(limits, {"user", "assistant"})},
+                                {"system", any_of({kString, list(object({{"type", kString},
+                                                                         {"text", kString}}))})}},
+             {"messages"})},
         {"CountTokensAnswer", object({{"input_tokens", kCount}}, {"input_tokens"})},
         {"EmbeddingRequest",
          object(model + Properties{{"input", prompts(limits.embedding_inputs)},
@@ -246,14 +247,13 @@ std::vector<Property> schemas_of(const config::Limits& limits,
         {"DetokenizeRequest", object(model + Properties{{"tokens", list(kCount)}}, {"tokens"})},
         {"TextAnswer", object({{"prompt", kString}, {"text", kString}}, {"prompt"})},
         {"ConversationRequest", object(model + Properties{{"messages", chat}}, {"messages"})},
-        {"ModelList",
-         object({{"object", constant("list")},
-                 {"data", list(reference("Model"))}},
-                {"object", "data"})},
-        {"Model",
-         object({{"id", kString}, {"object", constant("model")}, {"created", kCount},
-                 {"owned_by", kString}},
-                {"id", "object", "created", "owned_by"})},
+        {"ModelList", object({{"object", constant("list")}, {"data", list(reference("Model"))}},
+                             {"object", "data"})},
+        {"Model", object({{"id", kString},
+                          {"object", constant("model")},
+                          {"created", kCount},
+                          {"owned_by", kString}},
+                         {"id", "object", "created", "owned_by"})},
         {"Status", object({{"status", kString}}, {"status"})},
         {"Anything", R"({"type":"object"})"},
     };
@@ -321,9 +321,9 @@ std::string operation(const Route& route) {
 }
 
 std::string describe(const RouteTable& table, const Service& service) {
-    std::string text = fmt::format(
-        R"({{"openapi":"3.1.0","info":{{"title":"Tenon","version":"{}"}},"paths":{{)",
-        service.version);
+    std::string text =
+        fmt::format(R"({{"openapi":"3.1.0","info":{{"title":"Tenon","version":"{}"}},"paths":{{)",
+                    service.version);
     std::vector<std::string> paths;
     for (const Route& route : table.routes()) {
         if (route.access == Access::kAdmin) continue;
@@ -335,8 +335,7 @@ std::string describe(const RouteTable& table, const Service& service) {
                 c = static_cast<char>(c - 'A' + 'a');
             methods.push_back(fmt::format(R"("{}":{})", method, operation(other)));
         }
-        std::string path =
-            fmt::format(R"("{}":{{{}}})", route.path, fmt::join(methods, ","));
+        std::string path = fmt::format(R"("{}":{{{}}})", route.path, fmt::join(methods, ","));
         if (std::find(paths.begin(), paths.end(), path) == paths.end()) {
             paths.push_back(std::move(path));
         }
@@ -360,13 +359,12 @@ void add_openapi_route(RouteTable& table, Service& service) {
         std::string text;
     };
     const auto document = std::make_shared<Document>();
-    table.add({"GET", "/openapi.json", Access::kKey, false, false,
-               "this description, in OpenAPI 3.1",
-               [&table, &service, document](std::shared_ptr<RequestContext> context) {
-                   std::call_once(document->once,
-                                  [&] { document->text = describe(table, service); });
-                   context->respond_json(document->text);
-               }});
+    table.add(
+        {"GET", "/openapi.json", Access::kKey, false, false, "this description, in OpenAPI 3.1",
+         [&table, &service, document](std::shared_ptr<RequestContext> context) {
+             std::call_once(document->once, [&] { document->text = describe(table, service); });
+             context->respond_json(document->text);
+         }});
 }
 
 }  // namespace tenon::server

@@ -8,11 +8,11 @@ namespace {
 
 void encode(FieldReader& fields, const char* name, const Service& service, std::string_view text,
             std::vector<Prompt>& out) {
-    Result<std::vector<int32_t>> ids = service.model->tokenizer.encode(
-        text, {.add_special = true, .parse_special = true});
+    Result<std::vector<int32_t>> ids =
+        service.model->tokenizer.encode(text, {.add_special = true, .parse_special = true});
     if (!ids.ok()) {
-        return fields.refuse(name, fmt::format("'{}' cannot be tokenized: {}.", name,
-                                               ids.error().message));
+        return fields.refuse(
+            name, fmt::format("'{}' cannot be tokenized: {}.", name, ids.error().message));
     }
     out.push_back({std::string(text), std::move(ids).value()});
 }

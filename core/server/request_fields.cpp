@@ -43,9 +43,10 @@ void read_logit_bias(FieldReader& fields, const Service& service, GenerationFiel
     const auto object = fields.object("logit_bias");
     if (!object) return;
     if (object->size() > service.limits.logit_bias) {
-        return fields.refuse("logit_bias", fmt::format("'logit_bias' has {} entries; at most {} are "
-                                                       "taken.",
-                                                       object->size(), service.limits.logit_bias));
+        return fields.refuse("logit_bias",
+                             fmt::format("'logit_bias' has {} entries; at most {} are "
+                                         "taken.",
+                                         object->size(), service.limits.logit_bias));
     }
     auto& bias = out.sampling.logit_bias;
     object->for_members([&](std::string_view key, JsonView value) {
@@ -55,23 +56,22 @@ void read_logit_bias(FieldReader& fields, const Service& service, GenerationFiel
             return fields.refuse(
                 "logit_bias",
                 fmt::format("'logit_bias' names the token '{}'; ids from 0 to {} are expected.",
-                            key.substr(0, 24),
-                            service.vocab_size - 1));
+                            key.substr(0, 24), service.vocab_size - 1));
         }
         if (!value.is_number() || !(value.as_number() >= -100 && value.as_number() <= 100)) {
-            return fields.refuse("logit_bias",
-                                 fmt::format("'logit_bias' of token {} is {}; a number from -100 to "
-                                             "100 is expected.",
-                                             id, value.describe()));
+            return fields.refuse(
+                "logit_bias", fmt::format("'logit_bias' of token {} is {}; a number from -100 to "
+                                          "100 is expected.",
+                                          id, value.describe()));
         }
         bias.emplace_back(static_cast<int32_t>(id), static_cast<float>(value.as_number()));
     });
     std::sort(bias.begin(), bias.end());
-    const auto twice = std::adjacent_find(bias.begin(), bias.end(), [](const auto& a, const auto& b) {
-        return a.first == b.first;
-    });
+    const auto twice = std::adjacent_find(
+        bias.begin(), bias.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
     if (twice != bias.end()) {
-        fields.refuse("logit_bias", fmt::format("'logit_bias' names token {} twice.", twice->first));
+        fields.refuse("logit_bias",
+                      fmt::format("'logit_bias' names token {} twice.", twice->first));
     }
 }
 
@@ -93,7 +93,10 @@ void read_model(FieldReader& fields, const Service& service, std::string& model)
         model = *given;
         return;
     }
-    fields.refuse({404, "invalid_request_error", "model_not_found", fields.path_of("model"),
+    fields.refuse({404,
+                   "invalid_request_error",
+                   "model_not_found",
+                   fields.path_of("model"),
                    fmt::format("The model '{}' is not served here; there is: {}.",
                                given->substr(0, 128), fmt::join(names, ", ")),
                    {}});
@@ -106,9 +109,9 @@ void read_max_tokens(FieldReader& fields, std::initializer_list<const char*> nam
         if (!value) continue;
         const auto tokens = static_cast<uint32_t>(*value);
         if (out.max_tokens && *out.max_tokens != tokens) {
-            return fields.refuse(name, fmt::format("'{}' is {} and '{}' is {}; give one of them.",
-                                                   name, tokens, out.max_tokens_name,
-                                                   *out.max_tokens));
+            return fields.refuse(
+                name, fmt::format("'{}' is {} and '{}' is {}; give one of them.", name, tokens,
+                                  out.max_tokens_name, *out.max_tokens));
         }
         out.max_tokens = tokens;
         out.max_tokens_name = name;
@@ -145,14 +148,14 @@ void read_stop_strings(FieldReader& fields, const char* name, const config::Limi
     const auto take = [&](JsonView item) {
         if (!item.is(JsonKind::kString) || item.as_string().empty() ||
             item.as_string().size() > limits.stop_bytes) {
-            return fields.refuse(name, fmt::format("'{}' has {}{}; strings of 1 to {} bytes are "
-                                                   "expected.",
-                                                   name, item.describe(),
-                                                   item.is(JsonKind::kString)
-                                                       ? fmt::format(" of {} bytes",
-                                                                     item.as_string().size())
-                                                       : "",
-                                                   limits.stop_bytes));
+            return fields.refuse(
+                name, fmt::format("'{}' has {}{}; strings of 1 to {} bytes are "
+                                  "expected.",
+                                  name, item.describe(),
+                                  item.is(JsonKind::kString)
+                                      ? fmt::format(" of {} bytes", item.as_string().size())
+                                      : "",
+                                  limits.stop_bytes));
         }
         out.stop.emplace_back(item.as_string());
     };

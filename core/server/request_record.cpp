@@ -40,10 +40,14 @@ std::shared_ptr<RequestContext> RequestRecord::open_context(
     return std::shared_ptr<RequestContext>(context, [record](RequestContext* ended) {
         {
             const std::lock_guard lock(record->mutex_);
-            record->facts_ = {std::move(ended->model),      std::move(ended->error_code),
-                              std::move(ended->finish_reason), ended->prompt_tokens,
-                              ended->cached_tokens,          ended->output_tokens,
-                              ended->queue_ms,               ended->first_token_ms};
+            record->facts_ = {std::move(ended->model),
+                              std::move(ended->error_code),
+                              std::move(ended->finish_reason),
+                              ended->prompt_tokens,
+                              ended->cached_tokens,
+                              ended->output_tokens,
+                              ended->queue_ms,
+                              ended->first_token_ms};
         }
         delete ended;
     });

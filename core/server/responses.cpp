@@ -31,7 +31,8 @@ void refuse_unsupported_here(FieldReader& fields) {
         if (include->size() > 0) fields.refuse("include", "This server has no further output.");
     }
     if (fields.integer("top_logprobs", 0, 20).value_or(0) > 0) {
-        fields.refuse("top_logprobs", "This endpoint has no log probabilities; chat completions has.");
+        fields.refuse("top_logprobs",
+                      "This endpoint has no log probabilities; chat completions has.");
     }
     if (fields.text("truncation", 64).value_or("disabled") != "disabled") {
         fields.refuse("truncation", "This server never shortens a conversation.");

@@ -10,7 +10,8 @@ namespace tenon::server {
 namespace {
 
 std::string part(std::string_view text) {
-    return R"({"type":"output_text","text":)" + quoted(text) + R"(,"annotations":[],"logprobs":[]})";
+    return R"({"type":"output_text","text":)" + quoted(text) +
+           R"(,"annotations":[],"logprobs":[]})";
 }
 
 std::string usage_json(const Usage& usage) {
@@ -22,8 +23,7 @@ std::string usage_json(const Usage& usage) {
 }
 
 const char* status_of(const Choice& choice) {
-    const bool is_length =
-        choice.finish && choice.finish->reason == engine::FinishReason::kLength;
+    const bool is_length = choice.finish && choice.finish->reason == engine::FinishReason::kLength;
     return is_length ? "incomplete" : "completed";
 }
 
@@ -74,8 +74,8 @@ void ResponsesForm::begin(std::string& out) {
     const std::string started = "\"response\":" + response("in_progress", "", "null");
     event("response.created", started, out);
     event("response.in_progress", started, out);
-    event("response.output_item.added",
-          "\"output_index\":0,\"item\":" + item("in_progress", ""), out);
+    event("response.output_item.added", "\"output_index\":0,\"item\":" + item("in_progress", ""),
+          out);
     event("response.content_part.added",
           fmt::format(R"("item_id":"{}","output_index":0,"content_index":0,"part":{})", message_id_,
                       part("")),

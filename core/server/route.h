@@ -68,9 +68,9 @@ using RouteHandler = std::function<void(std::shared_ptr<RequestContext>)>;
 
 struct Route {
     std::string method;  // "GET"
-    std::string path;    // exact, such as "/v1/models", or with one last {name}: "/v1/models/{model}"
+    std::string path;  // exact, such as "/v1/models", or with one last {name}: "/v1/models/{model}"
     Access access = Access::kKey;
-    bool is_slow = false;      // runs on a worker thread: tokenizing, rendering templates
+    bool is_slow = false;       // runs on a worker thread: tokenizing, rendering templates
     bool is_inference = false;  // counts against queue, rate and token limits
     const char* summary = "";   // for /openapi.json
     RouteHandler run;

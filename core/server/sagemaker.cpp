@@ -11,8 +11,9 @@ void run_invocation(Service& service, std::shared_ptr<RequestContext> context,
                     const JsonBody& body) {
     if (body.root().find("messages")) return run_chat(service, std::move(context), body);
     if (body.root().find("prompt")) return run_completion(service, std::move(context), body);
-    context->fail(bad_field("messages", "The body has neither 'messages' nor 'prompt'; the body of a "
-                                        "chat or of a completion is expected."));
+    context->fail(bad_field("messages",
+                            "The body has neither 'messages' nor 'prompt'; the body of a "
+                            "chat or of a completion is expected."));
 }
 
 Route ping(Service& service) {

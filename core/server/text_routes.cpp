@@ -30,7 +30,8 @@ void run_tokenize(Service& service, std::shared_ptr<RequestContext> context, con
         if (const auto error = render(service, fields, encoded)) return context->fail(*error);
     } else {
         const auto prompt = fields.text("prompt", SIZE_MAX);
-        if (!prompt) fields.refuse("prompt", "'prompt' is missing; a string is expected, or messages.");
+        if (!prompt)
+            fields.refuse("prompt", "'prompt' is missing; a string is expected, or messages.");
         if (const auto error = fields.finish(service.strict)) return context->fail(*error);
         Result<std::vector<int32_t>> ids =
             tokenizer.encode(*prompt, {.add_special = add_special, .parse_special = true});

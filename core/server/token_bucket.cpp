@@ -41,8 +41,7 @@ TokenBucket& BucketMap::at(const std::string& name, Clock::time_point now) {
     return buckets_.try_emplace(place, per_second_, burst_, now).first->second;
 }
 
-FailureLimiter::FailureLimiter(double per_minute, std::chrono::milliseconds block,
-                               size_t names_max)
+FailureLimiter::FailureLimiter(double per_minute, std::chrono::milliseconds block, size_t names_max)
     : failures_(per_minute / 60, per_minute, names_max), block_(block), names_max_(names_max) {}
 
 double FailureLimiter::on_failure(const std::string& address, Clock::time_point now) {

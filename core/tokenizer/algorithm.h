@@ -18,8 +18,8 @@ namespace tenon::tokenizer {
 // The checked tokens of a vocabulary. Immutable once create() is over: any thread may read.
 struct TokenList {
     TokenTable table;
-    std::vector<TokenType> types; // one per token
-    std::vector<float> scores;    // finite; empty, or one per token
+    std::vector<TokenType> types;  // one per token
+    std::vector<float> scores;     // finite; empty, or one per token
 
     int32_t size() const noexcept { return table.size(); }
     TokenType type(int32_t id) const noexcept { return types[static_cast<size_t>(id)]; }
@@ -50,10 +50,10 @@ public:
 };
 
 struct AlgorithmInput {
-    const TokenList& tokens; // outlives the algorithm
+    const TokenList& tokens;  // outlives the algorithm
     const Vocabulary& vocabulary;
-    int32_t unknown = -1;         // id for what cannot be spelled; -1: none
-    bool add_space_prefix = true; // a space before the text, as the model's file or family says
+    int32_t unknown = -1;          // id for what cannot be spelled; -1: none
+    bool add_space_prefix = true;  // a space before the text, as the model's file or family says
     bool use_jit = true;
 };
 
@@ -62,4 +62,4 @@ using AlgorithmMaker = Result<std::unique_ptr<Algorithm>> (*)(const AlgorithmInp
 // U+2581, which stands for a space in vocabularies that are not byte-level.
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -14,9 +14,7 @@
 namespace tenon::tokenizer {
 namespace {
 
-Error refuse(std::string message) {
-    return {Code::kInvalid, std::move(message)};
-}
+Error refuse(std::string message) { return {Code::kInvalid, std::move(message)}; }
 
 class Bpe final : public Algorithm {
 public:
@@ -46,11 +44,11 @@ public:
     int32_t byte_id(char byte) const noexcept { return byte_ids_[static_cast<uint8_t>(byte)]; }
 
 private:
-    const TokenList* tokens_; // not owned
+    const TokenList* tokens_;  // not owned
     Pretokenizer rules_;
     MergeTable merges_;
-    size_t word_bytes_max_ = 0; // no token stands for more bytes
-    int32_t byte_ids_[256] = {}; // -1: the vocabulary lacks the byte
+    size_t word_bytes_max_ = 0;   // no token stands for more bytes
+    int32_t byte_ids_[256] = {};  // -1: the vocabulary lacks the byte
 };
 
 class BpeSession final : public AlgorithmSession {
@@ -61,7 +59,7 @@ public:
     Status append(std::string_view text, std::vector<int32_t>& out) override;
 
 private:
-    const Bpe* bpe_; // not owned
+    const Bpe* bpe_;  // not owned
     Splitter splitter_;
     WordMerger merger_;
     std::vector<size_t> ends_;
@@ -73,7 +71,8 @@ Status Bpe::take_merges(const Vocabulary& vocabulary) {
     const TokenTable& table = tokens_->table;
     const size_t count = vocabulary.merges.size();
     if (count > kMergesMax) {
-        return refuse(fmt::format("the vocabulary has {} merges; the limit is {}", count, kMergesMax));
+        return refuse(
+            fmt::format("the vocabulary has {} merges; the limit is {}", count, kMergesMax));
     }
     merges_.reserve(count);
     std::string joined;
@@ -81,23 +80,26 @@ Status Bpe::take_merges(const Vocabulary& vocabulary) {
         const std::string_view merge = vocabulary.merges[i];
         const size_t space = merge.find(' ', 1);
         if (space == std::string_view::npos) {
-            return refuse(fmt::format("merge {} is '{}'; a merge is two tokens with a space between", i,
-                                      merge.substr(0, 64)));
+            return refuse(
+                fmt::format("merge {} is '{}'; a merge is two tokens with a space between", i,
+                            merge.substr(0, 64)));
         }
         joined.assign(merge.substr(0, space));
         joined.append(merge.substr(space + 1));
-        const Merge entry = {table.find(merge.substr(0, space)), table.find(merge.substr(space + 1)),
-                             table.find(joined), static_cast<int32_t>(i)};
+        const Merge entry = {table.find(merge.substr(0, space)),
+                             table.find(merge.substr(space + 1)), table.find(joined),
+                             static_cast<int32_t>(i)};
         if (entry.left < 0 || entry.right < 0 || entry.merged < 0) {
             const char* which = entry.left < 0 ? "left" : entry.right < 0 ? "right" : "joined";
-            return refuse(fmt::format("merge {} is '{}', but its {} text is no token of the vocabulary",
-                                      i, merge.substr(0, 64), which));
+            return refuse(
+                fmt::format("merge {} is '{}', but its {} text is no token of the vocabulary", i,
+                            merge.substr(0, 64), which));
         }
         // Plain text must never turn into a control token, not even by a file's own merges.
         if (tokens_->is_special(entry.merged)) continue;
         if (!merges_.insert(entry)) {
-            return refuse(fmt::format("merge {} is one of very many made to collide in the merge table",
-                                      i));
+            return refuse(
+                fmt::format("merge {} is one of very many made to collide in the merge table", i));
         }
     }
     return {};
@@ -105,7 +107,8 @@ Status Bpe::take_merges(const Vocabulary& vocabulary) {
 
 Result<std::unique_ptr<AlgorithmSession>> Bpe::begin() const {
     TENON_TRY(Splitter splitter, Splitter::create(rules_));
-    return std::unique_ptr<AlgorithmSession>(std::make_unique<BpeSession>(*this, std::move(splitter)));
+    return std::unique_ptr<AlgorithmSession>(
+        std::make_unique<BpeSession>(*this, std::move(splitter)));
 }
 
 Status BpeSession::append(std::string_view text, std::vector<int32_t>& out) {
@@ -124,7 +127,8 @@ Status BpeSession::append(std::string_view text, std::vector<int32_t>& out) {
         begin = end;
         if (bpe_->rules().ignores_merges() && word.size() <= bpe_->word_bytes_max()) {
             spelled_.clear();
-            for (char byte : word) append_spelling(static_cast<uint8_t>(byte), spelled_);
+            for (char byte : word)
+                append_spelling(static_cast<uint8_t>(byte), spelled_);
             const int32_t id = bpe_->find_plain(spelled_);
             if (id >= 0) {
                 out.push_back(id);
@@ -132,13 +136,14 @@ Status BpeSession::append(std::string_view text, std::vector<int32_t>& out) {
             }
         }
         ids_.clear();
-        for (char byte : word) ids_.push_back(bpe_->byte_id(byte));
+        for (char byte : word)
+            ids_.push_back(bpe_->byte_id(byte));
         merger_.merge(ids_, out);
     }
     return {};
 }
 
-} // namespace
+}  // namespace
 
 Result<std::unique_ptr<Algorithm>> make_bpe(const AlgorithmInput& input) {
     TENON_TRY(Pretokenizer rules, Pretokenizer::create(input.vocabulary.pre, input.use_jit));
@@ -147,4 +152,4 @@ Result<std::unique_ptr<Algorithm>> make_bpe(const AlgorithmInput& input) {
     return std::unique_ptr<Algorithm>(std::move(bpe));
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -8,4 +8,4 @@ namespace tenon::tokenizer {
 // Refuses unknown split rules, and merges of or into what is no token.
 Result<std::unique_ptr<Algorithm>> make_bpe(const AlgorithmInput& input);
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

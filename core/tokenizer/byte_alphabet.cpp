@@ -11,12 +11,13 @@ constexpr int kCodePoints = 256 + 68;
 
 struct Alphabet {
     std::array<uint16_t, 256> code_point{};
-    std::array<int16_t, kCodePoints> byte{}; // -1: no byte is spelled so
+    std::array<int16_t, kCodePoints> byte{};  // -1: no byte is spelled so
 };
 
 constexpr Alphabet make_alphabet() {
     Alphabet a;
-    for (int16_t& b : a.byte) b = -1;
+    for (int16_t& b : a.byte)
+        b = -1;
     int next = 256;
     for (int b = 0; b < 256; ++b) {
         const int cp = spells_itself(b) ? b : next++;
@@ -28,7 +29,7 @@ constexpr Alphabet make_alphabet() {
 
 constexpr Alphabet kAlphabet = make_alphabet();
 
-} // namespace
+}  // namespace
 
 void append_spelling(uint8_t byte, std::string& out) {
     const uint16_t cp = kAlphabet.code_point[byte];
@@ -64,4 +65,4 @@ void append_bytes(std::string_view spelled, std::string& out) {
     }
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

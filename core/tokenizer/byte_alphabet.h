@@ -18,4 +18,4 @@ void append_spelling(uint8_t byte, std::string& out);
 // not UTF-8, stands for itself.
 void append_bytes(std::string_view spelled, std::string& out);
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

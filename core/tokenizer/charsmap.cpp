@@ -14,15 +14,13 @@ namespace {
 constexpr uint32_t kIsValue = 1u << 31;
 constexpr uint32_t kHasValue = 1u << 8;
 
-uint32_t offset_of(uint32_t unit) noexcept {
-    return (unit >> 10) << ((unit & (1u << 9)) >> 6);
-}
+uint32_t offset_of(uint32_t unit) noexcept { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
 
 Error refuse(std::string message) {
     return {Code::kInvalid, "the tokenizer's normaliser " + std::move(message)};
 }
 
-} // namespace
+}  // namespace
 
 Result<Charsmap> Charsmap::parse(std::string_view blob) {
     Charsmap map;
@@ -35,8 +33,9 @@ Result<Charsmap> Charsmap::parse(std::string_view blob) {
         table_bytes |= static_cast<uint32_t>(static_cast<uint8_t>(blob[i])) << (8 * i);
     blob.remove_prefix(sizeof table_bytes);
     if (table_bytes % 4 != 0 || table_bytes >= blob.size()) {
-        return refuse(fmt::format("says that its table has {} bytes; a multiple of 4 under {} is wanted",
-                                  table_bytes, blob.size()));
+        return refuse(
+            fmt::format("says that its table has {} bytes; a multiple of 4 under {} is wanted",
+                        table_bytes, blob.size()));
     }
     map.replacements_ = blob.substr(table_bytes);
     if (map.replacements_.back() != '\0') return refuse("ends within a replacement");
@@ -81,4 +80,4 @@ Charsmap::Match Charsmap::find(std::string_view text, size_t at) const noexcept 
     return match;
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

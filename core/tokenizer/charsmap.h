@@ -15,7 +15,7 @@ namespace tenon::tokenizer {
 // Immutable: any thread may read.
 class Charsmap {
 public:
-    static constexpr size_t kReplacementBytesMax = 64; // the longest of NFKC has 33
+    static constexpr size_t kReplacementBytesMax = 64;  // the longest of NFKC has 33
     static constexpr size_t kKeyBytesMax = 64;
 
     // Layout, little endian: u32 bytes of the table, the table (u32 units of a double array whose
@@ -24,7 +24,7 @@ public:
     static Result<Charsmap> parse(std::string_view blob);
 
     struct Match {
-        size_t length = 0; // bytes of the text; 0: nothing to replace
+        size_t length = 0;  // bytes of the text; 0: nothing to replace
         std::string_view replacement;
     };
     // The longest sequence at `at` that has a replacement.
@@ -35,4 +35,4 @@ private:
     std::string replacements_;
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

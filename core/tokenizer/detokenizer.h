@@ -28,9 +28,9 @@ public:
     size_t held() const noexcept { return stream_.held(); }
 
 private:
-    const Tokenizer* tokenizer_; // not owned
+    const Tokenizer* tokenizer_;  // not owned
     bool skip_special_;
     Utf8Stream stream_;
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

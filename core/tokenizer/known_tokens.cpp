@@ -10,7 +10,7 @@ namespace tenon::tokenizer {
 namespace {
 
 using Place = std::optional<int32_t> KnownTokens::*;
-using Texts = std::array<std::string_view, 11>; // empty ones at the end are none
+using Texts = std::array<std::string_view, 11>;  // empty ones at the end are none
 
 // A part, the key that may name its token, and texts that published models use for it. A token found
 // by its text steers the model.
@@ -18,37 +18,77 @@ struct Role {
     Place place;
     const char* name;
     std::optional<int64_t> Vocabulary::*key;
-    bool ends; // a generation
+    bool ends;  // a generation
     Texts texts;
 };
 
 constexpr Role kRoles[] = {
-    {&KnownTokens::end_of_turn, "EOT", &Vocabulary::eot, true,
-     {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<EOT>",
-      "_<EOT>", "[EOT]", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>", "<end_of_utterance>"}},
+    {&KnownTokens::end_of_turn,
+     "EOT",
+     &Vocabulary::eot,
+     true,
+     {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>",
+      "<EOT>", "_<EOT>", "[EOT]", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>", "<end_of_utterance>"}},
     {&KnownTokens::end_of_message, "EOM", &Vocabulary::eom, true, {"<|eom_id|>"}},
-    {&KnownTokens::fim_prefix, "FIM prefix", &Vocabulary::fim_prefix, false,
+    {&KnownTokens::fim_prefix,
+     "FIM prefix",
+     &Vocabulary::fim_prefix,
+     false,
      {"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<\uFF5Cfim\u2581begin\uFF5C>", "<PRE>",
       "\u2581<PRE>", "<|code_prefix|>", "<|prefix|>"}},
-    {&KnownTokens::fim_suffix, "FIM suffix", &Vocabulary::fim_suffix, false,
+    {&KnownTokens::fim_suffix,
+     "FIM suffix",
+     &Vocabulary::fim_suffix,
+     false,
      {"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<\uFF5Cfim\u2581hole\uFF5C>", "<SUF>",
       "\u2581<SUF>", "<|code_suffix|>", "<|suffix|>"}},
-    {&KnownTokens::fim_middle, "FIM middle", &Vocabulary::fim_middle, false,
+    {&KnownTokens::fim_middle,
+     "FIM middle",
+     &Vocabulary::fim_middle,
+     false,
      {"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<\uFF5Cfim\u2581end\uFF5C>", "<MID>",
       "\u2581<MID>", "<|code_middle|>", "<|middle|>"}},
-    {&KnownTokens::fim_pad, "FIM padding", &Vocabulary::fim_pad, true,
+    {&KnownTokens::fim_pad,
+     "FIM padding",
+     &Vocabulary::fim_pad,
+     true,
      {"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}},
-    {&KnownTokens::fim_repo, "FIM repository", &Vocabulary::fim_repo, true,
+    {&KnownTokens::fim_repo,
+     "FIM repository",
+     &Vocabulary::fim_repo,
+     true,
      {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}},
-    {&KnownTokens::fim_separator, "FIM file separator", &Vocabulary::fim_separator, true, {"<|file_sep|>"}},
+    {&KnownTokens::fim_separator,
+     "FIM file separator",
+     &Vocabulary::fim_separator,
+     true,
+     {"<|file_sep|>"}},
 };
 
 // Texts of tokens that end a generation in models whose files name one EOS where they use several.
 constexpr std::string_view kEnds[] = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",
-    "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
-    "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>",
-    "<\uFF5Cend\u2581of\u2581sentence\uFF5C>", "[e~[",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+    "[e~[",
 };
 
 // Parts of an answer that must be seen: they are text taken whole, not control.
@@ -64,7 +104,8 @@ constexpr ToolRole kToolRoles[] = {
      {"<tool_call>", "<|tool_call|>", "[TOOL_CALLS]", "<|python_tag|>",
       "<\uFF5Ctool\u2581calls\u2581begin\uFF5C>", "<|tool_call_start|>"}},
     {&KnownTokens::tool_calls_end,
-     {"</tool_call>", "<|/tool_call|>", "<\uFF5Ctool\u2581calls\u2581end\uFF5C>", "<|tool_call_end|>"}},
+     {"</tool_call>", "<|/tool_call|>", "<\uFF5Ctool\u2581calls\u2581end\uFF5C>",
+      "<|tool_call_end|>"}},
     {&KnownTokens::tool_results_begin,
      {"<tool_response>", "<|tool_response|>", "[TOOL_RESULTS]",
       "<\uFF5Ctool\u2581outputs\u2581begin\uFF5C>", "<|tool_response_start|>"}},
@@ -101,20 +142,24 @@ void make_exceptions(TokenList& tokens, std::vector<int32_t>& end) {
     if (id_at_end("<|tool_response>") >= 0 && struck >= 0) spare(struck, TokenType::kNormal);
 }
 
-} // namespace
+}  // namespace
 
-Result<std::optional<int32_t>> check_id(const TokenList& tokens, const char* name, std::optional<int64_t> id) {
+Result<std::optional<int32_t>> check_id(const TokenList& tokens, const char* name,
+                                        std::optional<int64_t> id) {
     if (!id) return std::optional<int32_t>();
     if (*id < 0 || *id >= tokens.size()) {
-        return Error{Code::kInvalid, fmt::format("the {} id is {}; ids of this vocabulary are 0 to {}",
-                                                 name, *id, tokens.size() - 1)};
+        return Error{Code::kInvalid,
+                     fmt::format("the {} id is {}; ids of this vocabulary are 0 to {}", name, *id,
+                                 tokens.size() - 1)};
     }
     return std::optional(static_cast<int32_t>(*id));
 }
 
 Status find_known_tokens(const Vocabulary& vocabulary, TokenList& tokens, KnownTokens& known,
                          std::vector<int32_t>& end) {
-    const auto steers = [&](int32_t id) { tokens.types[static_cast<size_t>(id)] = TokenType::kControl; };
+    const auto steers = [&](int32_t id) {
+        tokens.types[static_cast<size_t>(id)] = TokenType::kControl;
+    };
     for (const Role& role : kRoles) {
         TENON_TRY(known.*role.place, check_id(tokens, role.name, vocabulary.*role.key));
         if (!(known.*role.place)) {
@@ -134,7 +179,8 @@ Status find_known_tokens(const Vocabulary& vocabulary, TokenList& tokens, KnownT
         if (id >= 0) tokens.types[static_cast<size_t>(id)] = TokenType::kUserDefined;
     }
     make_exceptions(tokens, end);
-    for (const ToolRole& role : kToolRoles) known.*role.place = find_first(tokens, role.texts);
+    for (const ToolRole& role : kToolRoles)
+        known.*role.place = find_first(tokens, role.texts);
     for (const int64_t id : vocabulary.eog) {
         TENON_TRY(const std::optional<int32_t> further, check_id(tokens, "end-of-generation", id));
         end.push_back(*further);
@@ -142,4 +188,4 @@ Status find_known_tokens(const Vocabulary& vocabulary, TokenList& tokens, KnownT
     return {};
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

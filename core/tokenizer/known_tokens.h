@@ -27,6 +27,7 @@ Status find_known_tokens(const Vocabulary& vocabulary, TokenList& tokens, KnownT
                          std::vector<int32_t>& end);
 
 // `id` as an id of `tokens`, or nothing. Refuses ids outside the vocabulary; `name` says which it is.
-Result<std::optional<int32_t>> check_id(const TokenList& tokens, const char* name, std::optional<int64_t> id);
+Result<std::optional<int32_t>> check_id(const TokenList& tokens, const char* name,
+                                        std::optional<int64_t> id);
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

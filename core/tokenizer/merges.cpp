@@ -20,15 +20,15 @@ constexpr size_t kShortWord = 32;
 constexpr uint32_t kProbesMax = 1000;
 
 size_t hash_of(int32_t left, int32_t right) noexcept {
-    uint64_t h = (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) |
-                 static_cast<uint32_t>(right);
+    uint64_t h =
+        (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
     h *= 0x9E3779B97F4A7C15ull;
     h ^= h >> 32;
     h *= 0xD6E8FEB86659FD93ull;
     return h ^ (h >> 32);
 }
 
-} // namespace
+}  // namespace
 
 void MergeTable::reserve(size_t count) {
     slots_.assign(std::bit_ceil(count + count / 2 + 2), Merge{});
@@ -67,7 +67,7 @@ void WordMerger::merge(std::span<const int32_t> ids, std::vector<int32_t>& out) 
 
 void WordMerger::merge_short(std::span<const int32_t> ids, std::vector<int32_t>& out) {
     std::array<int32_t, kShortWord> id;
-    std::array<int32_t, kShortWord> rank, merged; // of the pair (i, i + 1)
+    std::array<int32_t, kShortWord> rank, merged;  // of the pair (i, i + 1)
     size_t n = ids.size();
     std::copy(ids.begin(), ids.end(), id.begin());
     const auto rate = [&](size_t i) {
@@ -75,10 +75,12 @@ void WordMerger::merge_short(std::span<const int32_t> ids, std::vector<int32_t>&
         rank[i] = merge != nullptr ? merge->rank : kNoRank;
         merged[i] = merge != nullptr ? merge->merged : -1;
     };
-    for (size_t i = 0; i + 1 < n; ++i) rate(i);
+    for (size_t i = 0; i + 1 < n; ++i)
+        rate(i);
     while (n > 1) {
         const size_t best = static_cast<size_t>(
-            std::min_element(rank.begin(), rank.begin() + static_cast<ptrdiff_t>(n) - 1) - rank.begin());
+            std::min_element(rank.begin(), rank.begin() + static_cast<ptrdiff_t>(n) - 1) -
+            rank.begin());
         if (rank[best] == kNoRank) break;
         id[best] = merged[best];
         for (size_t i = best + 1; i + 1 < n; ++i) {
@@ -131,7 +133,8 @@ void WordMerger::merge_long(std::span<const int32_t> ids, std::vector<int32_t>& 
         for (const auto& [a, b] : {std::pair{left.prev, at}, std::pair{at, left.next}}) {
             const size_t before = offers_.size();
             offer(a, b);
-            if (offers_.size() > before) std::push_heap(offers_.begin(), offers_.end(), std::greater<>());
+            if (offers_.size() > before)
+                std::push_heap(offers_.begin(), offers_.end(), std::greater<>());
         }
     }
     for (const Symbol& symbol : symbols_) {
@@ -139,4 +142,4 @@ void WordMerger::merge_long(std::span<const int32_t> ids, std::vector<int32_t>& 
     }
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -11,7 +11,7 @@ struct Merge {
     int32_t left = -1;
     int32_t right = -1;
     int32_t merged = -1;
-    int32_t rank = 0; // lower goes first
+    int32_t rank = 0;  // lower goes first
 };
 
 // Pair of ids -> rank and merged id. Immutable once filled: any thread may read.
@@ -27,7 +27,8 @@ public:
     size_t size() const noexcept { return size_; }
 
 private:
-    std::vector<Merge> slots_; // open addressing, a power of two, at most 2/3 full; left < 0: empty
+    std::vector<Merge>
+        slots_;  // open addressing, a power of two, at most 2/3 full; left < 0: empty
     size_t size_ = 0;
 };
 
@@ -48,12 +49,12 @@ private:
     void offer(int32_t left, int32_t right);
 
     struct Symbol {
-        int32_t id; // kGone: swallowed by its left neighbour
-        int32_t prev, next; // -1: none
+        int32_t id;          // kGone: swallowed by its left neighbour
+        int32_t prev, next;  // -1: none
     };
-    const MergeTable* table_; // not owned
+    const MergeTable* table_;  // not owned
     std::vector<Symbol> symbols_;
-    std::vector<uint64_t> offers_; // a heap: rank << 32 | position of the left symbol
+    std::vector<uint64_t> offers_;  // a heap: rank << 32 | position of the left symbol
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

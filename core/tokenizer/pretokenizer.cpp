@@ -19,7 +19,7 @@ std::string message_of(int code) {
     return {reinterpret_cast<const char*>(text), static_cast<size_t>(length)};
 }
 
-} // namespace
+}  // namespace
 
 void Pretokenizer::FreeCode::operator()(pcre2_real_code_8* code) const noexcept {
     pcre2_code_free(code);
@@ -47,8 +47,8 @@ Result<Pretokenizer> Pretokenizer::create(std::string_view pre, bool use_jit) {
         int code = 0;
         PCRE2_SIZE offset = 0;
         result.stages_.emplace_back(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern),
-                                                  PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code,
-                                                  &offset, nullptr));
+                                                  PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
+                                                  &code, &offset, nullptr));
         if (result.stages_.back() == nullptr) {
             return Error{Code::kInternal,
                          fmt::format("PCRE2 does not compile the split rules '{}': {} at {}", pre,
@@ -80,12 +80,12 @@ int Splitter::match(size_t stage, std::string_view text, size_t from) {
     const pcre2_code* code = rules_->stages_[stage].get();
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     if (rules_->uses_jit_) {
-        const int found = pcre2_jit_match(code, subject, text.size(), from, 0, data_.get(),
-                                          context_.get());
+        const int found =
+            pcre2_jit_match(code, subject, text.size(), from, 0, data_.get(), context_.get());
         if (found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
     }
-    return pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_.get(),
-                       context_.get());
+    return pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                       data_.get(), context_.get());
 }
 
 Status Splitter::split(std::string_view text, std::vector<size_t>& ends) {
@@ -108,8 +108,9 @@ Status Splitter::split_stage(std::string_view text, size_t offset, size_t stage,
             begin = span[0];
             end = span[1];
         } else if (found != PCRE2_ERROR_NOMATCH) {
-            return Error{Code::kInternal, fmt::format("PCRE2 stops splitting text at byte {} of {}: {}",
-                                                      at, text.size(), message_of(found))};
+            return Error{Code::kInternal,
+                         fmt::format("PCRE2 stops splitting text at byte {} of {}: {}", at,
+                                     text.size(), message_of(found))};
         }
         TENON_CHECK(split_stage(text.substr(at, begin - at), offset + at, stage + 1, ends));
         TENON_CHECK(split_stage(text.substr(begin, end - begin), offset + begin, stage + 1, ends));
@@ -122,4 +123,4 @@ Status Splitter::split_stage(std::string_view text, size_t offset, size_t stage,
     return {};
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -52,7 +52,8 @@ public:
     Status split(std::string_view text, std::vector<size_t>& ends);
 
 private:
-    Status split_stage(std::string_view text, size_t offset, size_t stage, std::vector<size_t>& ends);
+    Status split_stage(std::string_view text, size_t offset, size_t stage,
+                       std::vector<size_t>& ends);
     int match(size_t stage, std::string_view text, size_t from);
 
     struct FreeData {
@@ -61,9 +62,9 @@ private:
     struct FreeContext {
         void operator()(pcre2_real_match_context_8* context) const noexcept;
     };
-    const Pretokenizer* rules_ = nullptr; // not owned
+    const Pretokenizer* rules_ = nullptr;  // not owned
     std::unique_ptr<pcre2_real_match_data_8, FreeData> data_;
     std::unique_ptr<pcre2_real_match_context_8, FreeContext> context_;
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

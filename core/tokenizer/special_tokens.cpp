@@ -10,20 +10,17 @@ bool is_whitespace_only(std::string_view text) {
     return text.find_first_not_of(" \t\n\r\v\f") == std::string_view::npos;
 }
 
-} // namespace
+}  // namespace
 
-bool is_stripped(char byte) noexcept {
-    return byte == ' ' || (byte >= '\t' && byte <= '\r');
-}
+bool is_stripped(char byte) noexcept { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
 
 SpecialTokens SpecialTokens::build(std::vector<Token> tokens) {
     // Among texts of one length the order shows only where two of them overlap; it is that of
     // std::sort over ids, not stable, as in llama.cpp.
     std::vector<size_t> turns(tokens.size());
     std::iota(turns.begin(), turns.end(), size_t{0});
-    std::sort(turns.begin(), turns.end(), [&](size_t a, size_t b) {
-        return tokens[a].text.size() > tokens[b].text.size();
-    });
+    std::sort(turns.begin(), turns.end(),
+              [&](size_t a, size_t b) { return tokens[a].text.size() > tokens[b].text.size(); });
     SpecialTokens special;
     special.tokens_.reserve(tokens.size());
     for (size_t turn = 0; turn < turns.size(); ++turn) {
@@ -54,7 +51,7 @@ void SpecialTokens::find(std::string_view text, size_t begin, size_t end, Specia
     // First pass: where any token occurs, and which lengths occur. The sorted texts serve as a trie:
     // [low, high) are those that share the bytes read so far.
     std::vector<size_t> places;
-    std::vector<size_t> lengths; // distinct
+    std::vector<size_t> lengths;  // distinct
     for (size_t at = begin; at < end; ++at) {
         if (!starts_[static_cast<uint8_t>(text[at])]) continue;
         auto low = tokens_.begin();
@@ -64,7 +61,9 @@ void SpecialTokens::find(std::string_view text, size_t begin, size_t end, Specia
             const auto byte = static_cast<uint8_t>(text[at + depth]);
             // Of the texts in the range only the first may be just `depth` bytes long.
             const auto key = [depth](const Entry& e) {
-                return e.token.text.size() == depth ? -1 : int{static_cast<uint8_t>(e.token.text[depth])};
+                return e.token.text.size() == depth
+                           ? -1
+                           : int{static_cast<uint8_t>(e.token.text[depth])};
             };
             low = std::partition_point(low, high, [&](const Entry& e) { return key(e) < byte; });
             high = std::partition_point(low, high, [&](const Entry& e) { return key(e) <= byte; });
@@ -95,7 +94,8 @@ void SpecialTokens::find(std::string_view text, size_t begin, size_t end, Specia
         for (size_t at : places) {
             if (at + length > end || taken[at - begin] || taken[at + length - 1 - begin]) continue;
             const Entry* entry = entry_of(text.substr(at, length));
-            if (entry != nullptr && allowed(*entry, scope)) offers.push_back({entry->turn, at, entry});
+            if (entry != nullptr && allowed(*entry, scope))
+                offers.push_back({entry->turn, at, entry});
         }
         std::stable_sort(offers.begin(), offers.end(),
                          [](const Offer& a, const Offer& b) { return a.turn < b.turn; });
@@ -105,10 +105,15 @@ void SpecialTokens::find(std::string_view text, size_t begin, size_t end, Specia
             const Token& token = offer.entry->token;
             size_t from = offer.at;
             size_t to = last + 1;
-            const auto strippable = [&](size_t i) { return !taken[i - begin] && is_stripped(text[i]); };
-            while (token.strips_left && from > begin && strippable(from - 1)) --from;
-            while (token.strips_right && to < end && strippable(to)) ++to;
-            for (size_t i = from; i < to; ++i) taken[i - begin] = true;
+            const auto strippable = [&](size_t i) {
+                return !taken[i - begin] && is_stripped(text[i]);
+            };
+            while (token.strips_left && from > begin && strippable(from - 1))
+                --from;
+            while (token.strips_right && to < end && strippable(to))
+                ++to;
+            for (size_t i = from; i < to; ++i)
+                taken[i - begin] = true;
             out.push_back({from, to, token.id, token.strips_right});
         }
     }
@@ -116,4 +121,4 @@ void SpecialTokens::find(std::string_view text, size_t begin, size_t end, Specia
               [](const SpecialMatch& a, const SpecialMatch& b) { return a.begin < b.begin; });
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -11,9 +11,9 @@ namespace tenon::tokenizer {
 
 // Which tokens may be found.
 enum class SpecialScope {
-    kAll,         // control, unknown and user-defined: text written by a template
-    kUserDefined, // user-defined only: text in which control tokens are just text
-    kWhitespace,  // user-defined ones made of white space only: text a user typed into a prompt
+    kAll,          // control, unknown and user-defined: text written by a template
+    kUserDefined,  // user-defined only: text in which control tokens are just text
+    kWhitespace,   // user-defined ones made of white space only: text a user typed into a prompt
 };
 
 // One occurrence: bytes [begin, end) of the text are token `id`, with the white space it takes along.
@@ -21,7 +21,7 @@ struct SpecialMatch {
     size_t begin = 0;
     size_t end = 0;
     int32_t id = -1;
-    bool strips_right = false; // it takes along what follows, also beyond where find() stopped
+    bool strips_right = false;  // it takes along what follows, also beyond where find() stopped
 };
 
 // ASCII white space, which tokens may take along.
@@ -32,11 +32,11 @@ bool is_stripped(char byte) noexcept;
 class SpecialTokens {
 public:
     struct Token {
-        std::string text; // not empty, at most kSpecialTokenBytesMax bytes
+        std::string text;  // not empty, at most kSpecialTokenBytesMax bytes
         int32_t id = -1;
         bool user_defined = false;
-        bool strips_left = false;  // takes the white space before it along
-        bool strips_right = false; // takes the white space after it along
+        bool strips_left = false;   // takes the white space before it along
+        bool strips_right = false;  // takes the white space after it along
     };
 
     // `tokens` in order of id, no two texts equal.
@@ -52,15 +52,15 @@ public:
 private:
     struct Entry {
         Token token;
-        int32_t turn = 0; // lower takes its occurrences first
+        int32_t turn = 0;  // lower takes its occurrences first
         bool whitespace = false;
     };
 
     static bool allowed(const Entry& entry, SpecialScope scope) noexcept;
     const Entry* entry_of(std::string_view text) const noexcept;
 
-    std::vector<Entry> tokens_; // sorted by text
-    bool starts_[256] = {};     // first bytes of all texts
+    std::vector<Entry> tokens_;  // sorted by text
+    bool starts_[256] = {};      // first bytes of all texts
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

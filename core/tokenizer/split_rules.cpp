@@ -5,8 +5,9 @@ namespace {
 
 // White space as Unicode's White_Space property has it. The \s of PCRE2 adds U+180E, which the
 // tokenizers these rules come from do not count.
-#define TENON_SPACE                                                                                \
-    "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define TENON_SPACE                                                                              \
+    "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}" \
+    "\\x{3000}"
 // The end of most rules: a run of white space leaves its last one to the word that follows.
 #define TENON_SPACE_RUNS "|[" TENON_SPACE "]+(?![^" TENON_SPACE "])|[" TENON_SPACE "]+"
 // Case is spelled out: caseless matching would take U+017F for an s.
@@ -16,19 +17,19 @@ namespace {
 #define TENON_UPPER "[^\\P{L}a-z]"
 #define TENON_LOWER "[^\\P{L}A-Z]"
 
-constexpr const char* kGpt2 = "'s|'t|'re|'ve|'m|'ll|'d"
-                              "| ?\\p{L}+| ?\\p{N}+| ?[^" TENON_SPACE "\\p{L}\\p{N}]+" TENON_SPACE_RUNS;
-constexpr const char* kLlama3 =
-    TENON_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
-                      "| ?[^" TENON_SPACE "\\p{L}\\p{N}]+[\\r\\n]*|[" TENON_SPACE
-                      "]*[\\r\\n]+" TENON_SPACE_RUNS;
-constexpr const char* kQwen2 = TENON_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
-                                                 "| ?[^" TENON_SPACE "\\p{L}\\p{N}]+[\\r\\n]*|[" TENON_SPACE
-                                                 "]*[\\r\\n]+" TENON_SPACE_RUNS;
-constexpr const char* kQwen35 =
-    TENON_CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
-                      "| ?[^" TENON_SPACE "\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|[" TENON_SPACE
-                      "]*[\\r\\n]+" TENON_SPACE_RUNS;
+constexpr const char* kGpt2 =
+    "'s|'t|'re|'ve|'m|'ll|'d"
+    "| ?\\p{L}+| ?\\p{N}+| ?[^" TENON_SPACE "\\p{L}\\p{N}]+" TENON_SPACE_RUNS;
+constexpr const char* kLlama3 = TENON_CONTRACTION
+    "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
+    "| ?[^" TENON_SPACE "\\p{L}\\p{N}]+[\\r\\n]*|[" TENON_SPACE "]*[\\r\\n]+" TENON_SPACE_RUNS;
+constexpr const char* kQwen2 = TENON_CONTRACTION
+    "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
+    "| ?[^" TENON_SPACE "\\p{L}\\p{N}]+[\\r\\n]*|[" TENON_SPACE "]*[\\r\\n]+" TENON_SPACE_RUNS;
+constexpr const char* kQwen35 = TENON_CONTRACTION
+    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
+    "| ?[^" TENON_SPACE "\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|[" TENON_SPACE
+    "]*[\\r\\n]+" TENON_SPACE_RUNS;
 constexpr const char* kTekken =
     "[^\\r\\n\\p{L}\\p{N}]?" TENON_UPPER "*" TENON_LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" TENON_UPPER
     "+" TENON_LOWER "*|\\p{N}| ?[^" TENON_SPACE "\\p{L}\\p{N}]+[\\r\\n/]*|[" TENON_SPACE
@@ -55,13 +56,15 @@ constexpr const char* kLastSpaces = "(?<![" TENON_SPACE "])[" TENON_SPACE "]++\\
 // U+0800 to U+9FA5 and U+AC00 to U+D7FF without white space: in the rule's own text one range runs
 // over another and takes in far more than the ideographs it names.
 constexpr const char* kDeepSeekWide =
-    "[\\x{800}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}"
+    "[\\x{800}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{"
+    "205e}"
     "\\x{2060}-\\x{2fff}\\x{3001}-\\x{9fa5}\\x{ac00}-\\x{d7ff}]+";
 constexpr const char* kIdeographsAndKana = "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{30ff}]+";
 // Letters that have case, as a list of its own rather than by property: it is older than the scripts
 // that came later.
 constexpr const char* kDeepSeekLetters =
-    "[" TENON_SPACE "]?["
+    "[" TENON_SPACE
+    "]?["
     "A-Za-z\\x{b5}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{1ba}\\x{1bc}-\\x{1bf}"
     "\\x{1c4}-\\x{293}\\x{295}-\\x{2af}\\x{370}-\\x{373}\\x{376}\\x{377}\\x{37b}-\\x{37d}"
     "\\x{37f}\\x{386}\\x{388}-\\x{38a}\\x{38c}\\x{38e}-\\x{3a1}\\x{3a3}-\\x{3f5}"
@@ -82,10 +85,11 @@ constexpr const char* kDeepSeekLetters =
     "\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
     "]+";
 constexpr const char* kDeepSeekPunctuation =
-    "[" TENON_SPACE "]?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3001}\\x{3002}]+";
+    "[" TENON_SPACE
+    "]?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3001}\\x{3002}]+";
 constexpr const char* kDeepSeekV3 =
-    "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|["
-    TENON_SPACE "]*[\\r\\n]+" TENON_SPACE_RUNS;
+    "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+    "?[\\p{P}\\p{S}]+[\\r\\n]*|[" TENON_SPACE "]*[\\r\\n]+" TENON_SPACE_RUNS;
 
 constexpr SplitRules kRulesGpt2 = {{kGpt2}, false, false};
 constexpr SplitRules kRulesSmollm = {{kOneDigit, kGpt2}, false, false};
@@ -95,10 +99,13 @@ constexpr SplitRules kRulesLlama3Whole = {{kLlama3}, true, false};
 constexpr SplitRules kRulesQwen2 = {{kQwen2}, false, false};
 constexpr SplitRules kRulesQwen35 = {{kQwen35}, false, false};
 constexpr SplitRules kRulesDeepSeekLlm = {
-    {kLineEnd, kDeepSeekLetters, kDeepSeekPunctuation, kLastSpaces, kDeepSeekWide, kDigits}, false, false};
+    {kLineEnd, kDeepSeekLetters, kDeepSeekPunctuation, kLastSpaces, kDeepSeekWide, kDigits},
+    false,
+    false};
 constexpr SplitRules kRulesDeepSeekCoder = {
     {kLineEnd, kSpaceLetters, kSpacePunctuation, kDeepSeekWide, kOneDigit}, false, false};
-constexpr SplitRules kRulesDeepSeekV3 = {{kUpToThreeDigits, kIdeographsAndKana, kDeepSeekV3}, false, false};
+constexpr SplitRules kRulesDeepSeekV3 = {
+    {kUpToThreeDigits, kIdeographsAndKana, kDeepSeekV3}, false, false};
 constexpr SplitRules kRulesTekken = {{kTekken}, true, true};
 constexpr SplitRules kRulesGpt4o = {{kGpt4o}, false, false};
 constexpr SplitRules kRulesFalcon = {{kPunctuationAndGrave, kGpt2, kThreeDigits}, false, false};
@@ -157,7 +164,7 @@ constexpr NamedRules kNamed[] = {
     {"default", &kRulesDefault},
 };
 
-} // namespace
+}  // namespace
 
 const SplitRules* find_split_rules(std::string_view name) noexcept {
     if (name.empty()) name = "default";
@@ -176,4 +183,4 @@ std::string split_rule_names() {
     return names;
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

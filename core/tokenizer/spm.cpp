@@ -18,8 +18,8 @@ namespace {
 struct Part {
     std::string_view text;
     int32_t id;
-    int32_t prefix = -1; // the longest other part this one starts with, as an index; -1: none
-    int32_t suffix = -1; // the same of its end
+    int32_t prefix = -1;  // the longest other part this one starts with, as an index; -1: none
+    int32_t suffix = -1;  // the same of its end
 };
 
 // The length of the character at `at`, by its first byte alone: what follows is not looked at.
@@ -58,7 +58,7 @@ private:
     std::vector<Part> linked_parts() const;
     std::vector<int32_t> ranks() const;
 
-    const TokenList* tokens_; // not owned
+    const TokenList* tokens_;  // not owned
     int32_t unknown_;
     bool prefix_;
     int32_t byte_ids_[256] = {};          // -1: the vocabulary lacks the byte
@@ -76,7 +76,7 @@ public:
 private:
     void end_run(std::vector<int32_t>& out);
 
-    const Spm* spm_; // not owned
+    const Spm* spm_;  // not owned
     WordMerger merger_;
     std::string escaped_;
     std::vector<int32_t> run_, merged_;
@@ -141,14 +141,16 @@ Status Spm::collect_neighbours() {
     }
     compact();
     if (pairs.size() > kMergesMax) {
-        return Error{Code::kInvalid, fmt::format("the tokens hold {} different pairs of characters; "
-                                                 "the limit is {}",
-                                                 pairs.size(), kMergesMax)};
+        return Error{Code::kInvalid,
+                     fmt::format("the tokens hold {} different pairs of characters; "
+                                 "the limit is {}",
+                                 pairs.size(), kMergesMax)};
     }
     neighbours_.reserve(pairs.size());
     for (const auto& [left, right] : pairs) {
         if (!neighbours_.insert({left, right, 0, 0})) {
-            return Error{Code::kInvalid, "the tokens are made to collide in the table of characters"};
+            return Error{Code::kInvalid,
+                         "the tokens are made to collide in the table of characters"};
         }
     }
     return {};
@@ -163,14 +165,16 @@ std::vector<Part> Spm::linked_parts() const {
     }
     for (size_t i = 0; i < lone_.size(); ++i)
         parts.push_back({lone_[i], tokens_->size() + static_cast<int32_t>(i)});
-    std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.text < b.text; });
+    std::sort(parts.begin(), parts.end(),
+              [](const Part& a, const Part& b) { return a.text < b.text; });
 
     // In sorted order what a text starts with comes before it, with only longer texts of that start
     // between.
     std::vector<int32_t> open, order(parts.size());
     for (size_t i = 0; i < parts.size(); ++i) {
         order[i] = static_cast<int32_t>(i);
-        while (!open.empty() && !parts[i].text.starts_with(parts[static_cast<size_t>(open.back())].text))
+        while (!open.empty() &&
+               !parts[i].text.starts_with(parts[static_cast<size_t>(open.back())].text))
             open.pop_back();
         if (!open.empty()) parts[i].prefix = open.back();
         open.push_back(order[i]);
@@ -182,7 +186,8 @@ std::vector<Part> Spm::linked_parts() const {
     });
     open.clear();
     for (const int32_t i : order) {
-        while (!open.empty() && !text_of(i).ends_with(text_of(open.back()))) open.pop_back();
+        while (!open.empty() && !text_of(i).ends_with(text_of(open.back())))
+            open.pop_back();
         if (!open.empty()) parts[static_cast<size_t>(i)].suffix = open.back();
         open.push_back(i);
     }
@@ -197,7 +202,8 @@ std::vector<int32_t> Spm::ranks() const {
     scores.erase(std::unique(scores.begin(), scores.end()), scores.end());
     std::vector<int32_t> ranks(static_cast<size_t>(tokens_->size()));
     for (int32_t id = 0; id < tokens_->size(); ++id) {
-        const auto at = std::lower_bound(scores.begin(), scores.end(), tokens_->score(id), std::greater<>());
+        const auto at =
+            std::lower_bound(scores.begin(), scores.end(), tokens_->score(id), std::greater<>());
         ranks[static_cast<size_t>(id)] = static_cast<int32_t>(at - scores.begin());
     }
     return ranks;
@@ -207,7 +213,7 @@ Status Spm::collect_merges() {
     const std::vector<Part> parts = linked_parts();
     const std::vector<int32_t> rank = ranks();
     std::vector<Merge> merges;
-    std::vector<int32_t> suffixes; // of one token, the shortest last
+    std::vector<int32_t> suffixes;  // of one token, the shortest last
     for (const Part& part : parts) {
         if (part.id >= tokens_->size()) continue;
         suffixes.clear();
@@ -217,7 +223,8 @@ Status Spm::collect_merges() {
         for (int32_t at = part.prefix; at >= 0; at = parts[static_cast<size_t>(at)].prefix) {
             const Part& left = parts[static_cast<size_t>(at)];
             const size_t rest = part.text.size() - left.text.size();
-            while (!suffixes.empty() && parts[static_cast<size_t>(suffixes.back())].text.size() < rest)
+            while (!suffixes.empty() &&
+                   parts[static_cast<size_t>(suffixes.back())].text.size() < rest)
                 suffixes.pop_back();
             if (suffixes.empty()) break;
             const Part& right = parts[static_cast<size_t>(suffixes.back())];
@@ -225,9 +232,10 @@ Status Spm::collect_merges() {
             merges.push_back({left.id, right.id, part.id, rank[static_cast<size_t>(part.id)]});
         }
         if (merges.size() > kMergesMax) {
-            return Error{Code::kInvalid, fmt::format("the tokens can be put together in more than {} "
-                                                     "ways, the limit",
-                                                     kMergesMax)};
+            return Error{Code::kInvalid,
+                         fmt::format("the tokens can be put together in more than {} "
+                                     "ways, the limit",
+                                     kMergesMax)};
         }
     }
     merges_.reserve(merges.size());
@@ -300,7 +308,7 @@ Status SpmSession::append(std::string_view text, std::vector<int32_t>& out) {
     return {};
 }
 
-} // namespace
+}  // namespace
 
 Result<std::unique_ptr<Algorithm>> make_spm(const AlgorithmInput& input) {
     auto spm = std::make_unique<Spm>(input);
@@ -308,4 +316,4 @@ Result<std::unique_ptr<Algorithm>> make_spm(const AlgorithmInput& input) {
     return std::unique_ptr<Algorithm>(std::move(spm));
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -8,4 +8,4 @@ namespace tenon::tokenizer {
 
 Result<std::unique_ptr<Algorithm>> make_spm(const AlgorithmInput& input);
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

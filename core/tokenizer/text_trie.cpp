@@ -9,12 +9,14 @@ namespace tenon::tokenizer {
 Result<TextTrie> TextTrie::build(std::vector<Text> texts) {
     for (const Text& text : texts) {
         if (text.text.size() > kTrieTextBytesMax) {
-            return Error{Code::kInvalid, fmt::format("token {} has {} bytes; the limit of this kind of "
-                                                     "tokenizer is {}",
-                                                     text.id, text.text.size(), kTrieTextBytesMax)};
+            return Error{Code::kInvalid,
+                         fmt::format("token {} has {} bytes; the limit of this kind of "
+                                     "tokenizer is {}",
+                                     text.id, text.text.size(), kTrieTextBytesMax)};
         }
     }
-    std::sort(texts.begin(), texts.end(), [](const Text& a, const Text& b) { return a.text < b.text; });
+    std::sort(texts.begin(), texts.end(),
+              [](const Text& a, const Text& b) { return a.text < b.text; });
 
     // Breadth first, so that the children of a node are made one after the other. `spans` says for
     // each node which texts go through it.
@@ -30,11 +32,13 @@ Result<TextTrie> TextTrie::build(std::vector<Text> texts) {
         while (at < end) {
             const char byte = texts[at].text[depth];
             uint32_t next = at;
-            while (next < end && texts[next].text[depth] == byte) ++next;
+            while (next < end && texts[next].text[depth] == byte)
+                ++next;
             if (spans.size() >= kTrieNodesMax) {
-                return Error{Code::kInvalid, fmt::format("the tokens differ so much that they need more "
-                                                         "than {} nodes, the limit",
-                                                         kTrieNodesMax)};
+                return Error{Code::kInvalid,
+                             fmt::format("the tokens differ so much that they need more "
+                                         "than {} nodes, the limit",
+                                         kTrieNodesMax)};
             }
             spans.push_back({at, next, depth + 1});
             trie.nodes_.push_back({0, -1, 0, static_cast<uint8_t>(byte)});
@@ -50,9 +54,9 @@ uint32_t TextTrie::child(uint32_t node, char byte) const noexcept {
     const auto wanted = static_cast<uint8_t>(byte);
     const auto first = nodes_.begin() + parent.first_child;
     const auto last = first + parent.children;
-    const auto at = std::lower_bound(first, last, wanted,
-                                     [](const Node& n, uint8_t b) { return n.byte < b; });
+    const auto at =
+        std::lower_bound(first, last, wanted, [](const Node& n, uint8_t b) { return n.byte < b; });
     return at != last && at->byte == wanted ? static_cast<uint32_t>(at - nodes_.begin()) : kNone;
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

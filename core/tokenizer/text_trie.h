@@ -13,7 +13,7 @@ namespace tenon::tokenizer {
 class TextTrie {
 public:
     struct Text {
-        std::string_view text; // not empty
+        std::string_view text;  // not empty
         int32_t id = -1;
     };
 
@@ -22,7 +22,7 @@ public:
     static Result<TextTrie> build(std::vector<Text> texts);
 
     static constexpr uint32_t kRoot = 0;
-    static constexpr uint32_t kNone = 0; // no node has the root as a child
+    static constexpr uint32_t kNone = 0;  // no node has the root as a child
 
     // The node one byte further, or kNone.
     uint32_t child(uint32_t node, char byte) const noexcept;
@@ -31,7 +31,7 @@ public:
 
 private:
     struct Node {
-        uint32_t first_child = 0; // children stand together, by byte
+        uint32_t first_child = 0;  // children stand together, by byte
         int32_t id = -1;
         uint16_t children = 0;
         uint8_t byte = 0;
@@ -39,7 +39,8 @@ private:
     std::vector<Node> nodes_ = {Node{}};
 };
 
-inline constexpr size_t kTrieTextBytesMax = 1'024; // bounds the work per byte of a text that is read
+inline constexpr size_t kTrieTextBytesMax =
+    1'024;  // bounds the work per byte of a text that is read
 inline constexpr size_t kTrieNodesMax = 32u << 20;
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -31,12 +31,13 @@ uint64_t hash_of(std::string_view text) noexcept {
     return mix(h, rest);
 }
 
-} // namespace
+}  // namespace
 
 Result<TokenTable> TokenTable::build(std::span<const std::string_view> texts) {
     TokenTable table;
     size_t total = 0;
-    for (std::string_view text : texts) total += text.size();
+    for (std::string_view text : texts)
+        total += text.size();
     table.bytes_.reserve(total);
     table.ends_.reserve(texts.size());
     table.slots_.resize(std::bit_ceil(texts.size() * 2 + 2));
@@ -53,14 +54,16 @@ Result<TokenTable> TokenTable::build(std::span<const std::string_view> texts) {
         for (; table.slots_[at].id >= 0; at = (at + 1) & mask) {
             const Slot& slot = table.slots_[at];
             if (slot.tag == tag && table.text(slot.id) == text) {
-                return Error{Code::kInvalid, fmt::format("tokens {} and {} are both '{}'; every token "
-                                                         "of a vocabulary needs its own text",
-                                                         slot.id, id, text.substr(0, 64))};
+                return Error{Code::kInvalid,
+                             fmt::format("tokens {} and {} are both '{}'; every token "
+                                         "of a vocabulary needs its own text",
+                                         slot.id, id, text.substr(0, 64))};
             }
             if (++probes > kProbesMax) {
-                return Error{Code::kInvalid, fmt::format("token {} is the last of over {} texts made "
-                                                         "to collide in the token table",
-                                                         id, kProbesMax)};
+                return Error{Code::kInvalid,
+                             fmt::format("token {} is the last of over {} texts made "
+                                         "to collide in the token table",
+                                         id, kProbesMax)};
             }
         }
         table.slots_[at] = {id, tag};
@@ -85,4 +88,4 @@ int32_t TokenTable::find(std::string_view text) const noexcept {
     return -1;
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

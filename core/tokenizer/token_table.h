@@ -26,13 +26,13 @@ public:
 
 private:
     struct Slot {
-        int32_t id = -1; // -1: empty
-        uint32_t tag = 0; // upper half of the hash: spares most comparisons
+        int32_t id = -1;   // -1: empty
+        uint32_t tag = 0;  // upper half of the hash: spares most comparisons
     };
 
-    std::string bytes_;          // the texts, one after the other
-    std::vector<uint32_t> ends_; // where each ends
-    std::vector<Slot> slots_;    // open addressing, a power of two, at most half full
+    std::string bytes_;           // the texts, one after the other
+    std::vector<uint32_t> ends_;  // where each ends
+    std::vector<Slot> slots_;     // open addressing, a power of two, at most half full
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -9,11 +9,13 @@
 
 namespace tenon::tokenizer {
 
-Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
+                                               const EncodeOptions& options) const {
     const size_t limit = std::min(options.input_bytes_max, kInputBytesMax);
     if (text.size() > limit) {
-        return Error{Code::kInvalid,
-                     fmt::format("the text to tokenize has {} bytes; the limit is {}", text.size(), limit)};
+        return Error{
+            Code::kInvalid,
+            fmt::format("the text to tokenize has {} bytes; the limit is {}", text.size(), limit)};
     }
     const auto scope = options.parse_special ? SpecialScope::kAll : SpecialScope::kUserDefined;
     std::vector<SpecialMatch> matches;
@@ -27,9 +29,10 @@ Result<std::vector<int32_t>> Tokenizer::encode_segments(std::span<const Segment>
     size_t total = 0;
     for (const Segment& segment : segments) {
         if (segment.text.size() > limit - total) {
-            return Error{Code::kInvalid, fmt::format("the segments to tokenize have more than {} bytes, "
-                                                     "the limit",
-                                                     limit)};
+            return Error{Code::kInvalid,
+                         fmt::format("the segments to tokenize have more than {} bytes, "
+                                     "the limit",
+                                     limit)};
         }
         total += segment.text.size();
     }
@@ -44,7 +47,8 @@ Result<std::vector<int32_t>> Tokenizer::encode_segments(std::span<const Segment>
         }
         // A token at the border takes white space along on the other side, too.
         if (!matches.empty() && matches.back().end == begin && matches.back().strips_right) {
-            while (begin < text.size() && is_stripped(text[begin])) ++begin;
+            while (begin < text.size() && is_stripped(text[begin]))
+                ++begin;
             matches.back().end = begin;
         }
         const auto scope = is_template ? SpecialScope::kAll : SpecialScope::kWhitespace;
@@ -74,14 +78,16 @@ Result<std::vector<int32_t>> Tokenizer::encode_between(std::string_view text,
     return out;
 }
 
-Result<std::string> Tokenizer::decode(std::span<const int32_t> ids, const DecodeOptions& options) const {
+Result<std::string> Tokenizer::decode(std::span<const int32_t> ids,
+                                      const DecodeOptions& options) const {
     std::string bytes;
     bool first = strips_first_space_ && !options.continues;
     for (size_t i = 0; i < ids.size(); ++i) {
         if (!contains(ids[i])) {
-            return Error{Code::kInvalid, fmt::format("token id {} at place {} of {} to decode is outside "
-                                                     "the vocabulary of {} tokens",
-                                                     ids[i], i, ids.size(), size())};
+            return Error{Code::kInvalid,
+                         fmt::format("token id {} at place {} of {} to decode is outside "
+                                     "the vocabulary of {} tokens",
+                                     ids[i], i, ids.size(), size())};
         }
         if (options.skip_special && is_special(ids[i])) continue;
         std::string_view piece = token_bytes(ids[i]);
@@ -123,4 +129,4 @@ bool Tokenizer::is_special(int32_t id) const noexcept {
     return contains(id) && tokens_->is_special(id);
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

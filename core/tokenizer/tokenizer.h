@@ -19,9 +19,9 @@
 namespace tenon::tokenizer {
 
 struct EncodeOptions {
-    bool add_special = true;    // BOS in front, EOS behind, where the model wants them
-    bool parse_special = false; // control and unknown tokens written as text become those tokens
-    size_t input_bytes_max = 16u << 20; // longer input is refused; at most kInputBytesMax
+    bool add_special = true;     // BOS in front, EOS behind, where the model wants them
+    bool parse_special = false;  // control and unknown tokens written as text become those tokens
+    size_t input_bytes_max = 16u << 20;  // longer input is refused; at most kInputBytesMax
 };
 
 // A hard limit: positions are 32-bit inside, and repair makes three bytes of a broken one.
@@ -35,15 +35,15 @@ struct Segment {
 };
 
 struct DecodeOptions {
-    bool skip_special = false; // leave out control and unknown tokens
-    bool repair = true; // broken UTF-8 becomes U+FFFD (Utf8Stream); false: bytes as they are
+    bool skip_special = false;  // leave out control and unknown tokens
+    bool repair = true;  // broken UTF-8 becomes U+FFFD (Utf8Stream); false: bytes as they are
     // The text goes on where another ended. Otherwise the space that encode puts before a text, where
     // the model wants one, is left out again.
     bool continues = false;
 };
 
 struct TokenizerOptions {
-    bool use_jit = true; // of PCRE2, where the system has it
+    bool use_jit = true;  // of PCRE2, where the system has it
 };
 
 // Owns copies of all it needs of the vocabulary. Immutable: any thread may call any member.
@@ -53,12 +53,14 @@ public:
     // rules, no tokens, two equal tokens, lists of unequal length, scores that are no numbers, ids
     // outside the vocabulary, merges of or into what is no token, a broken normaliser, an order to
     // add a BOS or EOS that is not named, limits of vocabulary.h exceeded.
-    static Result<Tokenizer> create(const Vocabulary& vocabulary, const TokenizerOptions& options = {});
+    static Result<Tokenizer> create(const Vocabulary& vocabulary,
+                                    const TokenizerOptions& options = {});
 
     // Any bytes are legal; what is not UTF-8 is repaired (clean_text) or, by SentencePiece models,
     // spelled byte by byte. What the vocabulary cannot spell is left out or its unknown token.
     // User-defined tokens are found even without parse_special.
-    Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;
+    Result<std::vector<int32_t>> encode(std::string_view text,
+                                        const EncodeOptions& options = {}) const;
 
     // As encode, but whether special tokens are parsed is said by each segment: template text forms
     // all of them, other text none, so that a control token typed by a user stays text. Of the
@@ -68,7 +70,8 @@ public:
                                                  const EncodeOptions& options = {}) const;
 
     // Refuses ids outside the vocabulary.
-    Result<std::string> decode(std::span<const int32_t> ids, const DecodeOptions& options = {}) const;
+    Result<std::string> decode(std::span<const int32_t> ids,
+                               const DecodeOptions& options = {}) const;
 
     int32_t size() const noexcept { return tokens_->size(); }
     bool contains(int32_t id) const noexcept { return id >= 0 && id < size(); }
@@ -79,9 +82,9 @@ public:
     // The token spelled so by the file.
     std::optional<int32_t> find_token(std::string_view text) const noexcept;
 
-    bool is_eog(int32_t id) const noexcept;     // ends a generation
-    bool is_special(int32_t id) const noexcept; // control or unknown
-    const std::vector<int32_t>& eog() const noexcept { return eog_; } // sorted
+    bool is_eog(int32_t id) const noexcept;                            // ends a generation
+    bool is_special(int32_t id) const noexcept;                        // control or unknown
+    const std::vector<int32_t>& eog() const noexcept { return eog_; }  // sorted
     std::optional<int32_t> bos() const noexcept { return bos_; }
     std::optional<int32_t> eos() const noexcept { return eos_; }
     std::optional<int32_t> pad() const noexcept { return pad_; }
@@ -104,19 +107,19 @@ private:
                                                 const std::vector<SpecialMatch>& matches,
                                                 const EncodeOptions& options) const;
 
-    std::unique_ptr<TokenList> tokens_;    // stays where it is: algorithm_ points to it
-    std::unique_ptr<Algorithm> algorithm_; // never null
-    std::string pieces_;                   // decoded tokens, one after the other
+    std::unique_ptr<TokenList> tokens_;     // stays where it is: algorithm_ points to it
+    std::unique_ptr<Algorithm> algorithm_;  // never null
+    std::string pieces_;                    // decoded tokens, one after the other
     std::vector<uint32_t> piece_ends_;
     SpecialTokens special_;
     KnownTokens known_;
     std::vector<int32_t> eog_;
     std::optional<int32_t> bos_, eos_, sep_, unk_, pad_;
-    std::optional<int32_t> last_; // what encode puts behind the text where the model wants that
+    std::optional<int32_t> last_;  // what encode puts behind the text where the model wants that
     bool add_bos_ = false;
     bool add_eos_ = false;
     bool space_prefix_ = false;
     bool strips_first_space_ = false;
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

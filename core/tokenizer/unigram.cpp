@@ -32,14 +32,14 @@ struct Unigram final : public Algorithm {
 
     Result<std::unique_ptr<AlgorithmSession>> begin() const override;
 
-    const TokenList* tokens; // not owned
-    TextTrie trie;           // tokens that text may become
-    TextTrie user_defined;   // what they begin with is not normalised
+    const TokenList* tokens;  // not owned
+    TextTrie trie;            // tokens that text may become
+    TextTrie user_defined;    // what they begin with is not normalised
     Charsmap charsmap;
     double unknown_score = 0;
     int32_t unknown;
-    bool space_before;  // a space mark in front of the first word
-    bool merges_spaces; // runs of spaces become one, those at the ends none
+    bool space_before;   // a space mark in front of the first word
+    bool merges_spaces;  // runs of spaces become one, those at the ends none
 };
 
 class UnigramSession final : public AlgorithmSession {
@@ -52,7 +52,7 @@ private:
     // The best way to reach a place of the window.
     struct Best {
         double score;
-        uint32_t from; // where its last token begins, counted from the window's start
+        uint32_t from;  // where its last token begins, counted from the window's start
         int32_t id;
     };
 
@@ -61,9 +61,9 @@ private:
     void extend(size_t at, size_t window);
     void take(std::vector<int32_t>& out);
 
-    const Unigram* model_; // not owned
-    std::string text_;     // normalised
-    std::vector<Best> best_; // of the window: the places that the text read so far can reach
+    const Unigram* model_;    // not owned
+    std::string text_;        // normalised
+    std::vector<Best> best_;  // of the window: the places that the text read so far can reach
     std::vector<int32_t> path_;
     bool last_unknown_ = false;
 };
@@ -88,7 +88,8 @@ Status UnigramSession::normalise(std::string_view text) {
         if (const size_t kept = protected_bytes(model_->user_defined, text, at); kept > 0) {
             piece = text.substr(at, kept);
             at += kept;
-        } else if (const Charsmap::Match match = model_->charsmap.find(text, at); match.length > 0) {
+        } else if (const Charsmap::Match match = model_->charsmap.find(text, at);
+                   match.length > 0) {
             piece = match.replacement;
             at += match.length;
         } else {
@@ -117,16 +118,18 @@ Status UnigramSession::normalise(std::string_view text) {
             text_ += byte;
         }
         if (text_.size() > kNormalisedBytesMax) {
-            return Error{Code::kInvalid, fmt::format("the text has more than {} bytes when normalised, "
-                                                     "the limit",
-                                                     kNormalisedBytesMax)};
+            return Error{Code::kInvalid,
+                         fmt::format("the text has more than {} bytes when normalised, "
+                                     "the limit",
+                                     kNormalisedBytesMax)};
         }
     }
     return {};
 }
 
 void UnigramSession::offer(size_t place, const Best& way) {
-    if (place >= best_.size()) best_.resize(place + 1, {std::numeric_limits<double>::lowest(), 0, -1});
+    if (place >= best_.size())
+        best_.resize(place + 1, {std::numeric_limits<double>::lowest(), 0, -1});
     if (way.score > best_[place].score) best_[place] = way;
 }
 
@@ -187,12 +190,13 @@ Result<std::unique_ptr<AlgorithmSession>> Unigram::begin() const {
     return std::unique_ptr<AlgorithmSession>(std::make_unique<UnigramSession>(*this));
 }
 
-} // namespace
+}  // namespace
 
 Result<std::unique_ptr<Algorithm>> make_unigram(const AlgorithmInput& input) {
     if (input.unknown < 0) {
-        return Error{Code::kInvalid, "the vocabulary names no unknown token, which a unigram tokenizer "
-                                     "needs"};
+        return Error{Code::kInvalid,
+                     "the vocabulary names no unknown token, which a unigram tokenizer "
+                     "needs"};
     }
     auto model = std::make_unique<Unigram>(input);
     TENON_TRY(model->charsmap, Charsmap::parse(input.vocabulary.charsmap));
@@ -204,7 +208,8 @@ Result<std::unique_ptr<Algorithm>> make_unigram(const AlgorithmInput& input) {
         const std::string_view text = input.tokens.table.text(id);
         if (text.empty()) continue;
         if (type == TokenType::kUserDefined) user_defined.push_back({text, id});
-        if (type == TokenType::kNormal || type == TokenType::kUserDefined || type == TokenType::kUnused)
+        if (type == TokenType::kNormal || type == TokenType::kUserDefined ||
+            type == TokenType::kUnused)
             all.push_back({text, id});
     }
     model->unknown_score = static_cast<double>(worst - kUnknownPenalty);
@@ -213,4 +218,4 @@ Result<std::unique_ptr<Algorithm>> make_unigram(const AlgorithmInput& input) {
     return std::unique_ptr<Algorithm>(std::move(model));
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

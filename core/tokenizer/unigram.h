@@ -9,4 +9,4 @@ namespace tenon::tokenizer {
 // Refuses a vocabulary without an unknown token, a broken normaliser, and the limits of text_trie.h.
 Result<std::unique_ptr<Algorithm>> make_unigram(const AlgorithmInput& input);
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

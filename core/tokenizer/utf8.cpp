@@ -6,11 +6,9 @@ namespace tenon::tokenizer {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-constexpr std::string_view kPrivateUse = "\xEE\x80\x80"; // U+E000
+constexpr std::string_view kPrivateUse = "\xEE\x80\x80";  // U+E000
 
-uint8_t at(std::string_view text, size_t i) {
-    return static_cast<uint8_t>(text[i]);
-}
+uint8_t at(std::string_view text, size_t i) { return static_cast<uint8_t>(text[i]); }
 
 // The bytes a second byte may have after `lead` (RFC 3629, table of section 4), and the sequence's
 // length; length 0: `lead` begins nothing.
@@ -37,7 +35,7 @@ Lead lead_of(uint8_t lead) noexcept {
 struct Part {
     size_t length;
     bool whole;
-    bool unfinished; // right so far, but the text ends
+    bool unfinished;  // right so far, but the text ends
 };
 
 Part part_at(std::string_view text, size_t begin) noexcept {
@@ -61,11 +59,12 @@ size_t ascii_end(std::string_view text, size_t begin) noexcept {
         std::memcpy(&word, text.data() + i, 8);
         if (word & 0x8080808080808080ull) break;
     }
-    while (i < text.size() && at(text, i) < 0x80) ++i;
+    while (i < text.size() && at(text, i) < 0x80)
+        ++i;
     return i;
 }
 
-} // namespace
+}  // namespace
 
 size_t length_by_lead(char lead) noexcept {
     const auto byte = static_cast<uint8_t>(lead);
@@ -178,4 +177,4 @@ void Utf8Stream::flush(std::string& out) {
     held_ = 0;
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

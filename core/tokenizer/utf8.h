@@ -15,7 +15,7 @@ size_t length_by_lead(char lead) noexcept;
 // One code point, decoded by the lead byte's length: overlong forms and surrogates pass.
 struct CodePoint {
     uint32_t value = 0;
-    size_t length = 0; // bytes; 0: they form nothing up to 0x10FFFF
+    size_t length = 0;  // bytes; 0: they form nothing up to 0x10FFFF
 };
 CodePoint decode_leniently(std::string_view text, size_t begin) noexcept;
 
@@ -55,4 +55,4 @@ private:
     size_t held_ = 0;
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

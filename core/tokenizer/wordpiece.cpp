@@ -21,7 +21,8 @@ bool is_ideograph(uint32_t point) noexcept {
 
 // + < = > ^ | ~ $ and the grave accent: symbols to Unicode, punctuation to these vocabularies.
 bool is_ascii_symbol(uint32_t point) noexcept {
-    return point < 0x7F && std::string_view("$+<=>^`|~").find(static_cast<char>(point)) != std::string_view::npos;
+    return point < 0x7F &&
+           std::string_view("$+<=>^`|~").find(static_cast<char>(point)) != std::string_view::npos;
 }
 
 struct WordPiece final : public Algorithm {
@@ -32,7 +33,7 @@ struct WordPiece final : public Algorithm {
 
     Result<std::unique_ptr<AlgorithmSession>> begin() const override;
 
-    TextTrie trie; // tokens that text may become
+    TextTrie trie;  // tokens that text may become
     int32_t unknown;
     bool lowers;
     bool strips_accents;
@@ -47,9 +48,9 @@ public:
 private:
     void end_word(std::vector<int32_t>& out);
 
-    const WordPiece* model_; // not owned
+    const WordPiece* model_;  // not owned
     CleanText clean_;
-    std::string word_; // empty, or begun by the space mark
+    std::string word_;  // empty, or begun by the space mark
 };
 
 Result<std::unique_ptr<AlgorithmSession>> WordPiece::begin() const {
@@ -99,7 +100,8 @@ Status WordPieceSession::append(std::string_view text, std::vector<int32_t>& out
             end_word(out);
             continue;
         }
-        if (point == 0xFFFD || is_control(point) || (model_->strips_accents && is_mark(point))) continue;
+        if (point == 0xFFFD || is_control(point) || (model_->strips_accents && is_mark(point)))
+            continue;
         const bool alone = is_punctuation(point) || is_ascii_symbol(point) || is_ideograph(point);
         if (alone) end_word(out);
         add(point);
@@ -109,12 +111,13 @@ Status WordPieceSession::append(std::string_view text, std::vector<int32_t>& out
     return {};
 }
 
-} // namespace
+}  // namespace
 
 Result<std::unique_ptr<Algorithm>> make_wordpiece(const AlgorithmInput& input) {
     if (input.unknown < 0) {
-        return Error{Code::kInvalid, "the vocabulary names no unknown token, which a WordPiece "
-                                     "tokenizer needs"};
+        return Error{Code::kInvalid,
+                     "the vocabulary names no unknown token, which a WordPiece "
+                     "tokenizer needs"};
     }
     auto model = std::make_unique<WordPiece>(input);
     std::vector<TextTrie::Text> texts;
@@ -126,4 +129,4 @@ Result<std::unique_ptr<Algorithm>> make_wordpiece(const AlgorithmInput& input) {
     return std::unique_ptr<Algorithm>(std::move(model));
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -9,4 +9,4 @@ namespace tenon::tokenizer {
 // Refuses a vocabulary without an unknown token, and the limits of text_trie.h.
 Result<std::unique_ptr<Algorithm>> make_wordpiece(const AlgorithmInput& input);
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -32,45 +32,45 @@ using uint = uint32_t;
 #endif
 
 struct AttentionParams {
-    uint dispatch;       // entry of the step buffer
-    uint step_words;     // word offset of error[]
-    uint sequences_word; // word of the step buffer that holds S, the sequences of this step
-    uint table_width;    // blocks of a sequence's row of the table
+    uint dispatch;        // entry of the step buffer
+    uint step_words;      // word offset of error[]
+    uint sequences_word;  // word of the step buffer that holds S, the sequences of this step
+    uint table_width;     // blocks of a sequence's row of the table
     uint n_q_heads;
     uint n_kv_heads;
-    uint block_tokens;   // 16 or 32
-    uint n_blocks;       // of the pool
-    uint window;         // positions that a token sees, 0 for all
-    uint flags;          // TENON_ATTENTION_* flags
+    uint block_tokens;  // 16 or 32
+    uint n_blocks;      // of the pool
+    uint window;        // positions that a token sees, 0 for all
+    uint flags;         // TENON_ATTENTION_* flags
     float scale;
-    float softcap;       // 0: none
+    float softcap;  // 0: none
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(AttentionParams) == 48, "AttentionParams");
-} // namespace tenon::shaders
+}  // namespace tenon::shaders
 #endif
 
 #define TENON_ATTENTION_SINKS 1u
 
 // Bindings of set 0. What a dispatch does not use is bound to any buffer.
 #define TENON_ATTENTION_STEP 0
-#define TENON_ATTENTION_Q 1           // float[T][n_q_heads][dim_k]
-#define TENON_ATTENTION_KV 2          // the layer's region of the pool
-#define TENON_ATTENTION_BLOCK_TABLE 3 // int[S][table_width]
-#define TENON_ATTENTION_KV_LEN 4      // int[S]
-#define TENON_ATTENTION_Q_START 5     // int[S + 1]
-#define TENON_ATTENTION_SINKS_AT 6    // float[n_q_heads]
-#define TENON_ATTENTION_O 7           // float[T][n_q_heads][dim_v], written
+#define TENON_ATTENTION_Q 1            // float[T][n_q_heads][dim_k]
+#define TENON_ATTENTION_KV 2           // the layer's region of the pool
+#define TENON_ATTENTION_BLOCK_TABLE 3  // int[S][table_width]
+#define TENON_ATTENTION_KV_LEN 4       // int[S]
+#define TENON_ATTENTION_Q_START 5      // int[S + 1]
+#define TENON_ATTENTION_SINKS_AT 6     // float[n_q_heads]
+#define TENON_ATTENTION_O 7            // float[T][n_q_heads][dim_v], written
 #define TENON_ATTENTION_BINDINGS 8
 
-#define TENON_ATTENTION_SPEC_LOCAL 0 // invocations of a workgroup
-#define TENON_ATTENTION_SPEC_KV 1    // a TENON_KV_* type
-#define TENON_ATTENTION_SPEC_DIM_K 2 // elements of a key
-#define TENON_ATTENTION_SPEC_DIM_V 3 // elements of a value
-#define TENON_ATTENTION_SPEC_ROWS 4  // query rows of an invocation or workgroup: 1 .. ROWS_MAX
+#define TENON_ATTENTION_SPEC_LOCAL 0  // invocations of a workgroup
+#define TENON_ATTENTION_SPEC_KV 1     // a TENON_KV_* type
+#define TENON_ATTENTION_SPEC_DIM_K 2  // elements of a key
+#define TENON_ATTENTION_SPEC_DIM_V 3  // elements of a value
+#define TENON_ATTENTION_SPEC_ROWS 4   // query rows of an invocation or workgroup: 1 .. ROWS_MAX
 
 #define TENON_ATTENTION_ROWS_MAX 8
-#define TENON_ATTENTION_LOCAL_MAX 32 // of lanes
+#define TENON_ATTENTION_LOCAL_MAX 32  // of lanes
 
 #endif

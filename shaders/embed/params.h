@@ -14,33 +14,33 @@ using uint = uint32_t;
 #endif
 
 struct EmbedParams {
-    uint dispatch;     // entry of the step buffer
-    uint step_words;   // word offset of error[]
-    uint rows;         // table rows of this slice
-    uint row_begin;    // first table row of this slice
-    uint table_rows;   // table rows of all slices
-    uint cols;         // columns of the table and of y
-    uint lo_stride;    // 16-byte units from one row to the next: plane lo
-    uint hi_stride;    // 32-bit words: plane hi
-    uint scale_stride; // 32-bit words: plane scale
-    float scale;       // y = scale * table[id]
+    uint dispatch;      // entry of the step buffer
+    uint step_words;    // word offset of error[]
+    uint rows;          // table rows of this slice
+    uint row_begin;     // first table row of this slice
+    uint table_rows;    // table rows of all slices
+    uint cols;          // columns of the table and of y
+    uint lo_stride;     // 16-byte units from one row to the next: plane lo
+    uint hi_stride;     // 32-bit words: plane hi
+    uint scale_stride;  // 32-bit words: plane scale
+    float scale;        // y = scale * table[id]
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(EmbedParams) == 40, "EmbedParams");
-} // namespace tenon::shaders
+}  // namespace tenon::shaders
 #endif
 
 // Bindings of set 0. What a dispatch does not read is bound to any buffer.
 #define TENON_EMBED_STEP 0
-#define TENON_EMBED_IDS 1 // int[T]
-#define TENON_EMBED_Y 2   // float[T][cols]
+#define TENON_EMBED_IDS 1  // int[T]
+#define TENON_EMBED_Y 2    // float[T][cols]
 #define TENON_EMBED_LO 3
 #define TENON_EMBED_HI 4
 #define TENON_EMBED_SCALE 5
 #define TENON_EMBED_BINDINGS 6
 
 // Specialization constants; those of the table's layout are in include/decode.h.
-#define TENON_EMBED_SPEC_LOCAL 0 // invocations of a workgroup
+#define TENON_EMBED_SPEC_LOCAL 0  // invocations of a workgroup
 
 #endif

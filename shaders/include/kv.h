@@ -42,13 +42,14 @@ TENON_KV_INLINE uint kv_side_words(uint type, uint heads, uint dim, uint block_t
 }
 
 // Words of a block of one layer.
-TENON_KV_INLINE uint kv_block_words(uint type, uint heads, uint dim_k, uint dim_v, uint block_tokens) {
+TENON_KV_INLINE uint kv_block_words(uint type, uint heads, uint dim_k, uint dim_v,
+                                    uint block_tokens) {
     return kv_side_words(type, heads, dim_k, block_tokens) +
            kv_side_words(type, heads, dim_v, block_tokens);
 }
 
 #ifdef __cplusplus
-} // namespace tenon::shaders
+}  // namespace tenon::shaders
 #endif
 #undef TENON_KV_INLINE
 

@@ -30,14 +30,14 @@ struct StepError {
 
 // Kinds of error. The value was read from a buffer that the host filled.
 #define ERROR_NONE 0
-#define ERROR_TOKEN_ID 1     // a token id outside the vocabulary
-#define ERROR_KV_SLOT 2      // a slot outside the pool
-#define ERROR_BLOCK_TABLE 3  // a block id outside the pool
-#define ERROR_Q_START 4      // q_start falls, or ends beyond the rows
-#define ERROR_SEQ_LEN 5      // a length beyond its block table, or shorter than its queries
-#define ERROR_ROW_INDEX 6    // a row outside its source
-#define ERROR_POSITION 7     // a position outside the table
-#define ERROR_SAMPLE_PARAM 8 // a sampling parameter outside its range
+#define ERROR_TOKEN_ID 1      // a token id outside the vocabulary
+#define ERROR_KV_SLOT 2       // a slot outside the pool
+#define ERROR_BLOCK_TABLE 3   // a block id outside the pool
+#define ERROR_Q_START 4       // q_start falls, or ends beyond the rows
+#define ERROR_SEQ_LEN 5       // a length beyond its block table, or shorter than its queries
+#define ERROR_ROW_INDEX 6     // a row outside its source
+#define ERROR_POSITION 7      // a position outside the table
+#define ERROR_SAMPLE_PARAM 8  // a sampling parameter outside its range
 
 #ifdef __cplusplus
 }  // namespace tenon::shaders

@@ -16,17 +16,17 @@ using uint = uint32_t;
 #endif
 
 struct NormParams {
-    uint dispatch;     // entry of the step buffer
-    uint step_words;   // word offset of error[]
-    uint cols;         // of a row
-    uint flags;        // TENON_NORM_* flags
+    uint dispatch;    // entry of the step buffer
+    uint step_words;  // word offset of error[]
+    uint cols;        // of a row
+    uint flags;       // TENON_NORM_* flags
     float epsilon;
-    float gain_offset; // added to each gain
+    float gain_offset;  // added to each gain
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(NormParams) == 24, "NormParams");
-} // namespace tenon::shaders
+}  // namespace tenon::shaders
 #endif
 
 #define TENON_NORM_RESIDUAL 1u
@@ -34,14 +34,14 @@ static_assert(sizeof(NormParams) == 24, "NormParams");
 
 // Bindings of set 0. What a dispatch does not use is bound to any buffer. y and sum may be x or residual.
 #define TENON_NORM_STEP 0
-#define TENON_NORM_X 1           // float[T][cols]
-#define TENON_NORM_GAIN 2        // float[cols]
-#define TENON_NORM_RESIDUAL_AT 3 // float[T][cols]
-#define TENON_NORM_Y 4           // float[T][cols], written
-#define TENON_NORM_SUM_AT 5      // float[T][cols], written
+#define TENON_NORM_X 1            // float[T][cols]
+#define TENON_NORM_GAIN 2         // float[cols]
+#define TENON_NORM_RESIDUAL_AT 3  // float[T][cols]
+#define TENON_NORM_Y 4            // float[T][cols], written
+#define TENON_NORM_SUM_AT 5       // float[T][cols], written
 #define TENON_NORM_BINDINGS 6
 
-#define TENON_NORM_SPEC_LOCAL 0  // invocations of a workgroup
-#define TENON_NORM_LOCAL_MAX 128 // of variant lanes
+#define TENON_NORM_SPEC_LOCAL 0   // invocations of a workgroup
+#define TENON_NORM_LOCAL_MAX 128  // of variant lanes
 
 #endif

@@ -15,28 +15,28 @@ using uint = uint32_t;
 #endif
 
 struct RowsParams {
-    uint dispatch;    // entry of the step buffer
-    uint step_words;  // word offset of error[]
-    uint source_word; // word of the step buffer that holds the number of rows of x in this step
+    uint dispatch;     // entry of the step buffer
+    uint step_words;   // word offset of error[]
+    uint source_word;  // word of the step buffer that holds the number of rows of x in this step
     uint cols;
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(RowsParams) == 16, "RowsParams");
-} // namespace tenon::shaders
+}  // namespace tenon::shaders
 #endif
 
-#define TENON_ROWS_COLS 4 // columns of an invocation
+#define TENON_ROWS_COLS 4  // columns of an invocation
 
 // Bindings of set 0.
 #define TENON_ROWS_STEP 0
-#define TENON_ROWS_X 1     // float[rows of x][cols]
-#define TENON_ROWS_INDEX 2 // int[L] row numbers, or int[S + 1] starts of sequences
-#define TENON_ROWS_Y 3     // float[rows][cols], written
+#define TENON_ROWS_X 1      // float[rows of x][cols]
+#define TENON_ROWS_INDEX 2  // int[L] row numbers, or int[S + 1] starts of sequences
+#define TENON_ROWS_Y 3      // float[rows][cols], written
 #define TENON_ROWS_BINDINGS 4
 
-#define TENON_ROWS_SPEC_LOCAL 0 // invocations of a workgroup
-#define TENON_ROWS_SPEC_OP 1    // TENON_ROWS_OP_GATHER, or a tenon_pool_kind
+#define TENON_ROWS_SPEC_LOCAL 0  // invocations of a workgroup
+#define TENON_ROWS_SPEC_OP 1     // TENON_ROWS_OP_GATHER, or a tenon_pool_kind
 
 #define TENON_ROWS_OP_GATHER 0
 

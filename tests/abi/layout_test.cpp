@@ -16,8 +16,8 @@ struct Line {
 
 #define FINGERPRINT(revision, fingerprint)
 #define STRUCT(name, bytes) {"sizeof(" #name ")", sizeof(name), bytes},
-#define FIELD(name, field, place, bytes)                                                           \
-    {"offsetof(" #name ", " #field ")", offsetof(name, field), place},                             \
+#define FIELD(name, field, place, bytes)                               \
+    {"offsetof(" #name ", " #field ")", offsetof(name, field), place}, \
         {"sizeof(" #name "::" #field ")", sizeof(name::field), bytes},
 constexpr Line kLines[] = {
 #include "layout_checks.inc"
@@ -28,14 +28,15 @@ constexpr Line kLines[] = {
 // More than 30 structs and 200 fields: the table is not empty by mistake.
 static_assert(sizeof(kLines) / sizeof(kLines[0]) > 30 + 2 * 200);
 
-#define FINGERPRINT(revision, fingerprint)                                                         \
-    EXPECT_EQ(TENON_ABI_REVISION, revision);                                                       \
+#define FINGERPRINT(revision, fingerprint)   \
+    EXPECT_EQ(TENON_ABI_REVISION, revision); \
     EXPECT_EQ(TENON_ABI_FINGERPRINT, fingerprint);
 #define STRUCT(name, bytes)
 #define FIELD(name, field, place, bytes)
 TEST(AbiLayout, JsonEqualsTheCompiler) {
-    for (const Line& line : kLines) EXPECT_EQ(line.compiled, line.written) << line.what;
+    for (const Line& line : kLines)
+        EXPECT_EQ(line.compiled, line.written) << line.what;
 #include "layout_checks.inc"
 }
 
-} // namespace
+}  // namespace

@@ -29,5 +29,5 @@ TEST(PlainC, LoadsWithoutTheSdk) {
     EXPECT_EQ(device.error().message, "The plain C backend has no device.");
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

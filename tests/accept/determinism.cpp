@@ -103,8 +103,8 @@ int main(int argc, char** argv) {
     }
     std::map<std::vector<int32_t>, uint32_t> outputs[2];
     uint32_t done = 0, retracted = 0, hit = 0, crowded = 0;
-    const uint32_t each = (runs + static_cast<uint32_t>(ways.size()) - 1) /
-                          static_cast<uint32_t>(ways.size());
+    const uint32_t each =
+        (runs + static_cast<uint32_t>(ways.size()) - 1) / static_cast<uint32_t>(ways.size());
     for (const Way& way : ways) {
         EngineStart start;
         start.model = model;
@@ -152,8 +152,9 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "threads {} chunk {} retract every {}{}: {} runs\n", way.threads,
                    way.chunk, way.retract_every, way.overlap ? " overlap" : "", each);
     }
-    fmt::print("{} runs, {} unique outputs of the greedy prompt and {} of the drawn one; {} among "
-               "15 neighbours, {} with a cached prefix, {} retracted\n",
-               done, outputs[0].size(), outputs[1].size(), crowded, hit, retracted);
+    fmt::print(
+        "{} runs, {} unique outputs of the greedy prompt and {} of the drawn one; {} among "
+        "15 neighbours, {} with a cached prefix, {} retracted\n",
+        done, outputs[0].size(), outputs[1].size(), crowded, hit, retracted);
     return outputs[0].size() == 1 && outputs[1].size() == 1 && retracted > 0 && hit > 0 ? 0 : 1;
 }

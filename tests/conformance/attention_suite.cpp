@@ -173,10 +173,10 @@ TEST_P(Attention, MixedSteps) {
     CONFORMANCE_MADE(runner);
     Oracle oracle(trial);
     const std::vector<Stream> streams = make_streams(GetParam().shape, random);
-    Sequences sequences =
-        Sequences::make(kSequences, GetParam().shape.block_tokens, GetParam().shape.table_width, &random);
+    Sequences sequences = Sequences::make(kSequences, GetParam().shape.block_tokens,
+                                          GetParam().shape.table_width, &random);
     std::vector<std::vector<int32_t>> steps = {{17, 0, 0}, {1, 5, 0}, {1, 1, 33}, {1, 1, 1},
-                                                     {15, 1, 0}, {0, 0, 2}, {1, 1, 1}};
+                                               {15, 1, 0}, {0, 0, 2}, {1, 1, 1}};
     if (GetParam().shape.table_width > 4) {
         steps.insert(steps.end(), {{200, 0, 0}, {150, 30, 0}, {1, 1, 1}, {130, 0, 100}, {1, 1, 1}});
     }
@@ -275,8 +275,10 @@ TEST_P(Attention, ABrokenSequenceStaysAlone) {
     const std::vector<float> together = alone({5, 21, 2});
     std::vector<float> wanted = first;
     wanted.insert(wanted.end(), third.begin(), third.end());
-    std::vector<float> got(together.begin(), together.begin() + static_cast<std::ptrdiff_t>(first.size()));
-    got.insert(got.end(), together.end() - static_cast<std::ptrdiff_t>(third.size()), together.end());
+    std::vector<float> got(together.begin(),
+                           together.begin() + static_cast<std::ptrdiff_t>(first.size()));
+    got.insert(got.end(), together.end() - static_cast<std::ptrdiff_t>(third.size()),
+               together.end());
     EXPECT_TRUE(equal_bits(wanted, got)) << "beside a broken sequence";
     if (Target::instance().computes()) {
         const auto begin = together.begin() + static_cast<std::ptrdiff_t>(first.size());
@@ -312,7 +314,8 @@ TEST(LongContext, EveryPositionIsSeen) {
         sequences.blocks[0][i] = static_cast<int32_t>(i % (written - 1));
     sequences.blocks[0][written - 1] = sequences.blocks[0].back() = written - 1;
     Stream stream(shape, written * shape.block_tokens, random);
-    for (auto v = stream.v.end() - shape.block_tokens * stream.v_row; v != stream.v.end(); ++v) *v *= 1000;
+    for (auto v = stream.v.end() - shape.block_tokens * stream.v_row; v != stream.v.end(); ++v)
+        *v *= 1000;
     both(make_step(sequences, {stream}, {static_cast<int32_t>(written * shape.block_tokens)}));
 
     sequences.lengths[0] = static_cast<int32_t>(shape.table_width * shape.block_tokens) - 2;
@@ -333,7 +336,8 @@ std::vector<Case> cases() {
     }
     for (const tenon_dtype dtype :
          {TENON_F32, TENON_BF16, TENON_F8_E4M3, TENON_F8_E5M2, TENON_I8}) {
-        for (const Shape& shape : kShapes) all.push_back({shape, dtype, TENON_COMPUTE_FAST});
+        for (const Shape& shape : kShapes)
+            all.push_back({shape, dtype, TENON_COMPUTE_FAST});
         all.push_back({kShapes[0], dtype, TENON_COMPUTE_PRECISE});
     }
     return all;
@@ -341,18 +345,12 @@ std::vector<Case> cases() {
 
 const char* dtype_name(tenon_dtype dtype) {
     switch (dtype) {
-        case TENON_F32:
-            return "f32";
-        case TENON_F16:
-            return "f16";
-        case TENON_BF16:
-            return "bf16";
-        case TENON_F8_E4M3:
-            return "f8_e4m3";
-        case TENON_F8_E5M2:
-            return "f8_e5m2";
-        default:
-            return "i8";
+        case TENON_F32: return "f32";
+        case TENON_F16: return "f16";
+        case TENON_BF16: return "bf16";
+        case TENON_F8_E4M3: return "f8_e4m3";
+        case TENON_F8_E5M2: return "f8_e5m2";
+        default: return "i8";
     }
 }
 
@@ -379,7 +377,8 @@ TEST_P(KvPool, StoresTheRoundedNumbers) {
     for (int round = 0; round < 8; ++round) {
         std::vector<Stream> streams = make_streams(shape, random);
         for (Stream& stream : streams) {
-            for (float& x : stream.v) x *= std::ldexp(1.0f, static_cast<int>(random.below(20)) - 12);
+            for (float& x : stream.v)
+                x *= std::ldexp(1.0f, static_cast<int>(random.below(20)) - 12);
         }
         Sequences sequences = Sequences::make(kSequences, 16, shape.table_width, &random);
         Step step = make_step(sequences, streams, {1, 1, 1});
@@ -430,9 +429,9 @@ TEST_P(KvPool, QueryAndCreateAgreeAndRefuse) {
     auto info = device.kv_query(desc);
     CONFORMANCE_MADE(info);
     const uint64_t rows = uint64_t{2} * 3 * 16;  // of each a key and a value of 64
-    const uint64_t bits = GetParam() == TENON_F32                            ? 32
+    const uint64_t bits = GetParam() == TENON_F32                               ? 32
                           : GetParam() == TENON_F16 || GetParam() == TENON_BF16 ? 16
-                                                                             : 8;
+                                                                                : 8;
     EXPECT_GE(info->block_bytes, rows * 128 * bits / 8);
     if (GetParam() == TENON_I8) {
         EXPECT_GT(info->block_bytes, rows * 128) << "where are the scales?";

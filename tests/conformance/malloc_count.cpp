@@ -87,12 +87,8 @@ bool asked_by_plugin() {
 }  // namespace
 
 namespace tenon::conformance {
-bool counts_allocations() noexcept {
-    return CONFORMANCE_COUNTS != 0;
-}
-uint64_t allocations() noexcept {
-    return g_allocations.load();
-}
+bool counts_allocations() noexcept { return CONFORMANCE_COUNTS != 0; }
+uint64_t allocations() noexcept { return g_allocations.load(); }
 
 AllocationWatch::AllocationWatch(const void* code) noexcept {
     g_plugin = range_of(code);
@@ -111,9 +107,7 @@ AllocationWatch::~AllocationWatch() {
     t_watched = false;
 }
 
-uint64_t AllocationWatch::count() const noexcept {
-    return g_watched.load();
-}
+uint64_t AllocationWatch::count() const noexcept { return g_watched.load(); }
 }  // namespace tenon::conformance
 
 #if CONFORMANCE_COUNTS

@@ -136,7 +136,8 @@ TEST(Sample, RowsBeyondOneBinding) {
         step.set(kX, random.normals(count * kCols));
         for (const uint32_t slot : {kTemperature, kTopP, kMinP})
             step.set(slot, std::vector<float>(n, 0.0f));
-        for (const uint32_t slot : {kTopK, kPosition}) step.set(slot, std::vector<int32_t>(n, 0));
+        for (const uint32_t slot : {kTopK, kPosition})
+            step.set(slot, std::vector<int32_t>(n, 0));
         step.set(kSeed, std::vector<uint64_t>(n, 1));
         step.prepare_outputs(trial.view());
         Step wanted = step;
@@ -149,7 +150,8 @@ TEST(Sample, RowsBeyondOneBinding) {
         const std::vector<int32_t> tokens = step.get<int32_t>(kToken);
         for (size_t row = 0; row < n; ++row) {
             const auto begin = made.begin() + static_cast<std::ptrdiff_t>(row * kVocabulary);
-            EXPECT_EQ(std::max_element(begin, begin + kVocabulary) - begin, tokens[row]) << "row " << row;
+            EXPECT_EQ(std::max_element(begin, begin + kVocabulary) - begin, tokens[row])
+                << "row " << row;
         }
     }
 }
@@ -215,7 +217,8 @@ TEST(Sample, CutsInsideTies) {
     Random random(Target::instance().seed(), 405);
     for (const float spread : {0.0f, 0.3f, 1.0f, 5.0f, 40.0f}) {
         for (const float temperature : {1e-5f, 0.3f, 1.0f, 50.0f}) {
-            SCOPED_TRACE(::testing::Message() << "spread " << spread << ", temperature " << temperature);
+            SCOPED_TRACE(::testing::Message()
+                         << "spread " << spread << ", temperature " << temperature);
             Step step = random_step(random, vocabulary, kRowsMax, false);
             std::vector<float> logits = random.normals(kRowsMax * vocabulary, spread);
             for (float& x : logits)

@@ -17,9 +17,7 @@ using std::chrono::steady_clock;
 constexpr uint64_t kWaitNs = uint64_t{10} * 1000 * 1000 * 1000;
 uint64_t g_cookie = 1000;
 
-const host::Device& device() {
-    return Target::instance().device();
-}
+const host::Device& device() { return Target::instance().device(); }
 
 // Its value, or the largest number when the query fails.
 uint64_t now(const host::Timeline& timeline) {

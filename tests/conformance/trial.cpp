@@ -18,9 +18,7 @@ constexpr uint64_t kWaitNs = uint64_t{20} * 1000 * 1000 * 1000;
 std::atomic<uint64_t> g_compared{0};
 std::atomic<uint64_t> g_left_out{0};
 
-uint64_t element_bytes(uint32_t dtype) {
-    return dtype == TENON_U64 || dtype == TENON_I64 ? 8 : 4;
-}
+uint64_t element_bytes(uint32_t dtype) { return dtype == TENON_U64 || dtype == TENON_I64 ? 8 : 4; }
 
 uint64_t bytes_of(const tenon_value& value, const int64_t* symbols) {
     uint64_t bytes = element_bytes(value.dtype);
@@ -170,9 +168,7 @@ Status Runner::submit(const Step& step, const uint32_t* cancel, uint64_t* progre
     return queue_.submit(exec_, bind, {{}, {&done, 1}});
 }
 
-Status Runner::wait() {
-    return timeline_.wait(value_, kWaitNs);
-}
+Status Runner::wait() { return timeline_.wait(value_, kWaitNs); }
 
 Status Runner::copy_outputs(Step& step) {
     for (uint32_t slot = 0; slot < buffers_.size(); ++slot) {
@@ -248,12 +244,8 @@ bool count_comparison() {
     return computes;
 }
 
-uint64_t comparisons_made() {
-    return g_compared;
-}
-uint64_t comparisons_left_out() {
-    return g_left_out;
-}
+uint64_t comparisons_made() { return g_compared; }
+uint64_t comparisons_left_out() { return g_left_out; }
 
 ::testing::AssertionResult close_to(const std::vector<float>& reference,
                                     const std::vector<float>& got, Tolerance tolerance) {

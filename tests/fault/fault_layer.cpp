@@ -50,9 +50,7 @@ uint64_t g_left = 0;
 bool g_forever = false;
 Counts g_counts{};
 
-void* key_of(const void* dispatchable) {
-    return *static_cast<void* const*>(dispatchable);
-}
+void* key_of(const void* dispatchable) { return *static_cast<void* const*>(dispatchable); }
 
 // Whether this call is the one that fails. Locked.
 bool strikes(Call call) {
@@ -190,7 +188,8 @@ VKAPI_ATTR VkResult VKAPI_CALL cache_data(VkDevice device, VkPipelineCache cache
     const VkResult result = next.cache_data(device, cache, count, data);
     if (result != VK_SUCCESS) return result;
     auto* bytes = static_cast<uint8_t*>(data);
-    for (uint64_t i = 0; data != nullptr && i < kCacheBytes; ++i) bytes[*count + i] = cache_byte(i);
+    for (uint64_t i = 0; data != nullptr && i < kCacheBytes; ++i)
+        bytes[*count + i] = cache_byte(i);
     *count += kCacheBytes;
     return VK_SUCCESS;
 }

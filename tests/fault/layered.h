@@ -48,9 +48,10 @@ protected:
     // Opens the device, loads the model and takes a few steps; the last logits.
     static Result<Logits> run(const Options& options = {}) {
         config::EngineConfig config = tiny::config(kBackend);
-        for (const auto& [key, value] : options) config.plugins[kBackend][key] = value;
-        TENON_TRY(tiny::Opened opened, tiny::open(tiny::path("llama3-tied-f32.gguf"),
-                                                  tiny::logits_options(32), config));
+        for (const auto& [key, value] : options)
+            config.plugins[kBackend][key] = value;
+        TENON_TRY(tiny::Opened opened,
+                  tiny::open(tiny::path("llama3-tied-f32.gguf"), tiny::logits_options(32), config));
         TENON_TRY(engine::Sequence sequence, opened.runner->open());
         const std::vector<int32_t> ids = tiny::ids(7);
         for (const size_t count : {5, 1, 1}) {

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kFolder[] = "TENON_TEST_CACHE_FOLDER"; // of a second process
+constexpr char kFolder[] = "TENON_TEST_CACHE_FOLDER";  // of a second process
 constexpr size_t kHeaderBytes = 72;
 constexpr size_t kDriverVersionAt = 20;
 
@@ -143,7 +143,7 @@ TEST_F(PipelineCache, DISABLED_SecondProcess) {
     const fs::path folder = std::getenv(kFolder);
     for (int i = 0; i < 3; ++i) {
         for (const auto& entry : fs::directory_iterator(folder)) {
-            std::error_code gone; // the other process may be the one that takes it away
+            std::error_code gone;  // the other process may be the one that takes it away
             if (i % 2 == 0) fs::remove(entry.path(), gone);
         }
         const Result<Logits> answer = run({{"pipeline_cache", folder.string()}});
@@ -172,7 +172,7 @@ TEST_F(PipelineCache, TwoProcessesShareTheFolder) {
         EXPECT_EQ(status, 0);
     }
     expect_answer(folder_, 1, 0);
-    file(); // and nothing else is left
+    file();  // and nothing else is left
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ std::string read_all(std::string_view bytes, size_t piece) {
             std::abort();
         }
         seen += request.method + " " + path + "?" + request.query + "\n" + request.body + "\n";
-        for (const auto& header : request.headers.all()) seen += header.name + header.value;
+        for (const auto& header : request.headers.all())
+            seen += header.name + header.value;
     }
     return seen;
 }

@@ -52,7 +52,8 @@ void read_reference(std::string_view text) {
 void read_parts(std::string_view text) {
     const std::optional<PartList> parts = PartList::parse(text, 1000, "e");
     if (!parts) return;
-    expect(parts->done() <= 1000 && PartList::parse(parts->text("e"), 1000, "e")->done() == parts->done());
+    expect(parts->done() <= 1000 &&
+           PartList::parse(parts->text("e"), 1000, "e")->done() == parts->done());
 }
 
 }  // namespace

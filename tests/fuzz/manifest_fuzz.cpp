@@ -12,8 +12,9 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    if (text.substr(0, 4) == "\x7f"
-                             "ELF") {
+    if (text.substr(0, 4) ==
+        "\x7f"
+        "ELF") {
         const auto elf = tenon::host::parse_plugin_elf(std::as_bytes(std::span(data, size)), "f");
         if (!elf.ok() && elf.error().message.rfind("f: ", 0) != 0) std::abort();
         return 0;

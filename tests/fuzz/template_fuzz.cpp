@@ -13,20 +13,22 @@ void require(bool holds) {
     if (!holds) std::abort();
 }
 
-} // namespace
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace tenon::chat_template;
     const std::string_view input(reinterpret_cast<const char*>(data), size);
     const size_t zero = input.find('\0');
     Limits limits;
-    limits.fuel = 50'000; // keeps one input fast
+    limits.fuel = 50'000;  // keeps one input fast
     const auto made = ChatTemplate::parse(input.substr(0, zero), limits);
     if (!made.ok()) {
         require(!made.error().message.empty());
         return 0;
     }
-    Value messages = Value::list({Value::dict({{Value::user("role"), Value::user("user")}, {Value::user("content"), Value::user("<|im_start|>")}})});
+    Value messages =
+        Value::list({Value::dict({{Value::user("role"), Value::user("user")},
+                                  {Value::user("content"), Value::user("<|im_start|>")}})});
     if (zero != std::string_view::npos) {
         const auto given = parse_json(input.substr(zero + 1));
         if (given.ok()) messages = *given;

@@ -26,7 +26,7 @@ std::string_view next_line(std::string_view& rest) {
     return line;
 }
 
-} // namespace
+}  // namespace
 
 // The input: one byte of flags (rules, JIT, options), with its upper bit set one byte more (model, more
 // rules or options), then lines up to an empty one: "m left right" is a merge, "<digit>text" a token of that
@@ -41,8 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::string_view rest(reinterpret_cast<const char*>(data) + head, size - head);
     static constexpr std::string_view kModels[] = {"gpt2", "llama", "t5", "bert"};
     static constexpr std::string_view kPre[] = {
-        "gpt-2", "smollm", "llama-bpe", "default", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder",
-        "deepseek-v3", "tekken", "gpt-4o", "falcon"};
+        "gpt-2",        "smollm",         "llama-bpe",   "default", "qwen2",  "qwen35",
+        "deepseek-llm", "deepseek-coder", "deepseek-v3", "tekken",  "gpt-4o", "falcon"};
     std::deque<std::string> spelled;
     Vocabulary vocabulary;
     vocabulary.model = kModels[choice & 3];
@@ -92,7 +92,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(!tokenizer.error().message.empty());
         return 0;
     }
-    const EncodeOptions options = {.add_special = (flags & 16) != 0, .parse_special = (flags & 32) != 0};
+    const EncodeOptions options = {.add_special = (flags & 16) != 0,
+                                   .parse_special = (flags & 32) != 0};
     const auto ids = tokenizer->encode(rest, options);
     // A space is three bytes where it is marked; a normaliser makes at most 64 of one, each perhaps a space.
     const size_t per_byte = vocabulary.model == "t5" ? 192 : is_bytewise ? 3 : 8;
@@ -102,17 +103,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(whole.ok());
     StreamingDetokenizer stream(*tokenizer, decoding);
     std::string streamed;
-    for (const int32_t id : *ids) require(stream.push(id, streamed).ok());
+    for (const int32_t id : *ids)
+        require(stream.push(id, streamed).ok());
     stream.flush(streamed);
     require(streamed == *whole && is_utf8(streamed));
     const auto alone = tokenizer->decode(*ids, {.skip_special = (flags & 64) != 0});
     require(alone.ok() && alone->size() <= whole->size() && alone->size() + 1 >= whole->size());
 
-    const Segment segments[] = {{rest.substr(0, rest.size() / 2), false}, {rest.substr(rest.size() / 2), false}};
+    const Segment segments[] = {{rest.substr(0, rest.size() / 2), false},
+                                {rest.substr(rest.size() / 2), false}};
     const auto user = tokenizer->encode_segments(segments, {.add_special = false});
     require(user.ok());
     // Where the model has an unknown token, what cannot be spelled is that.
-    const int64_t unknown = is_bytewise ? -1 : vocabulary.unk.value_or(vocabulary.model == "llama" ? 0 : vocabulary.model == "t5" ? 2 : 100);
-    for (const int32_t id : *user) require(!tokenizer->is_special(id) || id == unknown);
+    const int64_t unknown = is_bytewise ? -1
+                                        : vocabulary.unk.value_or(vocabulary.model == "llama" ? 0
+                                                                  : vocabulary.model == "t5"  ? 2
+                                                                                             : 100);
+    for (const int32_t id : *user)
+        require(!tokenizer->is_special(id) || id == unknown);
     return 0;
 }

@@ -33,18 +33,20 @@ constexpr Shape kShapes[] = {
 struct Sequence {
     Shape shape;
     KvGeometry geometry;
-    std::vector<float> q, k, v, sinks; // k and v as the reference says that they are stored
+    std::vector<float> q, k, v, sinks;  // k and v as the reference says that they are stored
     std::vector<int32_t> table;
     std::vector<uint8_t> pool;
 
     Sequence(const Shape& s, KvType type, Isa isa, uint32_t shuffle)
-        : shape(s), geometry{s.kv_heads, s.dim_k, s.dim_v, s.block_tokens},
+        : shape(s),
+          geometry{s.kv_heads, s.dim_k, s.dim_v, s.block_tokens},
           q(random_floats(size_t{s.context} * s.q_heads * s.dim_k, 1)),
           k(random_floats(size_t{s.context} * s.kv_heads * s.dim_k, 2)),
           v(random_floats(size_t{s.context} * s.kv_heads * s.dim_v, 3)),
           sinks(random_floats(s.q_heads, 4)) {
         const uint32_t blocks = (s.context + s.block_tokens - 1) / s.block_tokens;
-        for (uint32_t b = 0; b < blocks; ++b) table.push_back(static_cast<int32_t>(b + 1));
+        for (uint32_t b = 0; b < blocks; ++b)
+            table.push_back(static_cast<int32_t>(b + 1));
         std::mt19937 engine(shuffle);
         if (shuffle != 0) std::shuffle(table.begin(), table.end(), engine);
         // Unwritten memory holds NaN patterns: reading it would show.
@@ -102,7 +104,8 @@ struct Sequence {
         for (uint32_t p = begin; p <= position; ++p) {
             const float* key = k.data() + (size_t{p} * shape.kv_heads + kv_head) * shape.dim_k;
             double s = 0;
-            for (uint32_t d = 0; d < shape.dim_k; ++d) s += static_cast<double>(query[d]) * key[d];
+            for (uint32_t d = 0; d < shape.dim_k; ++d)
+                s += static_cast<double>(query[d]) * key[d];
             s /= std::sqrt(static_cast<double>(shape.dim_k));
             if (shape.softcap > 0) s = shape.softcap * std::tanh(s / shape.softcap);
             score.push_back(s);
@@ -178,5 +181,5 @@ std::string entry_name(const ::testing::TestParamInfo<AttentionEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, AttentionContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

@@ -11,14 +11,15 @@ inline std::vector<float> random_floats(size_t count, uint32_t seed, float sprea
     std::mt19937 engine(seed);
     std::normal_distribution<float> normal(0.0f, spread);
     std::vector<float> values(count);
-    for (float& value : values) value = normal(engine);
+    for (float& value : values)
+        value = normal(engine);
     return values;
 }
 
 struct PackedCase {
     PackedLayout layout;
     std::vector<uint8_t> packed;
-    std::vector<float> values; // rows x cols, as the reference decodes them
+    std::vector<float> values;  // rows x cols, as the reference decodes them
 };
 
 inline PackedCase packed_case(const tenon_format& format, uint32_t rows, uint32_t cols,
@@ -32,4 +33,4 @@ inline PackedCase packed_case(const tenon_format& format, uint32_t rows, uint32_
     return c;
 }
 
-} // namespace tenon::kernels::testing
+}  // namespace tenon::kernels::testing

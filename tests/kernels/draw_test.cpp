@@ -40,7 +40,8 @@ std::vector<float> row_of(uint32_t count, uint32_t seed) {
 
 float score(const DrawArgs& a, uint32_t i) {
     const float difference = a.logits[i] - a.best;
-    return difference / a.temperature + reference::gumbel(reference::noise_word(a.seed, a.position, i));
+    return difference / a.temperature +
+           reference::gumbel(reference::noise_word(a.seed, a.position, i));
 }
 
 constexpr float kTemperatures[] = {1e-6f, 0.05f, 0.7f, 1.0f, 3.0f, 1e6f};
@@ -59,7 +60,9 @@ TEST_P(DrawContract, WeighsAsTheReference) {
                     for (uint32_t i = 0; i < count; ++i) {
                         const float difference = logits[i] - best;
                         const bool in = logits[i] <= best && logits[i] >= lowest;
-                        ASSERT_EQ(weights[i], in ? reference::candidate_weight_q30(difference / temperature) : 0u)
+                        ASSERT_EQ(
+                            weights[i],
+                            in ? reference::candidate_weight_q30(difference / temperature) : 0u)
                             << logits[i] << " of " << best << " at " << temperature;
                         sum += weights[i];
                     }
@@ -75,11 +78,17 @@ TEST_P(DrawContract, NamesEveryTokenThatReachesTheScore) {
         for (const float temperature : kTemperatures) {
             const std::vector<float> logits = row_of(count, count + 1);
             const float best = *std::max_element(logits.begin(), logits.end());
-            DrawArgs a{logits.data(), count, best, temperature, std::min(best, -1.0f),
-                       0x0123456789abcdefull + count, 41};
+            DrawArgs a{logits.data(),
+                       count,
+                       best,
+                       temperature,
+                       std::min(best, -1.0f),
+                       0x0123456789abcdefull + count,
+                       41};
             std::vector<float> scores;
             for (uint32_t i = 0; i < count; ++i)
-                if (std::isfinite(logits[i]) && logits[i] >= a.lowest) scores.push_back(score(a, i));
+                if (std::isfinite(logits[i]) && logits[i] >= a.lowest)
+                    scores.push_back(score(a, i));
             std::sort(scores.begin(), scores.end());
             for (float highest : {scores.front(), scores[scores.size() / 2], scores.back()}) {
                 highest = std::max(highest, -4.0f);
@@ -87,7 +96,8 @@ TEST_P(DrawContract, NamesEveryTokenThatReachesTheScore) {
                 ids.resize(GetParam().contend(a, 0, count, highest, ids.data()));
                 EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
                 for (uint32_t i = 0; i < count; ++i) {
-                    if (!std::isfinite(logits[i]) || logits[i] < a.lowest || score(a, i) < highest) continue;
+                    if (!std::isfinite(logits[i]) || logits[i] < a.lowest || score(a, i) < highest)
+                        continue;
                     ASSERT_TRUE(std::binary_search(ids.begin(), ids.end(), i))
                         << "token " << i << " at temperature " << temperature;
                 }
@@ -100,10 +110,12 @@ TEST_P(DrawContract, NamesEveryTokenThatReachesTheScore) {
 TEST_P(DrawContract, NamesFewOthers) {
     const uint32_t count = 4096;
     const std::vector<float> logits = row_of(count, 77);
-    DrawArgs a{logits.data(), count, *std::max_element(logits.begin(), logits.end()), 1.0f, -kInf, 5, 6};
+    DrawArgs a{
+        logits.data(), count, *std::max_element(logits.begin(), logits.end()), 1.0f, -kInf, 5, 6};
     std::vector<uint32_t> ids(count);
     uint32_t reach = 0;
-    for (uint32_t i = 0; i < count; ++i) reach += score(a, i) >= 2.0f;
+    for (uint32_t i = 0; i < count; ++i)
+        reach += score(a, i) >= 2.0f;
     EXPECT_LE(GetParam().contend(a, 0, count, 2.0f, ids.data()), reach * 2 + 8);
 }
 
@@ -112,5 +124,5 @@ std::string entry_name(const ::testing::TestParamInfo<DrawEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, DrawContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

@@ -18,11 +18,11 @@ std::vector<ElementwiseEntry> entries() {
 
 double exact(Activation activation, double x) {
     switch (activation) {
-    case Activation::kNone: return x;
-    case Activation::kSilu: return x / (1 + std::exp(-x));
-    case Activation::kGeluTanh:
-        return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::kGeluErf: return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
+        case Activation::kNone: return x;
+        case Activation::kSilu: return x / (1 + std::exp(-x));
+        case Activation::kGeluTanh:
+            return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+        case Activation::kGeluErf: return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
     }
     return 0;
 }
@@ -42,14 +42,16 @@ TEST_P(ElementwiseContract, AgreesWithDouble) {
         std::vector<float> y(count);
         ElementwiseArgs a{x.data(), other.data(), y.data(), count, Activation::kNone, 5.0f};
         GetParam().add(a);
-        for (uint64_t i = 0; i < count; ++i) ASSERT_EQ(y[i], x[i] + other[i]);
+        for (uint64_t i = 0; i < count; ++i)
+            ASSERT_EQ(y[i], x[i] + other[i]);
         GetParam().mul(a);
-        for (uint64_t i = 0; i < count; ++i) ASSERT_EQ(y[i], x[i] * other[i]);
+        for (uint64_t i = 0; i < count; ++i)
+            ASSERT_EQ(y[i], x[i] * other[i]);
         GetParam().softcap(a);
         for (uint64_t i = 0; i < count; ++i)
             ASSERT_NEAR(y[i], 5.0 * std::tanh(x[i] / 5.0), 3e-6);
-        for (Activation activation : {Activation::kNone, Activation::kSilu, Activation::kGeluTanh,
-                                      Activation::kGeluErf}) {
+        for (Activation activation :
+             {Activation::kNone, Activation::kSilu, Activation::kGeluTanh, Activation::kGeluErf}) {
             a.activation = activation;
             GetParam().activate(a);
             for (uint64_t i = 0; i < count; ++i) {
@@ -67,7 +69,8 @@ TEST_P(ElementwiseContract, AgreesWithDouble) {
 
 TEST_P(ElementwiseContract, SiluIsExactToAFewUlpsAndKeepsItsEnds) {
     std::vector<float> x;
-    for (float value = -80.0f; value < 90.0f; value += 0.013f) x.push_back(value);
+    for (float value = -80.0f; value < 90.0f; value += 0.013f)
+        x.push_back(value);
     std::vector<float> y(x.size());
     ElementwiseArgs a{x.data(), nullptr, y.data(), x.size(), Activation::kSilu, 0.0f};
     GetParam().activate(a);
@@ -90,5 +93,5 @@ std::string entry_name(const ::testing::TestParamInfo<ElementwiseEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, ElementwiseContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

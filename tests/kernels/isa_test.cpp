@@ -99,8 +99,9 @@ TEST(Isa, NoWeakSymbolIsCommonToTwoLevels) {
     }
     const int status = pclose(pipe);
     if (status != 0 || symbols == 0) GTEST_SKIP() << "nm is not installed";
-    for (const auto& [name, where] : levels) EXPECT_EQ(where.size(), 1u) << name;
+    for (const auto& [name, where] : levels)
+        EXPECT_EQ(where.size(), 1u) << name;
 }
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

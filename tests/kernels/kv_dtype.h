@@ -13,4 +13,4 @@ inline uint32_t kv_dtype(KvType type) {
     return kDtypes[static_cast<size_t>(type)];
 }
 
-} // namespace tenon::kernels::testing
+}  // namespace tenon::kernels::testing

@@ -73,7 +73,8 @@ std::vector<float> wide_numbers(std::mt19937& engine) {
         bits &= ~((1u << kept) - 1u) | 0xff800000u;
         if ((bits & 0x7f800000u) == 0x7f800000u) bits &= 0xbfffffffu;
         std::memcpy(&x, &bits, 4);
-        if (engine() % 2 == 0) x = std::ldexp(1.0f + x - std::floor(x), static_cast<int>(engine() % 40) - 24);
+        if (engine() % 2 == 0)
+            x = std::ldexp(1.0f + x - std::floor(x), static_cast<int>(engine() % 40) - 24);
         if (!std::isfinite(x)) x = 1.0f;
     }
     return numbers;
@@ -85,7 +86,8 @@ TEST_P(KvContract, StoresWhatTheReferenceStores) {
         const std::vector<float> numbers = wide_numbers(engine);
         const std::vector<float> wanted = rounded(numbers);
         const std::vector<float> got = stored(numbers);
-        for (uint32_t i = 0; i < kDim; ++i) ASSERT_EQ(got[i], wanted[i]) << numbers[i];
+        for (uint32_t i = 0; i < kDim; ++i)
+            ASSERT_EQ(got[i], wanted[i]) << numbers[i];
     }
 }
 
@@ -114,7 +116,8 @@ TEST_P(KvContract, KeysAreStoredAsValuesAre) {
     for (const uint64_t place : {0u, 5u, 16u, 31u}) {
         write(wide_numbers(engine), place);
         for (uint32_t d = 0; d < kDim; ++d) {
-            const uint8_t* key = &block_[(place / 16 * 16 * kDim + size_t{d} * 16 + place % 16) * size];
+            const uint8_t* key =
+                &block_[(place / 16 * 16 * kDim + size_t{d} * 16 + place % 16) * size];
             const uint8_t* value = &block_[(k_head_size(kGeometry) + place * kDim + d) * size];
             ASSERT_EQ(std::memcmp(key, value, size), 0) << "place " << place << ", element " << d;
         }
@@ -138,5 +141,5 @@ std::string entry_name(const ::testing::TestParamInfo<KvEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, KvContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

@@ -35,8 +35,12 @@ struct Problem {
     std::vector<ActivationBlock> activations;
 
     Problem(const tenon_format& format, uint32_t n, uint32_t k, uint32_t t, uint32_t seed)
-        : rows(n), cols(k), tokens(t), weights(packed_case(format, n, k, seed)),
-          x(random_floats(size_t{t} * k, seed + 1)), bias(random_floats(n, seed + 2)),
+        : rows(n),
+          cols(k),
+          tokens(t),
+          weights(packed_case(format, n, k, seed)),
+          x(random_floats(size_t{t} * k, seed + 1)),
+          bias(random_floats(n, seed + 2)),
           residual(random_floats(size_t{t} * n, seed + 3)),
           activations(size_t{tile_count(t)} * (k / 32)) {
         if (is_quantised(weights.layout.format))
@@ -162,7 +166,8 @@ void expect_rounded(const MatmulEntry& impl, uint32_t cols, uint32_t tokens) {
     a.token_end = 1;
     impl.rounded(a);
     EXPECT_EQ(std::memcmp(last.data(), &y[size_t{tokens - 1} * 85], 85 * 4), 0) << cols;
-    for (float& value : p.x) value = bfloat_of(value);
+    for (float& value : p.x)
+        value = bfloat_of(value);
     p.expect_near(y, false, stored.name + " rounded");
 }
 
@@ -237,8 +242,7 @@ TEST_P(MatmulContract, EpilogueScalesThenAddsBiasAndResidualInPlace) {
     impl.precise(a);
     for (uint32_t t = 0; t < 11; ++t)
         for (uint32_t r = 0; r < 21; ++r)
-            ASSERT_EQ(y[t * 21 + r],
-                      plain[t * 21 + r] * 0.5f + p.bias[r] + p.residual[t * 21 + r]);
+            ASSERT_EQ(y[t * 21 + r], plain[t * 21 + r] * 0.5f + p.bias[r] + p.residual[t * 21 + r]);
 }
 
 TEST_P(MatmulContract, NanInARowReachesOnlyThatToken) {
@@ -271,7 +275,7 @@ TEST(MatmulList, ForcedLevelIsTheLevelThatRuns) {
             EXPECT_EQ(static_cast<size_t>(entry->format), f);
 #if defined(__aarch64__)
             if (!is_quantised(entry->format) && isa > Isa::kNeon) {
-                EXPECT_EQ(entry->isa, Isa::kNeon); // no level above it changes a float product
+                EXPECT_EQ(entry->isa, Isa::kNeon);  // no level above it changes a float product
                 continue;
             }
 #endif
@@ -293,5 +297,5 @@ INSTANTIATE_TEST_SUITE_P(Entries, MatmulContract, ::testing::ValuesIn(entries())
 INSTANTIATE_TEST_SUITE_P(Entries, FloatMatmulContract, ::testing::ValuesIn(float_entries()),
                          entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

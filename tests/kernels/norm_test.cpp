@@ -70,7 +70,7 @@ TEST_P(NormContract, StoringTheSumDoesNotChangeABit) {
     const std::vector<float> gain = random_floats(cols, 2);
     std::vector<float> plain(cols);
     std::vector<float> stored(cols);
-    std::vector<float> sum = random_floats(cols, 3); // also the residual, overwritten in place
+    std::vector<float> sum = random_floats(cols, 3);  // also the residual, overwritten in place
     NormArgs a{};
     a.x = x.data();
     a.residual = sum.data();
@@ -91,5 +91,5 @@ std::string entry_name(const ::testing::TestParamInfo<NormEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, NormContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

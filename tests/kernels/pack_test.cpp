@@ -16,8 +16,8 @@ void expect_rows_back(const tenon_format& format, uint32_t rows, uint32_t cols, 
         for (uint32_t col = 0; col < cols; ++col) {
             const float want = c.values[size_t{r} * cols + col];
             const double far = is_quantised(c.layout.format) ? 1e-6 * (1 + std::fabs(want)) : 0.0;
-            ASSERT_NEAR(row[col], want, far) << name << " as " << format_name(c.layout.format)
-                                             << " row " << r << " col " << col;
+            ASSERT_NEAR(row[col], want, far)
+                << name << " as " << format_name(c.layout.format) << " row " << r << " col " << col;
         }
     }
 }
@@ -41,7 +41,8 @@ TEST_P(PackFormat, PaddingRowsAreZero) {
     std::vector<float> row(cols, 1.0f);
     for (uint32_t r = 3; r < 16; ++r) {
         unpack_row(c.layout, c.packed.data(), cols, r, row.data());
-        for (float value : row) ASSERT_EQ(value, 0.0f);
+        for (float value : row)
+            ASSERT_EQ(value, 0.0f);
     }
 }
 
@@ -67,16 +68,26 @@ TEST(Pack, RandomDescriptionsComeBackAsTheReferenceDecodesThem) {
 // What a file's formats become: their speed and their memory hang on it.
 TEST(Pack, FormatsHaveTheLayoutsTheirDescriptionsAllow) {
     const std::pair<const char*, PackedFormat> kWanted[] = {
-        {"f32", PackedFormat::kF32},       {"f16", PackedFormat::kF16},
-        {"bf16", PackedFormat::kBf16},     {"q4_0", PackedFormat::kQ4_0},
-        {"q4_1", PackedFormat::kQ4_1},     {"q5_0", PackedFormat::kQ8_0},
-        {"q5_1", PackedFormat::kQ8_1},     {"q8_0", PackedFormat::kQ8_0},
-        {"q2_k", PackedFormat::kSuperS4},  {"q3_k", PackedFormat::kSuperS4},
-        {"q4_k", PackedFormat::kSuperU4},  {"q5_k", PackedFormat::kSuperS8},
-        {"q6_k", PackedFormat::kSuperS8},  {"q8_k", PackedFormat::kSuperS8},
-        {"iq4_nl", PackedFormat::kQ8_0},   {"iq4_xs", PackedFormat::kSuperS8},
-        {"tq1_0", PackedFormat::kSuperS4}, {"tq2_0", PackedFormat::kSuperS4},
-        {"mxfp4", PackedFormat::kSuperS8}, {"uneven_codebook_3_bits_96", PackedFormat::kF32},
+        {"f32", PackedFormat::kF32},
+        {"f16", PackedFormat::kF16},
+        {"bf16", PackedFormat::kBf16},
+        {"q4_0", PackedFormat::kQ4_0},
+        {"q4_1", PackedFormat::kQ4_1},
+        {"q5_0", PackedFormat::kQ8_0},
+        {"q5_1", PackedFormat::kQ8_1},
+        {"q8_0", PackedFormat::kQ8_0},
+        {"q2_k", PackedFormat::kSuperS4},
+        {"q3_k", PackedFormat::kSuperS4},
+        {"q4_k", PackedFormat::kSuperU4},
+        {"q5_k", PackedFormat::kSuperS8},
+        {"q6_k", PackedFormat::kSuperS8},
+        {"q8_k", PackedFormat::kSuperS8},
+        {"iq4_nl", PackedFormat::kQ8_0},
+        {"iq4_xs", PackedFormat::kSuperS8},
+        {"tq1_0", PackedFormat::kSuperS4},
+        {"tq2_0", PackedFormat::kSuperS4},
+        {"mxfp4", PackedFormat::kSuperS8},
+        {"uneven_codebook_3_bits_96", PackedFormat::kF32},
         {"quarters_codebook_3_bits_96", PackedFormat::kSuperS8},
         {"groups_of_16", PackedFormat::kF32},
         {"blocks_of_24", PackedFormat::kF32},
@@ -103,5 +114,5 @@ TEST(Pack, AFormatWithItsOwnLayoutIsAsLargeAsStored) {
             }
 }
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

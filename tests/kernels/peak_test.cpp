@@ -37,7 +37,8 @@ TEST_P(PeakContract, LowestIndexOfTheLargest) {
         for (int round = 0; round < 20; ++round) {
             std::vector<float> logits = random_floats(count, engine());
             if (round % 2 == 1)
-                for (float& x : logits) x = std::round(x);  // ties
+                for (float& x : logits)
+                    x = std::round(x);  // ties
             for (float& x : logits)
                 if (engine() % 16 == 0) x = -kInf;
             size_t wanted = 0;
@@ -70,5 +71,5 @@ std::string entry_name(const ::testing::TestParamInfo<PeakEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, PeakContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

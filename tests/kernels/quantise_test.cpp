@@ -25,7 +25,8 @@ TEST_P(QuantiseContract, HasTheBitsOfTheScalarOne) {
     const uint32_t cols = 160;
     const uint32_t tokens = 11;
     std::vector<float> x = random_floats(cols * tokens, 3, 5.0f);
-    for (uint32_t i = 0; i < 32; ++i) x[i] = 0.0f;
+    for (uint32_t i = 0; i < 32; ++i)
+        x[i] = 0.0f;
     std::vector<ActivationBlock> got(2 * 5);
     std::vector<ActivationBlock> want(2 * 5);
     GetParam().quantise({x.data(), cols, got.data(), 5, 0, tokens, 0, 5});
@@ -53,7 +54,8 @@ TEST_P(QuantiseContract, SumsAreThoseOfTheCodes) {
     float total = 0.0f;
     for (uint32_t half = 0; half < 2; ++half) {
         int32_t sum = 0;
-        for (uint32_t i = 0; i < 16; ++i) sum += out.codes[5][16 * half + i];
+        for (uint32_t i = 0; i < 16; ++i)
+            sum += out.codes[5][16 * half + i];
         EXPECT_EQ(out.minus_sum[half][5], -sum);
         total += out.scale[half][5] * static_cast<float>(sum);
     }
@@ -65,5 +67,5 @@ std::string entry_name(const ::testing::TestParamInfo<QuantiseEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, QuantiseContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

@@ -60,5 +60,5 @@ std::string entry_name(const ::testing::TestParamInfo<RopeEntry>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Entries, RopeContract, ::testing::ValuesIn(entries()), entry_name);
 
-} // namespace
-} // namespace tenon::kernels
+}  // namespace
+}  // namespace tenon::kernels

@@ -26,9 +26,8 @@ struct RandomFormat {
     tenon_format format;
 };
 
-
 inline tenon_format grouped(uint32_t bits, uint32_t packing, uint32_t group, uint32_t block_elems,
-                     uint32_t scale_type) {
+                            uint32_t scale_type) {
     tenon_format f{};
     f.size = sizeof f;
     f.cls = TENON_FORMAT_AFFINE_GROUP;
@@ -39,8 +38,8 @@ inline tenon_format grouped(uint32_t bits, uint32_t packing, uint32_t group, uin
     f.packing = packing;
     f.scale_type = scale_type;
     f.codes_offset = block_elems / group * reference::float_type_bytes(scale_type);
-    f.block_bytes = f.codes_offset + (packing == TENON_PACK_BYTES ? block_elems
-                                                                  : (block_elems * bits + 7) / 8);
+    f.block_bytes =
+        f.codes_offset + (packing == TENON_PACK_BYTES ? block_elems : (block_elems * bits + 7) / 8);
     return f;
 }
 
@@ -77,15 +76,15 @@ inline std::vector<TestFormat> make_formats() {
                    with_codebook(grouped(3, lsb, 96, 96, TENON_F16), kUneven, 8)});
     all.push_back({"quarters_codebook_3_bits_96",
                    with_codebook(grouped(3, lsb, 96, 96, TENON_F16), kQuarters, 8)});
-    all.push_back({"two_scales_4_bits_64", with_zero(grouped(4, TENON_PACK_NIBBLE_HALVES, 32, 64,
-                                                             TENON_F16), 8)});
-    all.push_back({"subtracted_mins_6_bits",
-                   with_mins(grouped(6, lsb, 32, 64, TENON_F16), TENON_F16,
-                             TENON_FORMAT_MIN_SUBTRACTED)});
+    all.push_back({"two_scales_4_bits_64",
+                   with_zero(grouped(4, TENON_PACK_NIBBLE_HALVES, 32, 64, TENON_F16), 8)});
+    all.push_back({"subtracted_mins_6_bits", with_mins(grouped(6, lsb, 32, 64, TENON_F16),
+                                                       TENON_F16, TENON_FORMAT_MIN_SUBTRACTED)});
     all.push_back({"unsigned_8_bits_128", with_zero(grouped(8, lsb, 128, 128, TENON_BF16), 128)});
     all.push_back({"far_zero_8_bits", with_zero(grouped(8, lsb, 64, 64, TENON_F32), -3)});
     all.push_back({"unsigned_4_bits", grouped(4, lsb, 32, 32, TENON_F16)});
-    all.push_back({"bits_with_mins", with_mins(grouped(1, lsb, 64, 192, TENON_F32), TENON_BF16, 0)});
+    all.push_back(
+        {"bits_with_mins", with_mins(grouped(1, lsb, 64, 192, TENON_F32), TENON_BF16, 0)});
     all.push_back({"groups_of_16", with_zero(grouped(5, lsb, 16, 32, TENON_F16), 16)});
     all.push_back({"blocks_of_24", with_zero(grouped(7, lsb, 24, 24, TENON_F32), 64)});
     return all;
@@ -132,10 +131,14 @@ inline RandomFormat random_format(uint32_t seed) {
         const uint32_t groups = 1 + below(8);
         f.block_elems = f.group * groups;
         f.scale_type = kTypes[below(4)];
-        f.zero_point = f.cls == TENON_FORMAT_LUT_GROUP ? 0 : static_cast<int32_t>(below(1u << f.bits));
+        f.zero_point =
+            f.cls == TENON_FORMAT_LUT_GROUP ? 0 : static_cast<int32_t>(below(1u << f.bits));
         f.packing = below(2) == 0 ? TENON_PACK_LSB_FIRST : TENON_PACK_FIELDS;
         uint32_t end = 0;
-        const auto take = [&](uint32_t bytes) { end += bytes; return end - bytes; };
+        const auto take = [&](uint32_t bytes) {
+            end += bytes;
+            return end - bytes;
+        };
         // Bits of each code from up to three places.
         const auto take_fields = [&](uint32_t count, uint32_t bits) {
             std::vector<tenon_bit_field> fields;
@@ -196,12 +199,13 @@ inline RandomFormat random_format(uint32_t seed) {
 
 // Stored bytes of rows x cols random weights: every code possible, scales and mins finite.
 inline std::vector<uint8_t> random_stored(const tenon_format& f, uint32_t rows, uint32_t cols,
-                                   uint32_t seed) {
+                                          uint32_t seed) {
     std::mt19937 engine(seed);
     std::normal_distribution<float> normal(0.0f, 0.1f);
     const uint32_t blocks = rows * (cols / f.block_elems);
     std::vector<uint8_t> stored(size_t{blocks} * f.block_bytes);
-    for (uint8_t& byte : stored) byte = static_cast<uint8_t>(engine());
+    for (uint8_t& byte : stored)
+        byte = static_cast<uint8_t>(engine());
     const uint32_t groups = f.block_elems / f.group;
     const auto put_all = [&](uint8_t* block, uint32_t dtype, uint32_t offset, uint32_t count) {
         const uint32_t bytes = reference::float_type_bytes(dtype);
@@ -223,7 +227,7 @@ inline std::vector<uint8_t> random_stored(const tenon_format& f, uint32_t rows, 
 
 // The rows as reference::dequant_row has them.
 inline std::vector<float> decoded(const tenon_format& format, const std::vector<uint8_t>& stored,
-                           uint32_t rows, uint32_t cols) {
+                                  uint32_t rows, uint32_t cols) {
     std::vector<float> values(size_t{rows} * cols);
     const size_t stride = size_t{cols / format.block_elems} * format.block_bytes;
     for (uint32_t row = 0; row < rows; ++row)
@@ -232,4 +236,4 @@ inline std::vector<float> decoded(const tenon_format& format, const std::vector<
     return values;
 }
 
-} // namespace tenon::kernels::testing
+}  // namespace tenon::kernels::testing

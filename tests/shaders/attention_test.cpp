@@ -24,8 +24,10 @@ struct Shape {
 };
 
 const Shape kShapes[] = {
-    {"grouped", 9, 3, 64, 64},         {"window", 4, 2, 32, 32, 9},
-    {"softcap", 2, 1, 32, 48, 0, 5.0f}, {"sinks", 4, 4, 16, 16, 0, 0, true},
+    {"grouped", 9, 3, 64, 64},
+    {"window", 4, 2, 32, 32, 9},
+    {"softcap", 2, 1, 32, 48, 0, 5.0f},
+    {"sinks", 4, 4, 16, 16, 0, 0, true},
     {"odd", 3, 1, 33, 7, 21, 0, true, 32},
 };
 
@@ -46,11 +48,13 @@ struct Batch {
 
 constexpr uint32_t kSequences = 3;
 
-Batch make_batch(const Shape& shape, std::vector<int32_t> lengths, const std::vector<int32_t>& counts) {
+Batch make_batch(const Shape& shape, std::vector<int32_t> lengths,
+                 const std::vector<int32_t>& counts) {
     Batch batch;
     batch.lengths = std::move(lengths);
     batch.starts = {0};
-    for (const int32_t count : counts) batch.starts.push_back(batch.starts.back() + count);
+    for (const int32_t count : counts)
+        batch.starts.push_back(batch.starts.back() + count);
     batch.tokens = static_cast<uint32_t>(batch.starts.back()) + 1;  // one of no sequence
     batch.table.resize(kSequences * batch.width);
     std::iota(batch.table.begin(), batch.table.end(), 0);
@@ -77,8 +81,8 @@ protected:
         Dispatch dispatch("attention", v.name);
         dispatch
             .push(AttentionParams{0, 0, 3, batch.width, s.q_heads, s.kv_heads, s.block_tokens,
-                                  pool.n_blocks, s.window,
-                                  s.sinks ? TENON_ATTENTION_SINKS : 0, scale(s), s.softcap})
+                                  pool.n_blocks, s.window, s.sinks ? TENON_ATTENTION_SINKS : 0,
+                                  scale(s), s.softcap})
             .other_rows(sequences)
             .spec(TENON_ATTENTION_SPEC_LOCAL, v.local)
             .spec(TENON_ATTENTION_SPEC_KV, kv_type(pool.dtype))
@@ -106,13 +110,13 @@ protected:
 
     static std::vector<float> wanted(const Shape& s, KvPool pool, const Batch& batch) {
         std::vector<float> o(size_t{batch.tokens} * s.q_heads * s.dim_v);
-        const tenon_attr_paged_attn attr{sizeof attr, s.q_heads, s.kv_heads, s.dim_k, s.dim_v, 0,
-                                         static_cast<int32_t>(s.window), scale(s), s.softcap};
-        reference::paged_attn(batch.q.data(), pool.reference(), batch.table.data(),
-                              batch.lengths.data(), batch.starts.data(),
-                              s.sinks ? sinks(s).data() : nullptr, batch.tokens,
-                              static_cast<int64_t>(batch.lengths.size()), batch.width, attr,
-                              o.data());
+        const tenon_attr_paged_attn attr{
+            sizeof attr, s.q_heads, s.kv_heads, s.dim_k, s.dim_v, 0, static_cast<int32_t>(s.window),
+            scale(s),    s.softcap};
+        reference::paged_attn(
+            batch.q.data(), pool.reference(), batch.table.data(), batch.lengths.data(),
+            batch.starts.data(), s.sinks ? sinks(s).data() : nullptr, batch.tokens,
+            static_cast<int64_t>(batch.lengths.size()), batch.width, attr, o.data());
         return o;
     }
 
@@ -175,7 +179,8 @@ TEST_F(AttentionTest, ChunksAndBlocksDoNotMatter) {
     const Batch alone = [&] {
         Batch batch = make_batch(shape, {21}, {1});
         const size_t row = size_t{shape.q_heads} * shape.dim_k;
-        std::copy_n(together.q.begin() + 12 * static_cast<std::ptrdiff_t>(row), row, batch.q.begin());
+        std::copy_n(together.q.begin() + 12 * static_cast<std::ptrdiff_t>(row), row,
+                    batch.q.begin());
         return batch;
     }();
     const size_t row = size_t{shape.q_heads} * shape.dim_v;
@@ -201,7 +206,8 @@ TEST_F(AttentionTest, WhatIsNotSeenDoesNotMatter) {
         const uint32_t nan = 0x7fc00000u;
         std::fill(broken.words.begin(), broken.words.end(), nan);
         for (int64_t position = 0; position < 18; ++position) {
-            const int64_t slot = int64_t{batch.table[static_cast<size_t>(position / 16)]} * 16 + position % 16;
+            const int64_t slot =
+                int64_t{batch.table[static_cast<size_t>(position / 16)]} * 16 + position % 16;
             for (uint32_t h = 0; h < shape.kv_heads; ++h) {
                 for (const bool value : {false, true}) {
                     size_t scale_at = 0;
@@ -215,7 +221,8 @@ TEST_F(AttentionTest, WhatIsNotSeenDoesNotMatter) {
         const std::vector<float> got = attend(variant, shape, broken, batch);
         const auto two = static_cast<std::ptrdiff_t>(2 * shape.q_heads * shape.dim_v);
         const auto five = static_cast<std::ptrdiff_t>(5 * shape.q_heads * shape.dim_v);
-        EXPECT_TRUE(same_bits({sound.begin(), sound.begin() + two}, {got.begin(), got.begin() + two}));
+        EXPECT_TRUE(
+            same_bits({sound.begin(), sound.begin() + two}, {got.begin(), got.begin() + two}));
         EXPECT_TRUE(std::none_of(got.begin() + two, got.begin() + five,
                                  [](float x) { return std::isfinite(x); }));
     }

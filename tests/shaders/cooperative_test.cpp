@@ -22,9 +22,10 @@ using shaders::MatmulParams;
 
 const shaders::ShaderVariant* variant() { return shaders::find_shader("matmul", "cooperative"); }
 
-#define NEEDS_VARIANT()                                                                          \
-    if (variant() == nullptr)                                                                    \
-    GTEST_SKIP() << "this build has no shaders of cooperative matrices: TENON_SHADER_TOOLS is not set"
+#define NEEDS_VARIANT()       \
+    if (variant() == nullptr) \
+    GTEST_SKIP()              \
+        << "this build has no shaders of cooperative matrices: TENON_SHADER_TOOLS is not set"
 
 class CooperativeTest : public shaders::DeviceTest {
 protected:
@@ -49,7 +50,7 @@ struct Case {
     uint32_t activation = 0;
     float alpha = 1;
     std::vector<float> x, bias, residual;
-    std::vector<float> w, up_w; // decoded
+    std::vector<float> w, up_w;  // decoded
 
     size_t outputs() const { return size_t{tokens} * weight.rows; }
     std::vector<float> reference() const {
@@ -75,8 +76,8 @@ Status run(const Case& c, Tile tile, const shaders::TestDevice& device, std::vec
     params.lo_stride = static_cast<uint32_t>(w.row.lo / 16);
     params.hi_stride = static_cast<uint32_t>(w.row.hi / 4);
     params.scale_stride = static_cast<uint32_t>(w.row.scale / 4);
-    params.flags = (c.bias.empty() ? 0 : TENON_MATMUL_BIAS) |
-                   (c.residual.empty() ? 0 : TENON_MATMUL_RESIDUAL);
+    params.flags =
+        (c.bias.empty() ? 0 : TENON_MATMUL_BIAS) | (c.residual.empty() ? 0 : TENON_MATMUL_RESIDUAL);
     params.alpha = c.alpha;
     shaders::Dispatch dispatch("matmul", "cooperative");
     dispatch.push(params)
@@ -115,7 +116,8 @@ std::vector<float> integers(size_t count, uint32_t seed, int most) {
     std::mt19937 engine(seed);
     std::uniform_int_distribution<int> draw(-most, most);
     std::vector<float> values(count);
-    for (float& value : values) value = static_cast<float>(draw(engine));
+    for (float& value : values)
+        value = static_cast<float>(draw(engine));
     return values;
 }
 
@@ -150,7 +152,8 @@ void expect_near(const std::vector<float>& seen, const Case& c, double floor = 0
         const float* a = &c.x[i / rows * cols];
         const float* b = &c.w[i % rows * cols];
         double size = 0;
-        for (uint32_t k = 0; k < cols; ++k) size += std::fabs(double{a[k]} * b[k]);
+        for (uint32_t k = 0; k < cols; ++k)
+            size += std::fabs(double{a[k]} * b[k]);
         ASSERT_NEAR(seen[i], want[i], 1e-3 * size + floor)
             << "token " << i / rows << " row " << i % rows;
     }
@@ -161,10 +164,11 @@ TEST(CooperativeShader, IsWhatItsHeaderSays) {
     const shaders::ShaderVariant& v = *variant();
     EXPECT_EQ(v.push_bytes, sizeof(MatmulParams));
     EXPECT_EQ(v.binding_mask, (1u << TENON_MATMUL_BINDINGS) - 1);
-    EXPECT_EQ(v.requires_bits, shaders::kRequiresCoopmat | shaders::kRequiresFloat16 |
-                                   shaders::kRequiresSubgroup);
+    EXPECT_EQ(v.requires_bits,
+              shaders::kRequiresCoopmat | shaders::kRequiresFloat16 | shaders::kRequiresSubgroup);
     uint32_t ids = (1u << (TENON_MATMUL_SPEC_MATRIX_COLS + 1)) - 1;
-    for (uint32_t i = 0; i < TENON_DECODE_SPEC_COUNT; ++i) ids |= 1u << (TENON_DECODE_SPEC_FIRST + i);
+    for (uint32_t i = 0; i < TENON_DECODE_SPEC_COUNT; ++i)
+        ids |= 1u << (TENON_DECODE_SPEC_FIRST + i);
     EXPECT_EQ(v.spec_mask & ids, ids);
     // One subgroup with four matrices of rows and one of tokens, 16 x 16.
     EXPECT_EQ(v.shared_bytes, shaders::matmul_cooperative_shared(1, 64, 16, 1, 256));
@@ -187,7 +191,8 @@ TEST_F(CooperativeTest, IsExactOnIntegers) {
 TEST_F(CooperativeTest, ReadsEveryFormat) {
     for (const auto& test : test_formats()) {
         SCOPED_TRACE(test.name);
-        const uint32_t rows = 21, cols = ceil_div(320, test.format.block_elems) * test.format.block_elems;
+        const uint32_t rows = 21,
+                       cols = ceil_div(320, test.format.block_elems) * test.format.block_elems;
         Case c;
         c.tokens = 18;
         const std::vector<uint8_t> stored = random_stored(test.format, rows, cols, cols);
@@ -215,7 +220,8 @@ TEST_F(CooperativeTest, AddsBiasAndResidualAndGates) {
         glu.up = bf16_weight(glu.up_w, 45, 96);
         glu.op = TENON_MATMUL_OP_GLU;
         glu.activation = activation;
-        for (float& x : glu.x) x /= 64;
+        for (float& x : glu.x)
+            x /= 64;
         const std::vector<float> want = glu.reference();
         SHADER_OK(run(glu, kTiles[1], device(), &seen));
         for (size_t i = 0; i < want.size(); ++i)
@@ -238,10 +244,11 @@ TEST_F(CooperativeTest, AddsBiasAndResidualAndGates) {
 TEST_F(CooperativeTest, NeitherOverflowsNorVanishes) {
     struct Range {
         float x, w;
-        float growth; // of x from a block of columns to the next
+        float growth;  // of x from a block of columns to the next
     };
-    for (const Range& range : {Range{1e6f, 1e5f, 1}, Range{1e20f, 1e10f, 1}, Range{1e-20f, 1e-10f, 1},
-                               Range{1e-30f, 1e30f, 1}, Range{1e-3f, 1, 64}, Range{1e3f, 1, 1.0f / 64}}) {
+    for (const Range& range :
+         {Range{1e6f, 1e5f, 1}, Range{1e20f, 1e10f, 1}, Range{1e-20f, 1e-10f, 1},
+          Range{1e-30f, 1e30f, 1}, Range{1e-3f, 1, 64}, Range{1e3f, 1, 1.0f / 64}}) {
         SCOPED_TRACE(range.x);
         const uint32_t rows = 20, cols = 256;
         Case c;
@@ -281,5 +288,5 @@ TEST_F(CooperativeTest, IsZeroWhereAllIsZero) {
     EXPECT_EQ(seen, std::vector<float>(c.outputs(), 0.0f));
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

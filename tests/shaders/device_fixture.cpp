@@ -234,9 +234,7 @@ void DeviceTest::TearDown() {
     }
 }
 
-const TestDevice& DeviceTest::device() const {
-    return machine().description;
-}
+const TestDevice& DeviceTest::device() const { return machine().description; }
 
 Status Dispatch::run(std::array<uint32_t, 3> groups, uint32_t rows, uint32_t times) {
     Machine& m = machine();

@@ -54,9 +54,14 @@ TEST_F(ElementwiseTest, AddsAndMultiplies) {
 
 // Of all magnitudes, and the ends.
 std::vector<float> arguments() {
-    std::vector<float> x = {0.0f, -0.0f, 1e30f, -1e30f, std::numeric_limits<float>::quiet_NaN(),
+    std::vector<float> x = {0.0f,
+                            -0.0f,
+                            1e30f,
+                            -1e30f,
+                            std::numeric_limits<float>::quiet_NaN(),
                             std::numeric_limits<float>::infinity()};
-    for (float at = -30.0f; at < 30.0f; at += 0.0371f) x.push_back(at);
+    for (float at = -30.0f; at < 30.0f; at += 0.0371f)
+        x.push_back(at);
     for (float at = 1e-8f; at < 100.0f; at *= 1.7f) {
         x.push_back(at);
         x.push_back(-at);

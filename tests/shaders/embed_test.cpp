@@ -138,5 +138,5 @@ TEST_F(EmbedTest, SlicesWriteTheirOwnTokensAndBadIdsAreReported) {
     }
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

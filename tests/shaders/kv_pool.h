@@ -57,9 +57,14 @@ struct KvPool {
 
     KvPool(uint32_t type, uint32_t n_heads, uint32_t key, uint32_t value, uint32_t tokens,
            uint32_t blocks)
-        : dtype(type), heads(n_heads), dim_k(key), dim_v(value), block_tokens(tokens),
+        : dtype(type),
+          heads(n_heads),
+          dim_k(key),
+          dim_v(value),
+          block_tokens(tokens),
           n_blocks(blocks) {
-        words.assign(size_t{blocks} * kv_block_words(kv_type(type), heads, dim_k, dim_v, tokens), 0);
+        words.assign(size_t{blocks} * kv_block_words(kv_type(type), heads, dim_k, dim_v, tokens),
+                     0);
         floats.assign(static_cast<size_t>(reference().elements()), 0.0f);
     }
     reference::ReferenceKv reference() {
@@ -70,10 +75,9 @@ struct KvPool {
         const uint32_t type = kv_type(dtype);
         const auto place = static_cast<size_t>(head * block_tokens + slot % block_tokens);
         const size_t row = kv_row_words(type, value ? dim_v : dim_k);
-        const size_t side =
-            static_cast<size_t>(slot / block_tokens) *
-                kv_block_words(type, heads, dim_k, dim_v, block_tokens) +
-            (value ? kv_side_words(type, heads, dim_k, block_tokens) : 0);
+        const size_t side = static_cast<size_t>(slot / block_tokens) *
+                                kv_block_words(type, heads, dim_k, dim_v, block_tokens) +
+                            (value ? kv_side_words(type, heads, dim_k, block_tokens) : 0);
         *scale_at = side + size_t{heads} * block_tokens * row + place;
         return side + place * row;
     }
@@ -84,14 +88,16 @@ struct KvPool {
         const uint32_t per_word = kv_per_word(kv_type(dtype));
         const uint32_t word = words[row + c / per_word];
         const uint32_t bits = 32 / per_word;
-        const uint32_t code = bits == 32 ? word : (word >> (c % per_word * bits)) & ((1u << bits) - 1);
+        const uint32_t code =
+            bits == 32 ? word : (word >> (c % per_word * bits)) & ((1u << bits) - 1);
         switch (dtype) {
             case TENON_F32: return as_float(code);
             case TENON_F16: return small_float(code, 5, 10, true);
             case TENON_BF16: return as_float(code << 16);
             case TENON_F8_E4M3: return small_float(code, 4, 3, false);
             case TENON_F8_E5M2: return small_float(code, 5, 2, true);
-            default: return static_cast<float>(static_cast<int8_t>(code)) * as_float(words[scale_at]);
+            default:
+                return static_cast<float>(static_cast<int8_t>(code)) * as_float(words[scale_at]);
         }
     }
     // Random finite elements about as large as one, in words and floats.
@@ -137,7 +143,8 @@ struct KvPool {
     void set_floats(int64_t slot, uint32_t head, bool value) {
         const reference::ReferenceKv kv = reference();
         float* to = value ? kv.value(0, slot, head) : kv.key(0, slot, head);
-        for (uint32_t c = 0; c < (value ? dim_v : dim_k); ++c) to[c] = element(slot, head, value, c);
+        for (uint32_t c = 0; c < (value ? dim_v : dim_k); ++c)
+            to[c] = element(slot, head, value, c);
     }
     static float as_float(uint32_t bits) {
         float number = 0;

@@ -139,8 +139,8 @@ void Machine::make_device() {
     std::vector<const char*> enabled;
     bool lists_matrices = false;
     for (const auto& extension : extensions) {
-        lists_matrices |= std::strcmp(extension.extensionName,
-                                      VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) == 0;
+        lists_matrices |=
+            std::strcmp(extension.extensionName, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) == 0;
         if (std::strcmp(extension.extensionName,
                         VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) == 0) {
             enabled.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
@@ -153,10 +153,9 @@ void Machine::make_device() {
     description.name = properties.properties.deviceName;
     description.subgroup_size = subgroup.subgroupSize;
     description.shared_bytes = limits.maxComputeSharedMemorySize;
-    const VkSubgroupFeatureFlags operations = VK_SUBGROUP_FEATURE_BASIC_BIT |
-                                              VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
-                                              VK_SUBGROUP_FEATURE_BALLOT_BIT |
-                                              VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    const VkSubgroupFeatureFlags operations =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+        VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
     const auto bit = [](bool has, Requires requirement) {
         return has ? uint32_t{requirement} : 0u;
     };
@@ -240,8 +239,6 @@ MachineOwner* const g_owner =
 
 }  // namespace
 
-Machine& machine() {
-    return g_owner->machine();
-}
+Machine& machine() { return g_owner->machine(); }
 
 }  // namespace tenon::shaders

@@ -32,14 +32,15 @@ std::vector<float> ramp(size_t n, uint32_t seed) {
     std::mt19937 engine(seed);
     std::normal_distribution<float> normal(0.0f, 1.0f);
     std::vector<float> values(n);
-    for (float& value : values) value = normal(engine);
+    for (float& value : values)
+        value = normal(engine);
     return values;
 }
 
 // One matmul and what it is made of.
 struct Case {
     Packed weight;
-    Packed up; // OP_GLU
+    Packed up;  // OP_GLU
     uint32_t tokens = 1;
     uint32_t op = TENON_MATMUL_OP_PLAIN;
     uint32_t activation = 0;
@@ -75,8 +76,8 @@ Status run(const Case& c, Tile tile, std::vector<float>* y) {
     params.lo_stride = static_cast<uint32_t>(w.row.lo / 16);
     params.hi_stride = static_cast<uint32_t>(w.row.hi / 4);
     params.scale_stride = static_cast<uint32_t>(w.row.scale / 4);
-    params.flags = (c.bias.empty() ? 0 : TENON_MATMUL_BIAS) |
-                   (c.residual.empty() ? 0 : TENON_MATMUL_RESIDUAL);
+    params.flags =
+        (c.bias.empty() ? 0 : TENON_MATMUL_BIAS) | (c.residual.empty() ? 0 : TENON_MATMUL_RESIDUAL);
     params.alpha = c.alpha;
     dispatch.push(params);
     dispatch.spec(TENON_MATMUL_SPEC_LOCAL, tile.local)
@@ -102,7 +103,8 @@ Status run(const Case& c, Tile tile, std::vector<float>* y) {
         .in(TENON_MATMUL_UP_SCALE, up.scale)
         .out(TENON_MATMUL_Y, *y);
     const uint32_t rows = tile.local / tile.team * tile.rows;
-    const uint32_t tokens = tile.variant == std::string("tile") ? tile.team * tile.tokens : tile.tokens;
+    const uint32_t tokens =
+        tile.variant == std::string("tile") ? tile.team * tile.tokens : tile.tokens;
     return dispatch.run({(params.rows + rows - 1) / rows, (c.tokens + tokens - 1) / tokens, 1},
                         c.tokens);
 }
@@ -127,7 +129,8 @@ void expect_near(const std::vector<float>& seen, const std::vector<float>& want,
         const float* a = &x[i / rows * cols];
         const float* b = &w[i % rows * cols];
         double size = 1;
-        for (uint32_t k = 0; k < cols; ++k) size += std::fabs(double{a[k]} * b[k]);
+        for (uint32_t k = 0; k < cols; ++k)
+            size += std::fabs(double{a[k]} * b[k]);
         ASSERT_NEAR(seen[i], want[i], 1e-6 * size) << "token " << i / rows << " row " << i % rows;
     }
 }
@@ -163,7 +166,8 @@ TEST_F(MatmulTest, TilesGiveTheSameBits) {
             EXPECT_EQ(seen, first) << tile.rows << " rows x " << tile.tokens << " tokens";
         }
         if ((device().supported & shaders::kRequiresSubgroup) != 0) {
-            for (const Tile tile : {Tile{1, 2, 8, "plain_shuffle"}, {4, 1, 16, "plain_shuffle"},
+            for (const Tile tile : {Tile{1, 2, 8, "plain_shuffle"},
+                                    {4, 1, 16, "plain_shuffle"},
                                     {2, 8, 8, "plain_shuffle"}}) {
                 std::vector<float> seen(first.size(), NAN);
                 SHADER_OK(run(c, tile, &seen));
@@ -230,7 +234,8 @@ TEST_F(MatmulTest, ReadsRaggedRows) {
 }
 
 // What the backend chooses on a GPU, and constants that leave invocations without work.
-const Tile kShared[] = {{4, 1, 128, "columns", 16}, {1, 2, 32, "columns", 8}, {4, 4, 64, "tile", 8}};
+const Tile kShared[] = {
+    {4, 1, 128, "columns", 16}, {1, 2, 32, "columns", 8}, {4, 4, 64, "tile", 8}};
 
 TEST_F(MatmulTest, SharedMemoryChangesNoBit) {
     for (const char* name : {"q4_1", "q6_k", "bf16"}) {
@@ -278,8 +283,8 @@ TEST_F(MatmulTest, SharedMemoryGatesInOneStep) {
     c.activation = TENON_ACT_GELU_TANH;
     std::vector<float> plain(size_t{rows} * tokens, NAN);
     SHADER_OK(run(c, {2, 2, 8}, &plain));
-    for (const Tile& tile : {Tile{2, 1, 128, "columns", 16}, {1, 8, 64, "columns", 8},
-                             {4, 4, 32, "tile", 4}}) {
+    for (const Tile& tile :
+         {Tile{2, 1, 128, "columns", 16}, {1, 8, 64, "columns", 8}, {4, 4, 32, "tile", 4}}) {
         std::vector<float> seen(plain.size(), NAN);
         SHADER_OK(run(c, tile, &seen));
         EXPECT_EQ(seen, plain) << tile.variant << ", team of " << tile.team;
@@ -317,5 +322,5 @@ TEST_F(MatmulTest, GatesInOneOrTwoSteps) {
     }
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

@@ -16,7 +16,8 @@ inline std::vector<float> normals(size_t count, uint32_t seed, float deviation =
     std::mt19937 engine(seed);
     std::normal_distribution<float> draw(0.0f, deviation);
     std::vector<float> numbers(count);
-    for (float& number : numbers) number = draw(engine);
+    for (float& number : numbers)
+        number = draw(engine);
     return numbers;
 }
 

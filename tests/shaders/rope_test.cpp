@@ -40,7 +40,8 @@ protected:
     static std::vector<float> frequencies(const Shape& s) {
         std::vector<float> all;
         for (uint32_t i = 0; i < s.rope_dim / 2; ++i)
-            all.push_back(std::pow(10000.0f, -2.0f * static_cast<float>(i) / static_cast<float>(s.rope_dim)));
+            all.push_back(
+                std::pow(10000.0f, -2.0f * static_cast<float>(i) / static_cast<float>(s.rope_dim)));
         return all;
     }
 
@@ -73,7 +74,7 @@ protected:
         error = dispatch.error();
         if (wanted == nullptr) return;
         wanted->resize(batch.q.size());
-        const tenon_attr_rope_kv_write attr{sizeof attr, s.q_heads, s.kv_heads, s.dim_k, s.dim_v,
+        const tenon_attr_rope_kv_write attr{sizeof attr, s.q_heads, s.kv_heads, s.dim_k,  s.dim_v,
                                             s.rope_dim,  s.style,   0,          s.mscale, 1e-6f};
         reference::rope_kv_write(batch.q.data(), batch.k.data(), batch.v.data(),
                                  batch.positions.data(), batch.slots.data(), freq.data(),
@@ -85,11 +86,11 @@ protected:
     static void expect_pool(const KvPool& made, const std::vector<int32_t>& slots) {
         KvPool pool = made;
         const reference::ReferenceKv kv = pool.reference();
-        const double step = pool.dtype == TENON_F32                               ? 1e-5
-                            : pool.dtype == TENON_F16                             ? 0.001
-                            : pool.dtype == TENON_BF16                            ? 0.008
+        const double step = pool.dtype == TENON_F32                                 ? 1e-5
+                            : pool.dtype == TENON_F16                               ? 0.001
+                            : pool.dtype == TENON_BF16                              ? 0.008
                             : pool.dtype == TENON_F8_E4M3 || pool.dtype == TENON_I8 ? 0.13
-                                                                                  : 0.26;
+                                                                                    : 0.26;
         for (const int32_t slot : slots) {
             if (slot < 0) continue;
             for (uint32_t h = 0; h < pool.heads; ++h) {
@@ -97,7 +98,8 @@ protected:
                     const float wanted = kv.value(0, slot, h)[c];
                     const float got = pool.element(slot, h, true, c);
                     if (std::isnan(wanted) && std::isnan(got)) continue;
-                    ASSERT_EQ(wanted, got) << "value " << c << " of head " << h << " in slot " << slot;
+                    ASSERT_EQ(wanted, got)
+                        << "value " << c << " of head " << h << " in slot " << slot;
                 }
                 for (uint32_t c = 0; c < pool.dim_k; ++c) {
                     const float wanted = kv.key(0, slot, h)[c];
@@ -194,7 +196,8 @@ TEST_F(RopeTest, NegativeSlotsWriteNothing) {
     std::fill(pool.words.begin(), pool.words.end(), 0x12345678u);
     const std::vector<uint32_t> before = pool.words;
     std::vector<float> rotated, wanted;
-    rope(shape, make_batch(shape, {5, 6}, {-1, std::numeric_limits<int32_t>::min()}), pool, rotated, &wanted);
+    rope(shape, make_batch(shape, {5, 6}, {-1, std::numeric_limits<int32_t>::min()}), pool, rotated,
+         &wanted);
     if (HasFatalFailure() || IsSkipped()) return;
     EXPECT_EQ(before, pool.words);
     EXPECT_TRUE(near(wanted, rotated, 2e-6, 3e-6));

@@ -19,7 +19,8 @@ protected:
     const std::vector<float> x = normals(kTokens * kCols, 1);
     StepError error{};
 
-    void take(uint32_t op, const std::vector<int32_t>& index, uint32_t rows, std::vector<float>& y) {
+    void take(uint32_t op, const std::vector<int32_t>& index, uint32_t rows,
+              std::vector<float>& y) {
         y.assign(rows * kCols, 7.0f);
         Dispatch dispatch("rows", "plain");
         dispatch.push(RowsParams{0, 0, 3, kCols})
@@ -69,7 +70,8 @@ TEST_F(RowsTest, RefusesWhatIsOutside) {
          {std::vector<int32_t>{0, 5, 4}, {0, 5, 24}, {0, 5, -7}, {1, 5, 8}, {0, -2, 3}}) {
         take(TENON_POOL_MEAN, starts, 2, y);
         if (HasFatalFailure() || IsSkipped()) return;
-        EXPECT_EQ(error.kind, uint32_t{ERROR_Q_START}) << starts[0] << " " << starts[1] << " " << starts[2];
+        EXPECT_EQ(error.kind, uint32_t{ERROR_Q_START})
+            << starts[0] << " " << starts[1] << " " << starts[2];
     }
 }
 

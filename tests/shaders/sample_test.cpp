@@ -48,22 +48,17 @@ protected:
     float logit(Kind kind, float spread) {
         const float x = std::normal_distribution<float>(0.0f, spread)(random_);
         switch (kind) {
-            case kTied:
-                return std::round(x * 4) / 4;
-            case kZeros:
-                return below(2) == 0 ? 0.0f : -0.0f;
-            case kTiny:
-                return x * 0x1p-130f;
+            case kTied: return std::round(x * 4) / 4;
+            case kZeros: return below(2) == 0 ? 0.0f : -0.0f;
+            case kTiny: return x * 0x1p-130f;
             case kSubnormal:
                 return std::bit_cast<float>(below(1u << 25) % (1u << 24) | below(2) << 31);
             case kAnyBits: {
                 const float any = std::bit_cast<float>(static_cast<uint32_t>(random_()));
                 return std::isfinite(any) ? any : -kInfinity;
             }
-            case kFlat:
-                return 1.0f;
-            default:
-                return below(50) == 0 ? -kInfinity : x;
+            case kFlat: return 1.0f;
+            default: return below(50) == 0 ? -kInfinity : x;
         }
     }
 

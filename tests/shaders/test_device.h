@@ -16,7 +16,7 @@ struct TestDevice {
     uint32_t subgroup_size;
     uint32_t shared_bytes;
     vulkan::MatrixShape matrix;  // of cooperative matrices; zeros: none
-    bool validates;  // the validation layer is on
+    bool validates;              // the validation layer is on
 };
 
 }  // namespace tenon::shaders

@@ -10,17 +10,17 @@ constexpr uint32_t kTilePositions = 64;
 constexpr uint32_t kTileGroups = kTilePositions / kLanes;
 // Rows of a register tile. Plain C++ has no registers to tile: one row keeps its code small.
 constexpr uint32_t kQueries = TENON_ISA_LEVEL == 0 ? 1 : 4;
-constexpr uint32_t kScoreGroups = TENON_ISA_LEVEL == 2 ? 2 : 1; // K vectors of a register tile
-constexpr uint32_t kValueVectors = TENON_ISA_LEVEL == 2 ? 4 : 1; // V vectors of a register tile
+constexpr uint32_t kScoreGroups = TENON_ISA_LEVEL == 2 ? 2 : 1;   // K vectors of a register tile
+constexpr uint32_t kValueVectors = TENON_ISA_LEVEL == 2 ? 4 : 1;  // V vectors of a register tile
 
 // State of up to kQueries (token, head) rows that share one KV head.
 struct QueryTile {
-    alignas(64) float q[kHeadDimMax * kQueries];     // [dim][query], scaled
-    alignas(64) float out[kQueries][kHeadDimMax];    // unnormalised
-    alignas(64) float p[kQueries][kTilePositions];   // scores, then weights
+    alignas(64) float q[kHeadDimMax * kQueries];    // [dim][query], scaled
+    alignas(64) float out[kQueries][kHeadDimMax];   // unnormalised
+    alignas(64) float p[kQueries][kTilePositions];  // scores, then weights
     F sum[kQueries];
     float largest[kQueries];
-    uint32_t begin[kQueries], end[kQueries]; // positions seen
+    uint32_t begin[kQueries], end[kQueries];  // positions seen
     uint32_t begin_min, end_max;
 };
 
@@ -48,7 +48,8 @@ TENON_INLINE const typename Type::Element* head_of(const AttentionArgs& a, uint3
 
 // Scales of the keys (row 0) or values (row 1) of the 16 positions from `position`, a multiple of 16.
 template <class Type>
-TENON_INLINE F scales_of(const AttentionArgs& a, uint32_t kv_head, uint32_t position, uint32_t row) {
+TENON_INLINE F scales_of(const AttentionArgs& a, uint32_t kv_head, uint32_t position,
+                         uint32_t row) {
     const KvGeometry& g = a.geometry;
     const float* scales =
         reinterpret_cast<const float*>(head_of<Type>(a, kv_head, position) + kv_head_size(g));
@@ -69,7 +70,8 @@ TENON_INLINE void score_groups(const AttentionArgs& a, QueryTile& tile, uint32_t
 #pragma GCC unroll 2
     for (uint32_t g = 0; g < Groups; ++g)
 #pragma GCC unroll 4
-        for (uint32_t i = 0; i < Queries; ++i) score[g][i] = zero();
+        for (uint32_t i = 0; i < Queries; ++i)
+            score[g][i] = zero();
     const float* q = tile.q;
     for (uint32_t d = 0; d < a.geometry.dim_k; ++d, q += Queries) {
 #pragma GCC unroll 2
@@ -87,8 +89,7 @@ TENON_INLINE void score_groups(const AttentionArgs& a, QueryTile& tile, uint32_t
         for (uint32_t i = 0; i < Queries; ++i) {
             F s = score[g][i];
             if constexpr (Type::kScaled) s = mul(s, scales_of<Type>(a, kv_head, position, 0));
-            if (a.softcap > 0.0f)
-                s = mul(tanh_lanes(div_lanes(s, set(a.softcap))), set(a.softcap));
+            if (a.softcap > 0.0f) s = mul(tanh_lanes(div_lanes(s, set(a.softcap))), set(a.softcap));
             s = select_range(s, lane_of(tile.begin[i], position), lane_of(tile.end[i], position),
                              set(-__builtin_inff()));
             store(tile.p[i] + (position - tile_first), s);
@@ -154,8 +155,7 @@ TENON_INLINE void attend_tile(const AttentionArgs& a, QueryTile& tile, uint32_t 
         const float found = largest_lane(top);
         const float largest = found > tile.largest[i] ? found : tile.largest[i];
         const float base = largest > -__builtin_inff() ? largest : 0.0f;
-        correction[i] =
-            tile.largest[i] == largest ? 1.0f : exp_one(tile.largest[i] - base);
+        correction[i] = tile.largest[i] == largest ? 1.0f : exp_one(tile.largest[i] - base);
         F sum = mul(tile.sum[i], set(correction[i]));
         for (uint32_t g = group_begin; g < end; g += kLanes) {
             float* p = tile.p[i] + (g - tile_first);
@@ -191,8 +191,10 @@ void attend_rows(const AttentionArgs& a, QueryTile& tile, uint32_t kv_head, uint
         token[i] = a.token_begin + (row + i) / heads;
         head[i] = a.head_begin + (row + i) % heads;
         const float* q = a.q + token[i] * a.q_stride + size_t{head[i]} * g.dim_k;
-        for (uint32_t d = 0; d < g.dim_k; ++d) tile.q[d * Queries + i] = q[d] * (a.scale * Type::kFactor);
-        for (uint32_t d = 0; d < padded_dim(g.dim_v); ++d) tile.out[i][d] = 0.0f;
+        for (uint32_t d = 0; d < g.dim_k; ++d)
+            tile.q[d * Queries + i] = q[d] * (a.scale * Type::kFactor);
+        for (uint32_t d = 0; d < padded_dim(g.dim_v); ++d)
+            tile.out[i][d] = 0.0f;
         tile.sum[i] = zero();
         tile.largest[i] = -__builtin_inff();
         tile.end[i] = a.first_position + token[i] + 1;
@@ -234,4 +236,4 @@ void attend(const AttentionArgs& a) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

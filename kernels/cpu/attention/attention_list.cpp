@@ -11,7 +11,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void attend(const AttentionArgs&);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 struct KvF32;
 struct KvF16;
@@ -21,7 +21,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void attend(const AttentionArgs&);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 struct KvF32;
 struct KvF16;
@@ -31,7 +31,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void attend(const AttentionArgs&);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 struct KvF32;
 struct KvF16;
@@ -41,7 +41,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void attend(const AttentionArgs&);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -75,7 +75,7 @@ constexpr AttentionEntry kEntries[] = {
     {KvType::kI8, Isa::kScalar, true, isa_scalar::attend<isa_scalar::KvI8>},
 };
 
-} // namespace
+}  // namespace
 
 const AttentionEntry* attention_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -88,4 +88,4 @@ const AttentionEntry* find_attention(KvType type, Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -11,4 +11,4 @@ template void attend<KvF8E4m3>(const AttentionArgs&);
 template void attend<KvF8E5m2>(const AttentionArgs&);
 template void attend<KvI8>(const AttentionArgs&);
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

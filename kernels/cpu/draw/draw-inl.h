@@ -9,7 +9,7 @@ namespace tenon::kernels::TENON_ISA_NAMESPACE {
 constexpr int32_t kExp2Negative[] = {1 << 30,  -744260973, 257938912, -59582935,
                                      10286296, -1369601,   117391};
 
-constexpr float kOctavesEnd = 1040187392.0f; // 31 * 2^25: from here on a weight is 0
+constexpr float kOctavesEnd = 1040187392.0f;  // 31 * 2^25: from here on a weight is 0
 
 uint64_t weigh(const DrawArgs& a, uint32_t* weights) {
     uint64_t total = 0;
@@ -19,12 +19,13 @@ uint64_t weigh(const DrawArgs& a, uint32_t* weights) {
         const F below = div_lanes(sub(logit, set(a.best)), set(a.temperature));
         float numbers[kLanes], octaves[kLanes];
         store(numbers, logit);
-        store(octaves, max_lanes(min_lanes(mul(below, set(-48408812.0f)), set(kOctavesEnd)), set(-1.0f)));
+        store(octaves,
+              max_lanes(min_lanes(mul(below, set(-48408812.0f)), set(kOctavesEnd)), set(-1.0f)));
         int32_t shift[kLanes], x[kLanes], sum[kLanes];
         for (uint32_t i = 0; i < kLanes; ++i) {
             const int32_t n = static_cast<int32_t>(octaves[i]);
             const bool in = (octaves[i] >= 0.0f) & (numbers[i] >= a.lowest);
-            shift[i] = in ? n >> 25 : 31; // 31 leaves nothing
+            shift[i] = in ? n >> 25 : 31;  // 31 leaves nothing
             x[i] = (n & 0x1ffffff) << 6;
             sum[i] = kExp2Negative[6];
         }
@@ -38,13 +39,14 @@ uint64_t weigh(const DrawArgs& a, uint32_t* weights) {
         uint32_t weight[kLanes];
         for (uint32_t i = 0; i < kLanes; ++i)
             weight[i] = i < here ? static_cast<uint32_t>(sum[i]) >> shift[i] : 0u;
-        for (uint32_t i = 0; i < kLanes; ++i) total += weight[i];
+        for (uint32_t i = 0; i < kLanes; ++i)
+            total += weight[i];
         __builtin_memcpy(weights + at, weight, here * sizeof weight[0]);
     }
     return total;
 }
 
-constexpr uint32_t kGroupTokens = 4 * kLanes; // four words of a block for each lane
+constexpr uint32_t kGroupTokens = 4 * kLanes;  // four words of a block for each lane
 
 // The noise words of 64 tokens from `first`, in order.
 TENON_INLINE void noise_words(const DrawArgs& a, uint32_t first, uint32_t* words) {
@@ -88,7 +90,7 @@ uint32_t contend(const DrawArgs& a, uint32_t begin, uint32_t end, float highest,
     for (uint32_t at = begin; at < end; at += kGroupTokens) {
         const uint32_t here = end - at < kGroupTokens ? end - at : kGroupTokens;
         float logit[kGroupTokens];
-        float limit[kGroupTokens]; // half of what v may be
+        float limit[kGroupTokens];  // half of what v may be
         F top = set(-__builtin_inff());
         for (uint32_t i = 0; i < kGroupTokens; i += kLanes) {
             const uint32_t count = here > i ? here - i : 0;
@@ -120,4 +122,4 @@ uint32_t contend(const DrawArgs& a, uint32_t begin, uint32_t end, float highest,
     return found;
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

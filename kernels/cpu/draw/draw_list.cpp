@@ -5,19 +5,19 @@ namespace tenon::kernels {
 namespace isa_avx512 {
 uint64_t weigh(const DrawArgs& args, uint32_t* weights);
 uint32_t contend(const DrawArgs& args, uint32_t begin, uint32_t end, float highest, uint32_t* ids);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 uint64_t weigh(const DrawArgs& args, uint32_t* weights);
 uint32_t contend(const DrawArgs& args, uint32_t begin, uint32_t end, float highest, uint32_t* ids);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 uint64_t weigh(const DrawArgs& args, uint32_t* weights);
 uint32_t contend(const DrawArgs& args, uint32_t begin, uint32_t end, float highest, uint32_t* ids);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 uint64_t weigh(const DrawArgs& args, uint32_t* weights);
 uint32_t contend(const DrawArgs& args, uint32_t begin, uint32_t end, float highest, uint32_t* ids);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -31,7 +31,7 @@ constexpr DrawEntry kEntries[] = {
     {Isa::kScalar, true, isa_scalar::weigh, isa_scalar::contend},
 };
 
-} // namespace
+}  // namespace
 
 const DrawEntry* draw_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -44,4 +44,4 @@ const DrawEntry* find_draw(Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -13,7 +13,7 @@ struct Silu {
 struct GeluTanh {
     TENON_INLINE F operator()(F x) const {
         const F cube = mul(mul(x, x), mul(x, set(0.044715f)));
-        const F inner = mul(add(x, cube), set(0.797884561f)); // sqrt(2 / pi)
+        const F inner = mul(add(x, cube), set(0.797884561f));  // sqrt(2 / pi)
         return mul(mul(x, set(0.5f)), add(set(1.0f), tanh_lanes(inner)));
     }
 };
@@ -21,7 +21,8 @@ struct GeluErf {
     TENON_INLINE F operator()(F x) const {
         float lane[kLanes];
         store(lane, x);
-        for (float& v : lane) v = 0.5f * v * (1.0f + __builtin_erff(v * 0.707106781f));
+        for (float& v : lane)
+            v = 0.5f * v * (1.0f + __builtin_erff(v * 0.707106781f));
         return load(lane);
     }
 };
@@ -32,7 +33,8 @@ struct Identity {
 template <class Map>
 TENON_INLINE void map_range(const ElementwiseArgs& a, const Map& map) {
     uint64_t at = 0;
-    for (; at + kLanes <= a.count; at += kLanes) store(a.out + at, map(a, at, kLanes));
+    for (; at + kLanes <= a.count; at += kLanes)
+        store(a.out + at, map(a, at, kLanes));
     const uint32_t rest = static_cast<uint32_t>(a.count - at);
     if (rest > 0) store_first(a.out + at, map(a, at, rest), rest);
 }
@@ -40,10 +42,10 @@ TENON_INLINE void map_range(const ElementwiseArgs& a, const Map& map) {
 template <class Apply>
 TENON_INLINE void with_activation(Activation activation, const Apply& apply) {
     switch (activation) {
-    case Activation::kSilu: return apply(Silu{});
-    case Activation::kGeluTanh: return apply(GeluTanh{});
-    case Activation::kGeluErf: return apply(GeluErf{});
-    case Activation::kNone: return apply(Identity{});
+        case Activation::kSilu: return apply(Silu{});
+        case Activation::kGeluTanh: return apply(GeluTanh{});
+        case Activation::kGeluErf: return apply(GeluErf{});
+        case Activation::kNone: return apply(Identity{});
     }
 }
 
@@ -77,4 +79,4 @@ void softcap_range(const ElementwiseArgs& args) {
     });
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -8,28 +8,28 @@ void mul_range(const ElementwiseArgs&);
 void activate_range(const ElementwiseArgs&);
 void glu_range(const ElementwiseArgs&);
 void softcap_range(const ElementwiseArgs&);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 void add_range(const ElementwiseArgs&);
 void mul_range(const ElementwiseArgs&);
 void activate_range(const ElementwiseArgs&);
 void glu_range(const ElementwiseArgs&);
 void softcap_range(const ElementwiseArgs&);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 void add_range(const ElementwiseArgs&);
 void mul_range(const ElementwiseArgs&);
 void activate_range(const ElementwiseArgs&);
 void glu_range(const ElementwiseArgs&);
 void softcap_range(const ElementwiseArgs&);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 void add_range(const ElementwiseArgs&);
 void mul_range(const ElementwiseArgs&);
 void activate_range(const ElementwiseArgs&);
 void glu_range(const ElementwiseArgs&);
 void softcap_range(const ElementwiseArgs&);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -47,7 +47,7 @@ constexpr ElementwiseEntry kEntries[] = {
      isa_scalar::glu_range, isa_scalar::softcap_range},
 };
 
-} // namespace
+}  // namespace
 
 const ElementwiseEntry* elementwise_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -60,4 +60,4 @@ const ElementwiseEntry* find_elementwise(Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -59,7 +59,7 @@ Isa detect() noexcept {
 Isa detect() noexcept { return Isa::kScalar; }
 #endif
 
-} // namespace
+}  // namespace
 
 Isa best_isa() noexcept {
     static const Isa isa = detect();
@@ -80,4 +80,4 @@ bool find_isa(const char* name, size_t length, Isa* isa) noexcept {
     return false;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -127,8 +127,8 @@ void kv_write(const KvWriteArgs& a) {
     using Element = typename Type::Element;
     const KvGeometry& g = a.geometry;
     const uint64_t place = a.slot % g.block_tokens;
-    uint8_t* block = static_cast<uint8_t*>(a.layer) +
-                     a.slot / g.block_tokens * kv_block_bytes(Type::kType, g);
+    uint8_t* block =
+        static_cast<uint8_t*>(a.layer) + a.slot / g.block_tokens * kv_block_bytes(Type::kType, g);
     for (uint32_t head = 0; head < g.kv_heads; ++head) {
         Element* base = reinterpret_cast<Element*>(block + head * kv_head_bytes(Type::kType, g));
         const float* keys = a.k + size_t{head} * g.dim_k;
@@ -159,4 +159,4 @@ void kv_write(const KvWriteArgs& a) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -11,7 +11,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void kv_write(const KvWriteArgs&);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 struct KvF32;
 struct KvF16;
@@ -21,7 +21,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void kv_write(const KvWriteArgs&);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 struct KvF32;
 struct KvF16;
@@ -31,7 +31,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void kv_write(const KvWriteArgs&);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 struct KvF32;
 struct KvF16;
@@ -41,7 +41,7 @@ struct KvF8E5m2;
 struct KvI8;
 template <class Type>
 void kv_write(const KvWriteArgs&);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -77,11 +77,9 @@ constexpr KvEntry kEntries[] = {
     {KvType::kI8, Isa::kScalar, true, isa_scalar::kv_write<isa_scalar::KvI8>},
 };
 
-} // namespace
+}  // namespace
 
-const char* kv_type_name(KvType type) noexcept {
-    return kNames[static_cast<size_t>(type)];
-}
+const char* kv_type_name(KvType type) noexcept { return kNames[static_cast<size_t>(type)]; }
 
 const KvEntry* kv_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -94,4 +92,4 @@ const KvEntry* find_kv(KvType type, Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

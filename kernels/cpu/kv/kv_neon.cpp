@@ -11,4 +11,4 @@ template void kv_write<KvF8E4m3>(const KvWriteArgs&);
 template void kv_write<KvF8E5m2>(const KvWriteArgs&);
 template void kv_write<KvI8>(const KvWriteArgs&);
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -25,11 +25,11 @@ TENON_INLINE void dot_eight_rows(const uint8_t* w, const ActivationBlock& x, uin
         const __m256i low = _mm256_set1_epi8(15);
         __m256i sum[Tokens];
 #pragma GCC unroll 4
-        for (uint32_t t = 0; t < Tokens; ++t) sum[t] = _mm256_setzero_si256();
+        for (uint32_t t = 0; t < Tokens; ++t)
+            sum[t] = _mm256_setzero_si256();
 #pragma GCC unroll 4
         for (uint32_t j = 0; j < 4; ++j) {
-            const __m256i both =
-                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 64 * j));
+            const __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 64 * j));
             const __m256i half = Half == 0 ? both : _mm256_srli_epi16(both, 4);
             const __m256i v = _mm256_and_si256(half, low);
 #pragma GCC unroll 4
@@ -46,7 +46,8 @@ TENON_INLINE void dot_eight_rows(const uint8_t* w, const ActivationBlock& x, uin
     } else {
         const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
 #pragma GCC unroll 4
-        for (uint32_t t = 0; t < Tokens; ++t) dot[t] = _mm256_setzero_si256();
+        for (uint32_t t = 0; t < Tokens; ++t)
+            dot[t] = _mm256_setzero_si256();
 #pragma GCC unroll 4
         for (uint32_t j = 4 * Half; j < 4 * Half + 4; ++j) {
             const __m256i code = _mm256_xor_si256(
@@ -67,10 +68,12 @@ TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
     __m256i rows[Tokens];
     dot_eight_rows<Format, Tokens, Half>(w, x, slot, rows);
 #pragma GCC unroll 4
-    for (uint32_t t = 0; t < Tokens; ++t) dot[t].lo = rows[t];
+    for (uint32_t t = 0; t < Tokens; ++t)
+        dot[t].lo = rows[t];
     dot_eight_rows<Format, Tokens, Half>(w + 32, x, slot, rows);
 #pragma GCC unroll 4
-    for (uint32_t t = 0; t < Tokens; ++t) dot[t].hi = rows[t];
+    for (uint32_t t = 0; t < Tokens; ++t)
+        dot[t].hi = rows[t];
 }
 
 template <class Format>
@@ -97,4 +100,4 @@ TENON_INLINE void decode_codes(const uint8_t* w, F scale, F min, float* out) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -3,7 +3,7 @@
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
-constexpr uint32_t kFastTokens = 8; // 8 sums, 8 totals and 8 decoded vectors fit 32 registers
+constexpr uint32_t kFastTokens = 8;  // 8 sums, 8 totals and 8 decoded vectors fit 32 registers
 constexpr uint32_t kPrefetchBytes = 4096;
 
 TENON_INLINE __m512i four_codes(const int8_t* codes) {
@@ -18,7 +18,8 @@ TENON_INLINE void prefetch_ahead(const uint8_t* w, size_t next_group) {
     const size_t ahead = Tokens <= 2 ? kPrefetchBytes : next_group;
     if (ahead == 0) return;
 #pragma GCC unroll 9
-    for (uint32_t line = 0; line < Format::kBlockBytes; line += 64) prefetch(w + ahead + line);
+    for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
+        prefetch(w + ahead + line);
 }
 
 template <class Format, uint32_t Tokens, uint32_t Half>
@@ -38,8 +39,8 @@ TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
         }
 #pragma GCC unroll 8
         for (uint32_t t = 0; t < Tokens; ++t)
-            dot[t].v = _mm512_dpbusd_epi32(dot[t].v, v,
-                                           four_codes(x.codes[slot + t] + 16 * Half + 4 * j));
+            dot[t].v =
+                _mm512_dpbusd_epi32(dot[t].v, v, four_codes(x.codes[slot + t] + 16 * Half + 4 * j));
     }
 }
 
@@ -64,4 +65,4 @@ TENON_INLINE void decode_codes(const uint8_t* w, F scale, F min, float* out) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -14,7 +14,8 @@ template <class Format, uint32_t Tokens>
 TENON_INLINE void prefetch_ahead(const uint8_t* w, size_t next_group) {
     if (next_group == 0) return;
 #pragma GCC unroll 9
-    for (uint32_t line = 0; line < Format::kBlockBytes; line += 64) prefetch(w + next_group + line);
+    for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
+        prefetch(w + next_group + line);
 }
 
 #if TENON_ISA_LEVEL >= 5
@@ -161,10 +162,12 @@ TENON_INLINE void dot_quarter(const uint8_t* w, uint32_t q, const HalfActivation
     uint32_t t = 0;
 #if TENON_ISA_LEVEL >= 5
 #pragma GCC unroll 2
-    for (; t + 2 <= Tokens; t += 2) dot_two_tokens(codes, a.codes + t, a.start + t, dot + t);
+    for (; t + 2 <= Tokens; t += 2)
+        dot_two_tokens(codes, a.codes + t, a.start + t, dot + t);
 #endif
 #pragma GCC unroll 4
-    for (; t < Tokens; ++t) dot[t] = dot_token<Format>(codes, a.codes[t], a.start[t]);
+    for (; t < Tokens; ++t)
+        dot[t] = dot_token<Format>(codes, a.codes[t], a.start[t]);
 }
 
 template <class Format, uint32_t Tokens, uint32_t Half>
@@ -175,16 +178,16 @@ TENON_INLINE void dot_half(const uint8_t* w, const ActivationBlock& x, uint32_t 
         int32x4_t quarter[Tokens];
         dot_quarter<Format, Tokens, Half>(w, q, a, quarter);
 #pragma GCC unroll 4
-        for (uint32_t t = 0; t < Tokens; ++t) dot[t].q[q] = quarter[t];
+        for (uint32_t t = 0; t < Tokens; ++t)
+            dot[t].q[q] = quarter[t];
     }
 }
 
 // The shared add_half, quarter by quarter: the products of all quarters and the totals of more than
 // two tokens do not fit 32 registers, and the compiler would interleave the quarters.
 template <class Format, uint32_t Tokens, uint32_t Half>
-    requires(Tokens > 2)
-TENON_INLINE void add_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, F scale,
-                           F* total) {
+requires(Tokens > 2) TENON_INLINE
+    void add_half(const uint8_t* w, const ActivationBlock& x, uint32_t slot, F scale, F* total) {
     const HalfActivations<Tokens> a = load_activations<Format, Tokens, Half>(x, slot);
 #pragma GCC unroll 4
     for (uint32_t q = 0; q < 4; ++q) {
@@ -222,4 +225,4 @@ TENON_INLINE void decode_codes(const uint8_t* w, F scale, F min, float* out) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -44,4 +44,4 @@ TENON_INLINE void decode_codes(const uint8_t* w, F scale, F min, float* out) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

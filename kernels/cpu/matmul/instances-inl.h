@@ -5,8 +5,8 @@
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
-#define TENON_MATMUL_BOTH(format)                                                                  \
-    template void matmul_fast<format>(const MatmulArgs&);                                          \
+#define TENON_MATMUL_BOTH(format)                         \
+    template void matmul_fast<format>(const MatmulArgs&); \
     template void matmul_precise<format>(const MatmulArgs&);
 
 TENON_MATMUL_BOTH(FormatQ4_0)
@@ -22,4 +22,4 @@ template void matmul_precise<FormatBf16>(const MatmulArgs&);
 
 #undef TENON_MATMUL_BOTH
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -6,14 +6,14 @@
 
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
-constexpr uint32_t kPanelCols = 128;  // columns decoded at once by the precise path
-constexpr uint32_t kPanelTokens = 64; // tokens that share one pass over the weights
+constexpr uint32_t kPanelCols = 128;   // columns decoded at once by the precise path
+constexpr uint32_t kPanelTokens = 64;  // tokens that share one pass over the weights
 // A precise register tile: row groups by tokens. A lone token takes more groups, since each of its
 // sums waits for the one before.
 constexpr uint32_t kTileGroups = TENON_ISA_LEVEL == 2 ? 4 : 1;
 constexpr uint32_t kTileSlots = TENON_ISA_LEVEL == 0 ? 2 : 6;
 constexpr uint32_t kLoneTokenGroups = TENON_ISA_LEVEL == 0 ? 1 : 4;
-constexpr uint32_t kStreamBytes = 2048; // how far ahead of its use a stream of columns is fetched
+constexpr uint32_t kStreamBytes = 2048;  // how far ahead of its use a stream of columns is fetched
 
 struct Q4 {
     static constexpr uint32_t kCodeBytes = 256;
@@ -84,7 +84,7 @@ TENON_INLINE F load_scales(const uint8_t* p) {
 struct Head {
     F scale, min;
     const int8_t* factors;
-    uint32_t min_factors; // bytes from a factor to that of the min
+    uint32_t min_factors;  // bytes from a factor to that of the min
 
     TENON_INLINE Head(const PackedLayout& layout, const uint8_t* head) {
         const auto* floats = reinterpret_cast<const float*>(head);
@@ -125,7 +125,7 @@ TENON_INLINE void finish(const MatmulArgs& a, uint32_t group, uint32_t token, F 
     store_first(a.y + token * a.y_stride + row, sum, count);
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE
 
 #if TENON_ISA_LEVEL >= 3
 #include "kernels/cpu/matmul/dot_neon-inl.h"
@@ -191,11 +191,10 @@ TENON_INLINE void add_supers(const MatmulArgs& a, const uint8_t* w, const Activa
                 for (uint32_t t = 0; t < Tokens; ++t)
 #pragma GCC unroll 2
                     for (uint32_t half = 0; half < 2; ++half)
-                        total[t] = fma_lanes(
-                            of.min[half],
-                            set(x->scale[half][slot + t] *
-                                static_cast<float>(-x->minus_sum[half][slot + t])),
-                            total[t]);
+                        total[t] = fma_lanes(of.min[half],
+                                             set(x->scale[half][slot + t] *
+                                                 static_cast<float>(-x->minus_sum[half][slot + t])),
+                                             total[t]);
             } else if (layout.has_min) {
 #pragma GCC unroll 8
                 for (uint32_t t = 0; t < Tokens; ++t)
@@ -226,14 +225,16 @@ TENON_INLINE void fast_tile(const MatmulArgs& a, const uint8_t* w, uint32_t grou
                             const ActivationBlock* x, uint32_t slot, uint32_t token, size_t ahead) {
     F total[Tokens];
 #pragma GCC unroll 8
-    for (uint32_t t = 0; t < Tokens; ++t) total[t] = zero();
+    for (uint32_t t = 0; t < Tokens; ++t)
+        total[t] = zero();
     if constexpr (requires { Format::kSuper; }) {
         add_supers<Format, Tokens>(a, w, x, slot, ahead, total);
     } else {
         add_blocks<Format, Tokens>(a, w, x, slot, ahead, total);
     }
 #pragma GCC unroll 8
-    for (uint32_t t = 0; t < Tokens; ++t) finish(a, group, token + t, total[t]);
+    for (uint32_t t = 0; t < Tokens; ++t)
+        finish(a, group, token + t, total[t]);
 }
 
 // At most kFastTokens slots of a tile.
@@ -242,18 +243,18 @@ TENON_INLINE void fast_slots(const MatmulArgs& a, const uint8_t* w, uint32_t gro
                              const ActivationBlock* x, uint32_t slot, uint32_t token,
                              uint32_t count, size_t ahead) {
     switch (count) {
-    case 1: return fast_tile<Format, 1>(a, w, group, x, slot, token, ahead);
-    case 2: return fast_tile<Format, 2>(a, w, group, x, slot, token, ahead);
-    case 3: return fast_tile<Format, 3>(a, w, group, x, slot, token, ahead);
-    case 4: return fast_tile<Format, 4>(a, w, group, x, slot, token, ahead);
-    default: break;
+        case 1: return fast_tile<Format, 1>(a, w, group, x, slot, token, ahead);
+        case 2: return fast_tile<Format, 2>(a, w, group, x, slot, token, ahead);
+        case 3: return fast_tile<Format, 3>(a, w, group, x, slot, token, ahead);
+        case 4: return fast_tile<Format, 4>(a, w, group, x, slot, token, ahead);
+        default: break;
     }
     if constexpr (kFastTokens == 8) {
         switch (count) {
-        case 5: return fast_tile<Format, 5>(a, w, group, x, slot, token, ahead);
-        case 6: return fast_tile<Format, 6>(a, w, group, x, slot, token, ahead);
-        case 7: return fast_tile<Format, 7>(a, w, group, x, slot, token, ahead);
-        default: return fast_tile<Format, 8>(a, w, group, x, slot, token, ahead);
+            case 5: return fast_tile<Format, 5>(a, w, group, x, slot, token, ahead);
+            case 6: return fast_tile<Format, 6>(a, w, group, x, slot, token, ahead);
+            case 7: return fast_tile<Format, 7>(a, w, group, x, slot, token, ahead);
+            default: return fast_tile<Format, 8>(a, w, group, x, slot, token, ahead);
         }
     }
 }
@@ -270,8 +271,7 @@ void matmul_fast(const MatmulArgs& a) {
             for (uint32_t token = panel; token < panel_end; token += kFastTokens) {
                 const uint32_t rest = panel_end - token;
                 const uint32_t count = rest < kFastTokens ? rest : kFastTokens;
-                const ActivationBlock* x =
-                    a.activations + size_t{token / kTileTokens} * blocks;
+                const ActivationBlock* x = a.activations + size_t{token / kTileTokens} * blocks;
                 fast_slots<Format>(a, w, group, x, token % kTileTokens, token, count,
                                    token == panel ? group_stride : 0);
             }
@@ -293,11 +293,11 @@ TENON_INLINE void decode_blocks(const uint8_t* w, uint32_t first, uint32_t cols,
                                 float* out) {
     w += size_t{first / kBlockCols} * Format::kBlockBytes;
     for (uint32_t col = 0; col < cols; col += kBlockCols) {
-        for (uint32_t line = 0; line < Format::kBlockBytes; line += 64) prefetch(w + ahead + line);
+        for (uint32_t line = 0; line < Format::kBlockBytes; line += 64)
+            prefetch(w + ahead + line);
         const F scale = load_scales(w + Format::kCodeBytes);
         F min = mul(scale, set(-static_cast<float>(Format::kZeroPoint)));
-        if constexpr (Format::kHasMin)
-            min = add(min, load_scales(w + Format::kCodeBytes + 32));
+        if constexpr (Format::kHasMin) min = add(min, load_scales(w + Format::kCodeBytes + 32));
         decode_codes<Format>(w, scale, min, out + col * kLanes);
         w += Format::kBlockBytes;
     }
@@ -309,7 +309,7 @@ TENON_INLINE void decode_supers(const PackedLayout& layout, const uint8_t* w, ui
     const F zero_point = set(-static_cast<float>(Format::kZeroPoint));
     const bool halves = layout.factor_cols == kBlockCols / 2;
     w += size_t{first / layout.super_cols} * layout.super_bytes;
-    uint32_t skipped = first % layout.super_cols; // columns of this super-block
+    uint32_t skipped = first % layout.super_cols;  // columns of this super-block
     for (uint32_t done = 0; done < cols; w += layout.super_bytes, skipped = 0) {
         Head head(layout, w);
         if (layout.factor_cols != 0) head.factors += skipped / layout.factor_cols * kLanes;
@@ -353,7 +353,8 @@ void precise_tile(const uint8_t* w, size_t stride, uint32_t cols, const float* x
 #pragma GCC unroll 4
     for (uint32_t g = 0; g < Groups; ++g)
 #pragma GCC unroll 6
-        for (uint32_t t = 0; t < Tokens; ++t) sum[g][t] = zero();
+        for (uint32_t t = 0; t < Tokens; ++t)
+            sum[g][t] = zero();
 #pragma GCC unroll 2
     for (uint32_t k = 0; k < cols; ++k) {
         F column[Groups];
@@ -382,16 +383,17 @@ void precise_tile(const uint8_t* w, size_t stride, uint32_t cols, const float* x
 template <class Columns, bool Streamed, uint32_t Groups>
 TENON_INLINE void precise_slots(uint32_t count, const uint8_t* w, size_t stride, uint32_t cols,
                                 const float* x, uint64_t x_stride, F* total) {
-#define TENON_TILE(n) precise_tile<Columns, Streamed, Groups, n>(w, stride, cols, x, x_stride, total)
+#define TENON_TILE(n) \
+    precise_tile<Columns, Streamed, Groups, n>(w, stride, cols, x, x_stride, total)
     if (count == 1) return TENON_TILE(1);
     if constexpr (Groups <= kTileGroups) {
         if constexpr (kTileSlots == 6) {
             switch (count) {
-            case 2: return TENON_TILE(2);
-            case 3: return TENON_TILE(3);
-            case 4: return TENON_TILE(4);
-            case 5: return TENON_TILE(5);
-            default: return TENON_TILE(6);
+                case 2: return TENON_TILE(2);
+                case 3: return TENON_TILE(3);
+                case 4: return TENON_TILE(4);
+                case 5: return TENON_TILE(5);
+                default: return TENON_TILE(6);
             }
         }
         return TENON_TILE(2);
@@ -408,7 +410,8 @@ TENON_INLINE void precise_groups(const MatmulArgs& a, const uint8_t* w, size_t g
     alignas(64) float decoded[Groups * kDecodedStride];
     F total[Groups * kPanelTokens];
     for (uint32_t g = 0; g < Groups; ++g)
-        for (uint32_t t = 0; t < tokens; ++t) total[g * kPanelTokens + t] = zero();
+        for (uint32_t t = 0; t < tokens; ++t)
+            total[g * kPanelTokens + t] = zero();
     for (uint32_t first = 0; first < a.cols; first += kPanelCols) {
         const uint32_t rest = a.cols - first;
         const uint32_t cols = rest < kPanelCols ? rest : kPanelCols;
@@ -416,13 +419,13 @@ TENON_INLINE void precise_groups(const MatmulArgs& a, const uint8_t* w, size_t g
         if constexpr (requires { Format::kColBytes; }) {
             if (tokens <= kTileSlots) {
                 precise_slots<Format, true, Groups>(tokens, w + size_t{first} * Format::kColBytes,
-                                              group_stride, cols, x, a.x_stride, total);
+                                                    group_stride, cols, x, a.x_stride, total);
                 continue;
             }
         }
         for (uint32_t g = 0; g < Groups; ++g)
-            decode_panel<Format>(a.layout, w + g * group_stride, first, cols,
-                                 Groups * group_stride, decoded + g * kDecodedStride);
+            decode_panel<Format>(a.layout, w + g * group_stride, first, cols, Groups * group_stride,
+                                 decoded + g * kDecodedStride);
         for (uint32_t t = 0; t < tokens; t += kTileSlots) {
             const uint32_t count = tokens - t < kTileSlots ? tokens - t : kTileSlots;
             precise_slots<FormatF32, false, Groups>(
@@ -458,4 +461,4 @@ void matmul_precise(const MatmulArgs& a) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

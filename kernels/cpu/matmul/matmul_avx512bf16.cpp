@@ -6,13 +6,14 @@
 namespace tenon::kernels::TENON_ISA_NAMESPACE {
 
 constexpr uint32_t kPanelPairs = kPanelCols / 2;
-constexpr uint32_t kPairBytes = 64; // two columns of sixteen rows
+constexpr uint32_t kPairBytes = 64;  // two columns of sixteen rows
 constexpr uint32_t kPairGroups = 4;
 
 // Columns k and k + 1 of a row group, side by side in each lane. `whole`: else k + 1 is zeros.
 TENON_INLINE __m512bh load_pair(const uint8_t* p, bool whole) {
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                           8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     const __m512i columns = _mm512_maskz_loadu_epi16(whole ? 0xffffffffu : 0x0000ffffu, p);
     return reinterpret_cast<__m512bh>(_mm512_permutexvar_epi16(order, columns));
 }
@@ -35,7 +36,8 @@ void pair_tile(const uint8_t* w, size_t stride, uint32_t cols, const uint32_t* x
 #pragma GCC unroll 4
     for (uint32_t g = 0; g < Groups; ++g)
 #pragma GCC unroll 6
-        for (uint32_t t = 0; t < Tokens; ++t) sum[g][t] = _mm512_setzero_ps();
+        for (uint32_t t = 0; t < Tokens; ++t)
+            sum[g][t] = _mm512_setzero_ps();
     const auto add_pair = [&](uint32_t pair, bool whole) __attribute__((always_inline)) {
         __m512bh column[Groups];
 #pragma GCC unroll 4
@@ -53,7 +55,8 @@ void pair_tile(const uint8_t* w, size_t stride, uint32_t cols, const uint32_t* x
                 sum[g][t] = _mm512_dpbf16_ps(sum[g][t], column[g], value);
         }
     };
-    for (uint32_t pair = 0; pair < cols / 2; ++pair) add_pair(pair, true);
+    for (uint32_t pair = 0; pair < cols / 2; ++pair)
+        add_pair(pair, true);
     if (cols % 2 != 0) add_pair(cols / 2, false);
 #pragma GCC unroll 4
     for (uint32_t g = 0; g < Groups; ++g)
@@ -66,12 +69,12 @@ template <uint32_t Groups>
 TENON_INLINE void pair_slots(uint32_t count, const uint8_t* w, size_t stride, uint32_t cols,
                              const uint32_t* x, F* total) {
     switch (count) {
-    case 1: return pair_tile<Groups, 1>(w, stride, cols, x, total);
-    case 2: return pair_tile<Groups, 2>(w, stride, cols, x, total);
-    case 3: return pair_tile<Groups, 3>(w, stride, cols, x, total);
-    case 4: return pair_tile<Groups, 4>(w, stride, cols, x, total);
-    case 5: return pair_tile<Groups, 5>(w, stride, cols, x, total);
-    default: return pair_tile<Groups, 6>(w, stride, cols, x, total);
+        case 1: return pair_tile<Groups, 1>(w, stride, cols, x, total);
+        case 2: return pair_tile<Groups, 2>(w, stride, cols, x, total);
+        case 3: return pair_tile<Groups, 3>(w, stride, cols, x, total);
+        case 4: return pair_tile<Groups, 4>(w, stride, cols, x, total);
+        case 5: return pair_tile<Groups, 5>(w, stride, cols, x, total);
+        default: return pair_tile<Groups, 6>(w, stride, cols, x, total);
     }
 }
 
@@ -83,7 +86,8 @@ TENON_INLINE void pair_groups(const MatmulArgs& a, uint32_t group, uint32_t toke
     alignas(64) uint32_t pairs[kPanelTokens * kPanelPairs];
     F total[Groups * kPanelTokens];
     for (uint32_t g = 0; g < Groups; ++g)
-        for (uint32_t t = 0; t < tokens; ++t) total[g * kPanelTokens + t] = zero();
+        for (uint32_t t = 0; t < tokens; ++t)
+            total[g * kPanelTokens + t] = zero();
     for (uint32_t first = 0; first < a.cols; first += kPanelCols) {
         const uint32_t rest = a.cols - first;
         const uint32_t cols = rest < kPanelCols ? rest : kPanelCols;
@@ -106,8 +110,9 @@ void matmul_rounded(const MatmulArgs& a) {
         uint32_t group = a.group_begin;
         for (; group + kPairGroups <= a.group_end; group += kPairGroups)
             pair_groups<kPairGroups>(a, group, panel, tokens);
-        for (; group < a.group_end; ++group) pair_groups<1>(a, group, panel, tokens);
+        for (; group < a.group_end; ++group)
+            pair_groups<1>(a, group, panel, tokens);
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

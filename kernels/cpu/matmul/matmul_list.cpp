@@ -2,22 +2,22 @@
 
 namespace tenon::kernels {
 
-#define TENON_DECLARE_MATMUL(ns)                                                                   \
-    namespace ns {                                                                                 \
-    struct FormatQ4_0;                                                                             \
-    struct FormatQ4_1;                                                                             \
-    struct FormatQ8_0;                                                                             \
-    struct FormatQ8_1;                                                                             \
-    struct FormatSuperS4;                                                                          \
-    struct FormatSuperU4;                                                                          \
-    struct FormatSuperS8;                                                                          \
-    struct FormatF32;                                                                              \
-    struct FormatF16;                                                                              \
-    struct FormatBf16;                                                                             \
-    template <class Format>                                                                        \
-    void matmul_fast(const MatmulArgs&);                                                           \
-    template <class Format>                                                                        \
-    void matmul_precise(const MatmulArgs&);                                                        \
+#define TENON_DECLARE_MATMUL(ns)            \
+    namespace ns {                          \
+    struct FormatQ4_0;                      \
+    struct FormatQ4_1;                      \
+    struct FormatQ8_0;                      \
+    struct FormatQ8_1;                      \
+    struct FormatSuperS4;                   \
+    struct FormatSuperU4;                   \
+    struct FormatSuperS8;                   \
+    struct FormatF32;                       \
+    struct FormatF16;                       \
+    struct FormatBf16;                      \
+    template <class Format>                 \
+    void matmul_fast(const MatmulArgs&);    \
+    template <class Format>                 \
+    void matmul_precise(const MatmulArgs&); \
     }
 
 TENON_DECLARE_MATMUL(isa_avx512)
@@ -29,21 +29,24 @@ TENON_DECLARE_MATMUL(isa_scalar)
 
 namespace isa_avx512bf16 {
 void matmul_rounded(const MatmulArgs&);
-} // namespace isa_avx512bf16
+}  // namespace isa_avx512bf16
 
 namespace {
 
-#define TENON_BOTH(format, isa, ns, type)                                                          \
-    {PackedFormat::format, Isa::isa, true, ns::matmul_fast<ns::type>, ns::matmul_precise<ns::type>, nullptr}
-#define TENON_PRECISE(format, isa, ns, type)                                                       \
-    {PackedFormat::format, Isa::isa, true, nullptr, ns::matmul_precise<ns::type>, nullptr}
-#define TENON_MATMUL_QUANTISED(isa, ns)                                                            \
-    TENON_BOTH(kQ4_0, isa, ns, FormatQ4_0), TENON_BOTH(kQ4_1, isa, ns, FormatQ4_1),                \
-        TENON_BOTH(kQ8_0, isa, ns, FormatQ8_0), TENON_BOTH(kQ8_1, isa, ns, FormatQ8_1),            \
-        TENON_BOTH(kSuperS4, isa, ns, FormatSuperS4),                                              \
+#define TENON_BOTH(format, isa, ns, type)                                \
+    {                                                                    \
+        PackedFormat::format, Isa::isa, true, ns::matmul_fast<ns::type>, \
+            ns::matmul_precise<ns::type>, nullptr                        \
+    }
+#define TENON_PRECISE(format, isa, ns, type) \
+    { PackedFormat::format, Isa::isa, true, nullptr, ns::matmul_precise<ns::type>, nullptr }
+#define TENON_MATMUL_QUANTISED(isa, ns)                                                 \
+    TENON_BOTH(kQ4_0, isa, ns, FormatQ4_0), TENON_BOTH(kQ4_1, isa, ns, FormatQ4_1),     \
+        TENON_BOTH(kQ8_0, isa, ns, FormatQ8_0), TENON_BOTH(kQ8_1, isa, ns, FormatQ8_1), \
+        TENON_BOTH(kSuperS4, isa, ns, FormatSuperS4),                                   \
         TENON_BOTH(kSuperU4, isa, ns, FormatSuperU4), TENON_BOTH(kSuperS8, isa, ns, FormatSuperS8)
-#define TENON_MATMUL_FLOAT(isa, ns)                                                                \
-    TENON_PRECISE(kF32, isa, ns, FormatF32), TENON_PRECISE(kF16, isa, ns, FormatF16),              \
+#define TENON_MATMUL_FLOAT(isa, ns)                                                   \
+    TENON_PRECISE(kF32, isa, ns, FormatF32), TENON_PRECISE(kF16, isa, ns, FormatF16), \
         TENON_PRECISE(kBf16, isa, ns, FormatBf16)
 
 constexpr MatmulEntry kEntries[] = {
@@ -56,10 +59,8 @@ constexpr MatmulEntry kEntries[] = {
     TENON_MATMUL_QUANTISED(kAvx2, isa_avx2),
     TENON_MATMUL_FLOAT(kAvx2, isa_avx2),
 #elif defined(__aarch64__)
-    TENON_MATMUL_QUANTISED(kI8mm, isa_i8mm),
-    TENON_MATMUL_QUANTISED(kDotprod, isa_dotprod),
-    TENON_MATMUL_QUANTISED(kNeon, isa_neon),
-    TENON_MATMUL_FLOAT(kNeon, isa_neon),
+    TENON_MATMUL_QUANTISED(kI8mm, isa_i8mm),     TENON_MATMUL_QUANTISED(kDotprod, isa_dotprod),
+    TENON_MATMUL_QUANTISED(kNeon, isa_neon),     TENON_MATMUL_FLOAT(kNeon, isa_neon),
 #endif
     TENON_MATMUL_QUANTISED(kScalar, isa_scalar),
     TENON_MATMUL_FLOAT(kScalar, isa_scalar),
@@ -73,7 +74,7 @@ constexpr uint32_t kExtended = 0;
 bool has_extensions() { return true; }
 #endif
 
-} // namespace
+}  // namespace
 
 const MatmulEntry* matmul_entries(uint32_t* count) noexcept {
     const uint32_t skipped = has_extensions() ? 0 : kExtended;
@@ -94,4 +95,4 @@ const MatmulEntry* find_matmul(PackedFormat format, Isa isa) noexcept {
     return last;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -41,4 +41,4 @@ void rms_norm(const NormArgs& a) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -4,16 +4,16 @@ namespace tenon::kernels {
 
 namespace isa_avx512 {
 void rms_norm(const NormArgs&);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 void rms_norm(const NormArgs&);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 void rms_norm(const NormArgs&);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 void rms_norm(const NormArgs&);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -27,7 +27,7 @@ constexpr NormEntry kEntries[] = {
     {Isa::kScalar, true, isa_scalar::rms_norm},
 };
 
-} // namespace
+}  // namespace
 
 const NormEntry* norm_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -40,4 +40,4 @@ const NormEntry* find_norm(Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -5,15 +5,15 @@
 
 namespace tenon::kernels {
 
-constexpr uint32_t kHalfRow = kGroupRows * 2;  // bytes of 16 binary16 scales
-constexpr uint32_t kFloatRow = kGroupRows * 4; // bytes of 16 binary32 scales
+constexpr uint32_t kHalfRow = kGroupRows * 2;   // bytes of 16 binary16 scales
+constexpr uint32_t kFloatRow = kGroupRows * 4;  // bytes of 16 binary32 scales
 
 struct Geometry {
     const char* name;
-    uint32_t element_bytes; // of float formats
-    uint32_t code_bytes;    // of a block of 32 columns
-    int32_t bias;           // stored code = level + bias
-    bool half_min;          // a binary16 min follows the binary16 scales
+    uint32_t element_bytes;  // of float formats
+    uint32_t code_bytes;     // of a block of 32 columns
+    int32_t bias;            // stored code = level + bias
+    bool half_min;           // a binary16 min follows the binary16 scales
 };
 
 inline constexpr Geometry kGeometry[kPackedFormatCount] = {
@@ -42,4 +42,4 @@ inline const uint8_t* codes_at(const PackedLayout& layout, const uint8_t* group,
            size_t{block % per_super} * g.code_bytes;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

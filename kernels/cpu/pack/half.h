@@ -13,7 +13,9 @@ inline float float_of_bits(uint32_t bits) {
     return value;
 }
 
-inline float float_of_bfloat(uint16_t bits) { return float_of_bits(static_cast<uint32_t>(bits) << 16); }
+inline float float_of_bfloat(uint16_t bits) {
+    return float_of_bits(static_cast<uint32_t>(bits) << 16);
+}
 
 inline float float_of_half(uint16_t half) {
     const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
@@ -26,4 +28,4 @@ inline float float_of_half(uint16_t half) {
     return float_of_bits(sign | bits);
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -11,7 +11,7 @@ namespace tenon::kernels {
 namespace {
 
 constexpr uint32_t kHalfBlock = kBlockCols / 2;
-constexpr int32_t kFactorMax = 127, kFactorMin = -128; // int8
+constexpr int32_t kFactorMax = 127, kFactorMin = -128;  // int8
 
 // No code of the fields is larger.
 int32_t largest_code(const tenon_bit_field* fields, uint32_t n) {
@@ -48,7 +48,7 @@ PackedLayout float_layout(uint32_t dtype) {
     return plain_layout(PackedFormat::kF32);
 }
 
-} // namespace
+}  // namespace
 
 PackedLayout choose_layout(const tenon_format& f) noexcept {
     if (f.cls == TENON_FORMAT_FLOAT) return float_layout(f.scale_type);
@@ -80,10 +80,9 @@ PackedLayout choose_layout(const tenon_format& f) noexcept {
     const uint32_t kinds = has_min ? 2 : 1;
     const uint32_t factors =
         layout.factor_cols == 0 ? 0 : layout.super_cols / layout.factor_cols * kGroupRows;
-    layout.head_bytes =
-        kinds * (kGroupRows * static_cast<uint32_t>(sizeof(float)) + factors);
-    layout.super_bytes = layout.head_bytes + layout.super_cols / kBlockCols *
-                                                 geometry(layout.format).code_bytes;
+    layout.head_bytes = kinds * (kGroupRows * static_cast<uint32_t>(sizeof(float)) + factors);
+    layout.super_bytes =
+        layout.head_bytes + layout.super_cols / kBlockCols * geometry(layout.format).code_bytes;
     return layout;
 }
 
@@ -106,4 +105,4 @@ uint32_t group_count(uint32_t rows) noexcept {
     return rows / kGroupRows + (rows % kGroupRows != 0);
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

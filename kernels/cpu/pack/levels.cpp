@@ -6,8 +6,8 @@
 namespace tenon::kernels {
 namespace {
 
-constexpr int32_t kByteOffset = 128; // load_codes adds it to signed codes
-constexpr int32_t kPowerMax = 24;    // of two, to make a codebook's entries integers
+constexpr int32_t kByteOffset = 128;  // load_codes adds it to signed codes
+constexpr int32_t kPowerMax = 24;     // of two, to make a codebook's entries integers
 
 bool take_codebook(const float* entries, int32_t power, Levels* levels) {
     for (uint32_t i = 0; i < levels->count; ++i) {
@@ -26,7 +26,7 @@ bool find_codebook(const tenon_format& format, Levels* levels) {
     return false;
 }
 
-} // namespace
+}  // namespace
 
 uint32_t code_count(const tenon_format& format) noexcept {
     return format.packing == TENON_PACK_BYTES ? 256 : 1u << format.bits;
@@ -52,4 +52,4 @@ bool find_levels(const tenon_format& format, Levels* levels) noexcept {
     return true;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -24,4 +24,4 @@ float unit_of(const tenon_format& format, uint32_t code) noexcept;
 // Codes that load_codes may give.
 uint32_t code_count(const tenon_format& format) noexcept;
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

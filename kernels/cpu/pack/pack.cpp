@@ -48,7 +48,8 @@ public:
     void pack(const uint8_t* block, uint32_t index, uint32_t lane, uint8_t* group) {
         load_codes(format_, block, codes_);
         if (format_.cls == TENON_FORMAT_LUT_GROUP) {
-            for (uint32_t i = 0; i < format_.block_elems; ++i) codes_[i] = table_[codes_[i]];
+            for (uint32_t i = 0; i < format_.block_elems; ++i)
+                codes_[i] = table_[codes_[i]];
         } else {
             // Levels are codes less a constant, modulo 256 too.
             const uint8_t first = table_[0];
@@ -57,7 +58,8 @@ public:
         }
         const uint32_t blocks = format_.block_elems / kBlockCols;
         for (uint32_t b = 0; b < blocks; ++b) {
-            auto* to = const_cast<uint8_t*>(codes_at(layout_, group, index * blocks + b)) + lane * 4;
+            auto* to =
+                const_cast<uint8_t*>(codes_at(layout_, group, index * blocks + b)) + lane * 4;
             put_codes(codes_ + b * kBlockCols, to);
         }
         if (layout_.super_cols == 0)
@@ -71,14 +73,18 @@ private:
         uint32_t words[8];
         std::memcpy(words, codes, sizeof words);
         if (geometry_.code_bytes == 256) {
-            for (uint32_t j = 0; j < 4; ++j) words[j] |= words[j + 4] << 4;
-            for (uint32_t j = 0; j < 4; ++j) std::memcpy(to + j * 64, &words[j], 4);
+            for (uint32_t j = 0; j < 4; ++j)
+                words[j] |= words[j + 4] << 4;
+            for (uint32_t j = 0; j < 4; ++j)
+                std::memcpy(to + j * 64, &words[j], 4);
         } else {
-            for (uint32_t j = 0; j < 8; ++j) std::memcpy(to + j * 64, &words[j], 4);
+            for (uint32_t j = 0; j < 8; ++j)
+                std::memcpy(to + j * 64, &words[j], 4);
         }
     }
 
-    void put_half_scales(const uint8_t* block, uint32_t first, uint32_t lane, uint8_t* group) const {
+    void put_half_scales(const uint8_t* block, uint32_t first, uint32_t lane,
+                         uint8_t* group) const {
         for (uint32_t b = 0; b < format_.block_elems / kBlockCols; ++b) {
             uint8_t* to = group + size_t{first + b} * block_bytes(geometry_) +
                           geometry_.code_bytes + lane * 2;
@@ -96,10 +102,10 @@ private:
         for (uint32_t s = 0; s < supers; ++s) {
             uint8_t* head = group + size_t{index * supers + s} * layout_.super_bytes;
             // Scales that were not coded with 8 bits or could not stay so are products here.
-            float scale = layout_.factor_cols != 0 || format_.n_scale_fields == 0
-                              ? scale_of(format_, block, s, levels_.power)
-                              : std::ldexp(reference::load_scale(format_, block, s),
-                                           -levels_.power);
+            float scale =
+                layout_.factor_cols != 0 || format_.n_scale_fields == 0
+                    ? scale_of(format_, block, s, levels_.power)
+                    : std::ldexp(reference::load_scale(format_, block, s), -levels_.power);
             std::memcpy(head + lane * 4, &scale, 4);
             if (layout_.has_min) {
                 float min = layout_.factor_cols != 0 ? super_min(block)
@@ -117,7 +123,7 @@ private:
 
     void put_factors(const uint8_t* block, uint32_t index, uint32_t lane, uint8_t* group) {
         const uint32_t groups = format_.block_elems / format_.group;
-        const uint32_t each = format_.group / layout_.factor_cols; // rows that share a factor
+        const uint32_t each = format_.group / layout_.factor_cols;  // rows that share a factor
         uint8_t* to = group + size_t{index} * layout_.super_bytes +
                       (layout_.has_min ? 2 : 1) * kFloatRow + lane;
         load_fields(format_.scale_fields, format_.n_scale_fields, block, groups, factors_);
@@ -129,7 +135,8 @@ private:
         to += groups * each * kGroupRows;
         load_fields(format_.min_fields, format_.n_min_fields, block, groups, factors_);
         for (uint32_t g = 0; g < groups; ++g)
-            for (uint32_t i = 0; i < each; ++i) to[(g * each + i) * kGroupRows] = factors_[g];
+            for (uint32_t i = 0; i < each; ++i)
+                to[(g * each + i) * kGroupRows] = factors_[g];
     }
 
     const tenon_format& format_;
@@ -147,7 +154,8 @@ class Decoder {
 public:
     explicit Decoder(const tenon_format& format) : format_(format) {
         const uint32_t count = code_count(format);
-        for (uint32_t i = 0; i < count; ++i) units_[i] = unit_of(format, i);
+        for (uint32_t i = 0; i < count; ++i)
+            units_[i] = unit_of(format, i);
     }
 
     void decode(const uint8_t* block, uint32_t index, uint32_t lane, uint8_t* group) {
@@ -182,7 +190,7 @@ void for_each_block(const tenon_format& format, const uint8_t* stored, size_t ro
             take(stored + row * row_stride + size_t{index} * format.block_bytes, index, row);
 }
 
-} // namespace
+}  // namespace
 
 void pack_groups(const tenon_format& format, const void* stored, uint32_t rows, uint32_t cols,
                  uint32_t group_begin, uint32_t group_end, void* packed) noexcept {
@@ -227,4 +235,4 @@ void pack_groups(const tenon_format& format, const void* stored, uint32_t rows, 
     }
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -14,7 +14,8 @@ void add_digits(const tenon_bit_field& field, uint32_t digit, const uint8_t* __r
     const uint32_t place = field.place;
     if (field.radix == 3) {
         uint32_t power = 1;
-        for (uint32_t d = 0; d < digit; ++d) power = power * 3 & 255;
+        for (uint32_t d = 0; d < digit; ++d)
+            power = power * 3 & 255;
         for (uint32_t i = 0; i < count; ++i)
             codes[i] |= static_cast<uint8_t>((bytes[i] * power & 255) * 3 >> 8 << place);
         return;
@@ -46,11 +47,12 @@ void load_lsb_first(const uint8_t* bytes, uint32_t bits, uint32_t count, uint8_t
         const uint32_t n = std::min(8u, count - i);
         uint64_t word = 0;
         std::memcpy(&word, bytes, (n * bits + 7) / 8);
-        for (uint32_t k = 0; k < n; ++k) codes[i + k] = static_cast<uint8_t>(word >> k * bits & mask);
+        for (uint32_t k = 0; k < n; ++k)
+            codes[i + k] = static_cast<uint8_t>(word >> k * bits & mask);
     }
 }
 
-} // namespace
+}  // namespace
 
 void load_fields(const tenon_bit_field* fields, uint32_t n, const uint8_t* block, uint32_t count,
                  uint8_t* codes) noexcept {
@@ -80,10 +82,12 @@ void load_codes(const tenon_format& format, const uint8_t* block, uint8_t* codes
         case TENON_PACK_FIELDS:
             return load_fields(format.code_fields, format.n_code_fields, block, count, codes);
         case TENON_PACK_BYTES:
-            for (uint32_t i = 0; i < count; ++i) codes[i] = bytes[i] ^ 0x80u;
+            for (uint32_t i = 0; i < count; ++i)
+                codes[i] = bytes[i] ^ 0x80u;
             return;
         case TENON_PACK_NIBBLE_HALVES:
-            for (uint32_t i = 0; i < count / 2; ++i) codes[i] = bytes[i] & 15u;
+            for (uint32_t i = 0; i < count / 2; ++i)
+                codes[i] = bytes[i] & 15u;
             for (uint32_t i = 0; i < count / 2; ++i)
                 codes[count / 2 + i] = static_cast<uint8_t>(bytes[i] >> 4);
             return;
@@ -91,4 +95,4 @@ void load_codes(const tenon_format& format, const uint8_t* block, uint8_t* codes
     }
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -14,4 +14,4 @@ void load_fields(const tenon_bit_field* fields, uint32_t n, const uint8_t* block
 // codes[0 .. block_elems) of one block. Signed codes (PACK_BYTES) come as code + 128.
 void load_codes(const tenon_format& format, const uint8_t* block, uint8_t* codes) noexcept;
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

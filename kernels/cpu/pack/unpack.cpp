@@ -59,12 +59,12 @@ Scale scale_at(const PackedLayout& layout, const uint8_t* group, uint32_t block,
     return s;
 }
 
-} // namespace
+}  // namespace
 
 void unpack_row(const PackedLayout& layout, const void* packed, uint32_t cols, uint32_t row,
                 float* out) noexcept {
-    const uint8_t* group = static_cast<const uint8_t*>(packed) +
-                           size_t{row / kGroupRows} * group_bytes(layout, cols);
+    const uint8_t* group =
+        static_cast<const uint8_t*>(packed) + size_t{row / kGroupRows} * group_bytes(layout, cols);
     const uint32_t lane = row % kGroupRows;
     if (!is_quantised(layout.format)) return unpack_floats(layout.format, group, cols, lane, out);
     const Geometry& g = geometry(layout.format);
@@ -84,4 +84,4 @@ void unpack_row(const PackedLayout& layout, const void* packed, uint32_t cols, u
     }
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

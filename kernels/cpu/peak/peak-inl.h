@@ -16,7 +16,8 @@ Peak peak_of(const float* logits, uint64_t count) {
     uint64_t found_in = 0;
     for (uint64_t at = 0; at < count; at += kRun) {
         F top[kChains];
-        for (F& chain : top) chain = set(-__builtin_inff());
+        for (F& chain : top)
+            chain = set(-__builtin_inff());
         const uint64_t left = count - at;
         if (left >= kRun) {
             for (uint64_t i = at; i < at + kRun; i += kChains * kLanes) {
@@ -30,8 +31,8 @@ Peak peak_of(const float* logits, uint64_t count) {
         } else {
             for (uint64_t i = at; i < count; i += kLanes) {
                 const uint32_t rest = static_cast<uint32_t>(count - i);
-                const F x = select_range(load_first(logits + i, rest), 0, rest,
-                                         set(-__builtin_inff()));
+                const F x =
+                    select_range(load_first(logits + i, rest), 0, rest, set(-__builtin_inff()));
                 top[0] = max_lanes(x, top[0]);
                 broken = mark_not_below(broken, x, infinity);
             }
@@ -52,4 +53,4 @@ Peak peak_of(const float* logits, uint64_t count) {
     return peak;
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

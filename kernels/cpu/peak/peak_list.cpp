@@ -4,16 +4,16 @@ namespace tenon::kernels {
 
 namespace isa_avx512 {
 Peak peak_of(const float* logits, uint64_t count);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 Peak peak_of(const float* logits, uint64_t count);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 Peak peak_of(const float* logits, uint64_t count);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 Peak peak_of(const float* logits, uint64_t count);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -27,7 +27,7 @@ constexpr PeakEntry kEntries[] = {
     {Isa::kScalar, true, isa_scalar::peak_of},
 };
 
-} // namespace
+}  // namespace
 
 const PeakEntry* peak_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -40,4 +40,4 @@ const PeakEntry* find_peak(Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -4,16 +4,16 @@ namespace tenon::kernels {
 
 namespace isa_avx512 {
 void quantise(const QuantiseArgs&);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 void quantise(const QuantiseArgs&);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 void quantise(const QuantiseArgs&);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 void quantise(const QuantiseArgs&);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -27,7 +27,7 @@ constexpr QuantiseEntry kEntries[] = {
     {Isa::kScalar, true, isa_scalar::quantise},
 };
 
-} // namespace
+}  // namespace
 
 const QuantiseEntry* quantise_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -40,4 +40,4 @@ const QuantiseEntry* find_quantise(Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

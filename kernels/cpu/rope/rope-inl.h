@@ -20,7 +20,8 @@ void rope(const RopeArgs& a) {
             for (uint32_t at = 0; at < a.rope_dim; at += kLanes) {
                 const uint32_t count = a.rope_dim - at;
                 const F value = load_first(x + at, count);
-                store_first(out + at, rotated(value, swap_pairs(value), cosine + at, sine + at, count),
+                store_first(out + at,
+                            rotated(value, swap_pairs(value), cosine + at, sine + at, count),
                             count);
             }
         } else {
@@ -39,4 +40,4 @@ void rope(const RopeArgs& a) {
     }
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

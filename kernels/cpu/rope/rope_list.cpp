@@ -4,16 +4,16 @@ namespace tenon::kernels {
 
 namespace isa_avx512 {
 void rope(const RopeArgs&);
-} // namespace isa_avx512
+}  // namespace isa_avx512
 namespace isa_avx2 {
 void rope(const RopeArgs&);
-} // namespace isa_avx2
+}  // namespace isa_avx2
 namespace isa_neon {
 void rope(const RopeArgs&);
-} // namespace isa_neon
+}  // namespace isa_neon
 namespace isa_scalar {
 void rope(const RopeArgs&);
-} // namespace isa_scalar
+}  // namespace isa_scalar
 
 namespace {
 
@@ -27,7 +27,7 @@ constexpr RopeEntry kEntries[] = {
     {Isa::kScalar, true, isa_scalar::rope},
 };
 
-} // namespace
+}  // namespace
 
 const RopeEntry* rope_entries(uint32_t* count) noexcept {
     *count = sizeof kEntries / sizeof kEntries[0];
@@ -40,4 +40,4 @@ const RopeEntry* find_rope(Isa isa) noexcept {
     return nullptr;
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -26,4 +26,4 @@ void fill_rope_table(const int32_t* positions, const float* inv_freq, uint32_t r
     }
 }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

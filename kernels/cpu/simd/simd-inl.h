@@ -54,4 +54,4 @@ TENON_INLINE F tanh_lanes(F x) {
     return sub(set(1.0f), div_lanes(set(2.0f), add(e, set(1.0f))));
 }
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

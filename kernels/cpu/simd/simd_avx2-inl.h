@@ -64,8 +64,7 @@ TENON_INLINE F load_e4m3(const uint8_t* p) {
     const __m256i magnitude = _mm256_and_si256(moved, _mm256_set1_epi16(0x3f80));
     const __m256i nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x3f80));
     const __m256i half = _mm256_and_si256(moved, _mm256_set1_epi16(static_cast<int16_t>(0xbf80)));
-    return widen_halves(
-        _mm256_or_si256(half, _mm256_and_si256(nan, _mm256_set1_epi16(0x7c00))));
+    return widen_halves(_mm256_or_si256(half, _mm256_and_si256(nan, _mm256_set1_epi16(0x7c00))));
 }
 TENON_INLINE F load_int8(const int8_t* p) {
     const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -176,6 +175,8 @@ TENON_INLINE bool any_mark(I marks) {
     const __m256i both = _mm256_or_si256(marks.lo, marks.hi);
     return _mm256_testz_si256(both, both) == 0;
 }
-TENON_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+TENON_INLINE void prefetch(const void* p) {
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

@@ -117,6 +117,8 @@ TENON_INLINE I mark_not_below(I marks, F a, F limit) {
                                   _mm512_set1_epi32(-1))};
 }
 TENON_INLINE bool any_mark(I marks) { return _mm512_test_epi32_mask(marks.v, marks.v) != 0; }
-TENON_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+TENON_INLINE void prefetch(const void* p) {
+    _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

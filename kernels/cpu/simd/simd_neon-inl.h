@@ -13,8 +13,10 @@ struct I {
     int32x4_t q[4];
 };
 
-#define TENON_QUARTERS(op, ...)                                                                    \
-    {{op(0, __VA_ARGS__), op(1, __VA_ARGS__), op(2, __VA_ARGS__), op(3, __VA_ARGS__)}}
+#define TENON_QUARTERS(op, ...)                                                            \
+    {                                                                                      \
+        { op(0, __VA_ARGS__), op(1, __VA_ARGS__), op(2, __VA_ARGS__), op(3, __VA_ARGS__) } \
+    }
 #define TENON_UNARY(i, function, a) function(a.q[i])
 #define TENON_BINARY(i, function, a, b) function(a.q[i], b.q[i])
 #define TENON_TERNARY(i, function, a, b, c) function(a.q[i], b.q[i], c.q[i])
@@ -196,8 +198,7 @@ TENON_INLINE int32_t store_rounded_bytes(int8_t* p, F a) {
     const int16x8_t lo = vqmovn_high_s32(vqmovn_s32(wide.q[0]), wide.q[1]);
     const int16x8_t hi = vqmovn_high_s32(vqmovn_s32(wide.q[2]), wide.q[3]);
     vst1q_s8(p, vqmovn_high_s16(vqmovn_s16(lo), hi));
-    return vaddvq_s32(
-        vaddq_s32(vaddq_s32(wide.q[0], wide.q[1]), vaddq_s32(wide.q[2], wide.q[3])));
+    return vaddvq_s32(vaddq_s32(vaddq_s32(wide.q[0], wide.q[1]), vaddq_s32(wide.q[2], wide.q[3])));
 }
 TENON_INLINE int32x4_t mark_quarter(int32x4_t marks, float32x4_t a, float32x4_t limit) {
     return vornq_s32(marks, vreinterpretq_s32_u32(vcltq_f32(a, limit)));
@@ -218,4 +219,4 @@ TENON_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 #undef TENON_BINARY
 #undef TENON_TERNARY
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

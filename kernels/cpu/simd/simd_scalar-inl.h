@@ -64,7 +64,8 @@ TENON_INLINE F load_first(const float* p, uint32_t count) {
     return r;
 }
 TENON_INLINE void store_first(float* p, F a, uint32_t count) {
-    for (uint32_t lane = 0; lane < 16 && lane < count; ++lane) p[lane] = a.v[lane];
+    for (uint32_t lane = 0; lane < 16 && lane < count; ++lane)
+        p[lane] = a.v[lane];
 }
 TENON_INLINE F load_half(const uint16_t* p) {
     F r;
@@ -165,7 +166,8 @@ TENON_INLINE F select_range(F a, uint32_t begin, uint32_t end, F other) {
 // The tree of every level: lane i with i + 8, then + 4, + 2, + 1.
 TENON_INLINE float sum_lanes(F a) {
     for (uint32_t half = 8; half > 0; half /= 2)
-        for (uint32_t lane = 0; lane < half; ++lane) a.v[lane] += a.v[lane + half];
+        for (uint32_t lane = 0; lane < half; ++lane)
+            a.v[lane] += a.v[lane + half];
     return a.v[0];
 }
 TENON_INLINE float largest_lane(F a) {
@@ -203,7 +205,7 @@ TENON_INLINE int32_t store_rounded_bytes(int8_t* p, F a) {
     int32_t sum = 0;
     TENON_LANES {
         const float rounded = round_nearest(a.v[lane]);
-        const bool in_range = rounded >= -128.0f && rounded <= 127.0f; // false for NaN
+        const bool in_range = rounded >= -128.0f && rounded <= 127.0f;  // false for NaN
         const int32_t value = in_range ? static_cast<int32_t>(rounded) : -128;
         p[lane] = static_cast<int8_t>(value);
         sum += value;
@@ -224,4 +226,4 @@ TENON_INLINE void prefetch(const void*) {}
 
 #undef TENON_LANES
 
-} // namespace tenon::kernels::TENON_ISA_NAMESPACE
+}  // namespace tenon::kernels::TENON_ISA_NAMESPACE

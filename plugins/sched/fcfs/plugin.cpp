@@ -8,7 +8,8 @@ namespace sdk = tenon::sdk;
 
 class Fcfs {
 public:
-    static sdk::Status create(sdk::Span<const tenon_option> options, std::unique_ptr<Fcfs>& policy) {
+    static sdk::Status create(sdk::Span<const tenon_option> options,
+                              std::unique_ptr<Fcfs>& policy) {
         TENON_SDK_CHECK(sdk::OptionReader(options).finish());
         policy = std::make_unique<Fcfs>();
         return {};
@@ -29,6 +30,6 @@ const void* iface(const char* id) {
     return sdk::same(id, TENON_IFACE_SCHED) ? sdk::Sched<Fcfs>::table() : nullptr;
 }
 
-} // namespace
+}  // namespace
 
 TENON_PLUGIN("fcfs", "0.1.0", activate, deactivate, iface)

@@ -57,6 +57,6 @@ const void* iface(const char* id) {
     return sdk::same(id, TENON_IFACE_SCHED) ? sdk::Sched<Prefix>::table() : nullptr;
 }
 
-} // namespace
+}  // namespace
 
 TENON_PLUGIN("prefix", "0.1.0", activate, deactivate, iface)

@@ -115,5 +115,5 @@ TEST_F(BindTest, OffsetsAreAligned) {
               "Slot 0 is bound at offset 32; this device wants multiples of 64.");
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

@@ -47,7 +47,7 @@ TEST_F(TimelineTest, FirstFailureStays) {
 TEST_F(TimelineTest, TellsOnceWhoeverAskedForWhatIsReached) {
     EXPECT_TRUE(timeline.notify(2, 20));
     EXPECT_TRUE(timeline.notify(4, 40));
-    EXPECT_FALSE(timeline.notify(0, 7)); // reached already
+    EXPECT_FALSE(timeline.notify(0, 7));  // reached already
     timeline.raise(3);
     timeline.raise(3);
     timeline.fail(sdk::fail(TENON_CANCELLED, "over"));
@@ -72,7 +72,7 @@ TEST_F(TimelineTest, WaitEndsWithTheTimeTheValueOrTheFailure) {
     EXPECT_STREQ(late.message(), "The timeline is at 1, 2 was waited for.");
     timeline.fail(sdk::fail(TENON_OOM_DEVICE, "no room"));
     EXPECT_STREQ(timeline.wait(lock, changed, 2, UINT64_MAX).message(), "no room");
-    EXPECT_TRUE(timeline.wait(lock, changed, 1, UINT64_MAX).ok()); // reached before it failed
+    EXPECT_TRUE(timeline.wait(lock, changed, 1, UINT64_MAX).ok());  // reached before it failed
 }
 
 TEST_F(TimelineTest, WaitRunsWorkBeforeItSleeps) {
@@ -92,7 +92,7 @@ TEST_F(TimelineTest, WaitRunsWorkBeforeItSleeps) {
 TEST_F(TimelineTest, WaitWakesWhenAnotherThreadRaises) {
     std::unique_lock<std::mutex> lock(mutex);
     std::thread other([&] {
-        const std::lock_guard<std::mutex> held(mutex); // not before the wait sleeps
+        const std::lock_guard<std::mutex> held(mutex);  // not before the wait sleeps
         timeline.raise(1);
         changed.notify_all();
     });
@@ -137,5 +137,5 @@ TEST_F(TimelineTest, EndedSignalsCarryTheFailure) {
     EXPECT_STREQ(second.failure.message(), "a bad step");
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

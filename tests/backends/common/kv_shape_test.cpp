@@ -32,9 +32,8 @@ TEST(KvShape, TypesBlocksAndExtents) {
         d.block_tokens = tokens;
         EXPECT_EQ(check_kv_shape(d, kSmall).code(), TENON_INVALID) << tokens;
     }
-    for (uint32_t tenon_kv_desc::*extent :
-         {&tenon_kv_desc::n_layers, &tenon_kv_desc::n_kv_heads, &tenon_kv_desc::dim_k,
-          &tenon_kv_desc::dim_v}) {
+    for (uint32_t tenon_kv_desc::*extent : {&tenon_kv_desc::n_layers, &tenon_kv_desc::n_kv_heads,
+                                            &tenon_kv_desc::dim_k, &tenon_kv_desc::dim_v}) {
         for (uint32_t value : {0u, kKvExtentMax + 1, UINT32_MAX}) {
             d = desc();
             d.*extent = value;
@@ -51,7 +50,8 @@ TEST(KvShape, LimitsOfABackendAreNamed) {
     d.n_kv_heads = 65;
     const sdk::Status heads = check_kv_shape(d, kSmall);
     EXPECT_EQ(heads.code(), TENON_UNSUPPORTED);
-    EXPECT_STREQ(heads.message(), "65 heads of 64 and 64 elements; at most 64 of 512 are supported.");
+    EXPECT_STREQ(heads.message(),
+                 "65 heads of 64 and 64 elements; at most 64 of 512 are supported.");
     d = desc();
     d.dim_v = 513;
     EXPECT_EQ(check_kv_shape(d, kSmall).code(), TENON_UNSUPPORTED);
@@ -102,5 +102,5 @@ TEST(KvShape, MovesStayInTheirPoolsAndJoinEqualBlocks) {
     EXPECT_FALSE(check_kv_move(1, move, a, b).ok());
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

@@ -124,5 +124,5 @@ TEST_F(CheckTest, HeadsDivideAndAreNotLarger) {
     EXPECT_EQ(refusal(2), "Block table, lengths and starts must be bound 32-bit integers.");
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

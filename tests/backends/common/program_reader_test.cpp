@@ -95,7 +95,7 @@ TEST_F(ReaderTest, ExtentsThatWrapAreRefused) {
 }
 
 TEST_F(ReaderTest, ValuesPastATebibyteAreRefused) {
-    p.values[x].dims[0] = {TENON_NONE, 0, (int64_t{1} << 32) + 1}; // of 64 floats
+    p.values[x].dims[0] = {TENON_NONE, 0, (int64_t{1} << 32) + 1};  // of 64 floats
     EXPECT_NE(refusal(TENON_UNSUPPORTED), "");
     p.values[x].dims[0] = {0, 1, 0};
     p.values[x].dims[1].add = int64_t{1} << 32;
@@ -169,9 +169,10 @@ TEST_F(ReaderTest, ThePoolIsBoundAndOfTheProgramsShape) {
     desc.n_kv_heads = 1;
     desc.dim_k = desc.dim_v = 64;
     parts.kv = &desc;
-    EXPECT_EQ(refusal(TENON_INVALID),
-              "The program wants layer 1 of 1 heads of 64 and 64; the KV pool has 1 layers of 1 heads "
-              "of 64 and 64.");
+    EXPECT_EQ(
+        refusal(TENON_INVALID),
+        "The program wants layer 1 of 1 heads of 64 and 64; the KV pool has 1 layers of 1 heads "
+        "of 64 and 64.");
     attn.layer = 0;
     const sdk::Status status = read();
     EXPECT_TRUE(status.ok()) << status.message();
@@ -193,5 +194,5 @@ TEST_F(ReaderTest, PartsOfASetSayWhatEachEntryIsFor) {
     EXPECT_FALSE(parts_of(static_cast<const Set*>(nullptr), nullptr).weights_finished);
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

@@ -66,5 +66,5 @@ TEST(QueuedWork, AStepOutlivesTheCallersArrays) {
     EXPECT_EQ(work.bind.offsets[1], 0u);
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

@@ -76,5 +76,5 @@ TEST_F(CopyTest, EmptyRowsTakeNoTime) {
     copy_rows(copy, nullptr, nullptr);
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

@@ -79,5 +79,5 @@ TEST_F(BoundsTest, BytesOfAValue) {
     EXPECT_FALSE(value_bytes(value, symbols, &bytes));
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

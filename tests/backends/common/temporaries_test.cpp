@@ -25,7 +25,7 @@ TEST(Temporaries, TheLastUseAndTheFirstOneMeet) {
     uint64_t at[2] = {};
     std::vector<Temporary> items = {{64, 0, 2, &at[0]}, {128, 2, 3, &at[1]}};
     EXPECT_EQ(place_temporaries(items), 192u);
-    EXPECT_EQ(at[1], 0u); // the larger one comes first
+    EXPECT_EQ(at[1], 0u);  // the larger one comes first
     EXPECT_EQ(at[0], 128u);
 }
 
@@ -64,5 +64,5 @@ TEST(Temporaries, RandomOnesNeverOverlapAndStayInside) {
     }
 }
 
-} // namespace
-} // namespace tenon::common
+}  // namespace
+}  // namespace tenon::common

@@ -16,7 +16,8 @@ public:
     TestProgram() { symbol.max = 1000; }
 
     // A value of the given extents; a first extent of -1 is symbol 0. Returns its number.
-    uint32_t value(uint32_t kind, std::initializer_list<int64_t> extents, uint32_t dtype = TENON_F32) {
+    uint32_t value(uint32_t kind, std::initializer_list<int64_t> extents,
+                   uint32_t dtype = TENON_F32) {
         tenon_value v{};
         v.size = sizeof v;
         v.kind = kind;
@@ -76,4 +77,4 @@ public:
     uint32_t weights = 0;
 };
 
-} // namespace tenon::common
+}  // namespace tenon::common

@@ -18,9 +18,9 @@ Features device(MatrixShape matrix, uint32_t subgroup, uint32_t shared) {
 }
 
 uint32_t shared_of(const Features& f, const CooperativeTile& t, uint32_t sets) {
-    return shaders::matmul_cooperative_shared(t.subgroups, t.subgroups / t.team * t.rows * f.matrix.n,
-                                              t.team * t.tokens * f.matrix.m, sets,
-                                              f.matrix.m * f.matrix.n);
+    return shaders::matmul_cooperative_shared(
+        t.subgroups, t.subgroups / t.team * t.rows * f.matrix.n, t.team * t.tokens * f.matrix.m,
+        sets, f.matrix.m * f.matrix.n);
 }
 
 TEST(CooperativeTile, NeedsMatricesAndSomeMemory) {
@@ -30,7 +30,8 @@ TEST(CooperativeTile, NeedsMatricesAndSomeMemory) {
 }
 
 TEST(CooperativeTile, FitsWhatTheDeviceHas) {
-    for (const MatrixShape matrix : {MatrixShape{16, 16, 16}, {8, 8, 8}, {8, 16, 16}, {32, 32, 8}}) {
+    for (const MatrixShape matrix :
+         {MatrixShape{16, 16, 16}, {8, 8, 8}, {8, 16, 16}, {32, 32, 8}}) {
         for (const uint32_t subgroup : {8u, 16u, 32u, 64u, 128u}) {
             for (const uint32_t shared : {16384u, 32768u, 49152u, 102400u}) {
                 for (const uint32_t sets : {1u, 2u}) {
@@ -65,5 +66,5 @@ TEST(CooperativeTile, IsSmallerForSmallProducts) {
     EXPECT_LT(small.rows * small.tokens, large.rows * large.tokens);
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

@@ -53,7 +53,7 @@ TEST(Hazards, WhatDoesNotMeetWaitsForNothing) {
     EXPECT_EQ(barriers({{writes(0, 256)}, {reads(256, 512)}}), Places{});
     EXPECT_EQ(barriers({{writes(256, 512)}, {writes(0, 256)}}), Places{});
     EXPECT_EQ(barriers({{writes(0, 256, 1)}, {reads(0, 256, 2), writes(0, 256, 3)}}), Places{});
-    EXPECT_EQ(barriers({{reads(0, 256), writes(0, 256)}}), Places{}); // in place, alone
+    EXPECT_EQ(barriers({{reads(0, 256), writes(0, 256)}}), Places{});  // in place, alone
 }
 
 TEST(Hazards, OneBarrierSettlesAllBeforeIt) {
@@ -62,7 +62,7 @@ TEST(Hazards, OneBarrierSettlesAllBeforeIt) {
                         {reads(0, 256)},    // behind a barrier
                         {reads(256, 512)},  // which serves it too
                         {writes(512, 768)},
-                        {writes(0, 256)}}), // after the reading behind it
+                        {writes(0, 256)}}),  // after the reading behind it
               (Places{2, 5}));
     // What was read or written behind the barrier still counts.
     EXPECT_EQ(barriers({{writes(0, 256)}, {reads(0, 256), writes(256, 512)}, {reads(256, 512)}}),
@@ -84,29 +84,29 @@ TEST(Hazards, AnotherBarrierSettlesThem) {
 TEST(Hazards, ALayerHasNineBarriers) {
     constexpr uint64_t kX = 0, kNormed = 1000, kQ = 2000, kK = 3000, kV = 4000, kMixed = 5000,
                        kGate = 6000;
-    constexpr uint64_t kEnd = 1000; // of each
+    constexpr uint64_t kEnd = 1000;  // of each
     const auto in = [](uint64_t at) { return reads(at, at + kEnd); };
     const auto out = [](uint64_t at) { return writes(at, at + kEnd); };
     const Use k_pool = writes(0, 9000, 2);
     const Use v_pool = writes(0, 9000, 3);
     EXPECT_EQ(barriers({
-                  {out(kX)},                                    // 0 embed
-                  {in(kX), out(kNormed)},                       // 1 norm
-                  {in(kNormed), out(kQ)},                       // 2 q
-                  {in(kNormed), out(kK)},                       // 3 k
-                  {in(kNormed), out(kV)},                       // 4 v
-                  {in(kQ), out(kQ)},                            // 5 rope of q, in place
-                  {in(kK), out(kK)},                            // 6 rope of k
-                  {in(kK), k_pool},                             // 7 k into the pool
-                  {in(kV), v_pool},                             // 8 v into the pool
-                  {in(kQ), reads(0, 9000, 2), reads(0, 9000, 3), out(kMixed)}, // 9 attention
-                  {in(kMixed), in(kX), out(kX)},                // 10 output projection, added
-                  {in(kX), out(kNormed)},                       // 11 norm
-                  {in(kNormed), out(kGate)},                    // 12 gate and up
-                  {in(kGate), in(kX), out(kX)},                 // 13 down, added
+                  {out(kX)},               // 0 embed
+                  {in(kX), out(kNormed)},  // 1 norm
+                  {in(kNormed), out(kQ)},  // 2 q
+                  {in(kNormed), out(kK)},  // 3 k
+                  {in(kNormed), out(kV)},  // 4 v
+                  {in(kQ), out(kQ)},       // 5 rope of q, in place
+                  {in(kK), out(kK)},       // 6 rope of k
+                  {in(kK), k_pool},        // 7 k into the pool
+                  {in(kV), v_pool},        // 8 v into the pool
+                  {in(kQ), reads(0, 9000, 2), reads(0, 9000, 3), out(kMixed)},  // 9 attention
+                  {in(kMixed), in(kX), out(kX)},  // 10 output projection, added
+                  {in(kX), out(kNormed)},         // 11 norm
+                  {in(kNormed), out(kGate)},      // 12 gate and up
+                  {in(kGate), in(kX), out(kX)},   // 13 down, added
               }),
               (Places{1, 2, 5, 7, 9, 10, 11, 12, 13}));
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

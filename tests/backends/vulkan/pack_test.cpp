@@ -20,8 +20,7 @@ PackedLayout layout_of(const char* name) {
 void expect_same_values(const tenon_format& format, uint32_t rows, uint32_t cols, uint32_t seed) {
     const std::vector<uint8_t> stored = random_stored(format, rows, cols, seed);
     const std::vector<float> want = decoded(format, stored, rows, cols);
-    const std::vector<float> seen =
-        testing::unpacked(testing::packed(format, stored, rows, cols));
+    const std::vector<float> seen = testing::unpacked(testing::packed(format, stored, rows, cols));
     for (size_t i = 0; i < want.size(); ++i)
         ASSERT_EQ(seen[i], want[i]) << "row " << i / cols << " column " << i % cols;
 }
@@ -124,8 +123,8 @@ TEST(Pack, TakesLittleMoreThanTheFile) {
         const auto held = static_cast<double>(row_bytes(layout, kCols).total());
         const auto in_file = static_cast<double>(stored_row_bytes(stored.format, kCols));
         // Five digits of three states in a byte become two bits each.
-        const bool ternary = stored.format.packing == TENON_PACK_FIELDS &&
-                             stored.format.code_fields[0].radix == 3;
+        const bool ternary =
+            stored.format.packing == TENON_PACK_FIELDS && stored.format.code_fields[0].radix == 3;
         EXPECT_LE(held, in_file * (ternary ? 1.25 : 1.05));
     }
 }
@@ -147,7 +146,8 @@ TEST(Pack, KeepsExtremeScales) {
         }
         const std::vector<float> want = decoded(*format, stored, 1, 128);
         const std::vector<float> seen = testing::unpacked(testing::packed(*format, stored, 1, 128));
-        for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(seen[i], want[i]) << i;
+        for (size_t i = 0; i < want.size(); ++i)
+            EXPECT_EQ(seen[i], want[i]) << i;
     }
 }
 
@@ -157,13 +157,13 @@ TEST(Pack, ConstantsOfTheDecoderSayTheLayout) {
     EXPECT_EQ(of(TENON_SPEC_CLS), uint32_t{TENON_PACKED_CODES});
     EXPECT_EQ(of(TENON_SPEC_LO_BITS), 4u);
     EXPECT_EQ(of(TENON_SPEC_HAS_LUT), 1u);
-    EXPECT_EQ(of(TENON_SPEC_LUT_0), 0xbfad9881u); // -127 -104 -83 -65
-    EXPECT_EQ(of(TENON_SPEC_LUT_3), 0x71594535u); // 53 69 89 113
+    EXPECT_EQ(of(TENON_SPEC_LUT_0), 0xbfad9881u);  // -127 -104 -83 -65
+    EXPECT_EQ(of(TENON_SPEC_LUT_3), 0x71594535u);  // 53 69 89 113
     const DecodeConstants q3 = decode_constants(layout_of("q3_k"));
     EXPECT_EQ(q3.word[TENON_SPEC_OUTER - TENON_DECODE_SPEC_FIRST], 256u);
     EXPECT_EQ(q3.word[TENON_SPEC_SCALE_BITS - TENON_DECODE_SPEC_FIRST], 8u);
     EXPECT_EQ(q3.word[TENON_SPEC_SCALE_ZERO - TENON_DECODE_SPEC_FIRST], 32u);
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

@@ -59,4 +59,4 @@ inline std::vector<float> unpacked(const Packed& weight) {
     return values;
 }
 
-} // namespace tenon::vulkan::testing
+}  // namespace tenon::vulkan::testing

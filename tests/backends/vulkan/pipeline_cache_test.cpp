@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,7 +34,8 @@ protected:
             owner_.cache_uuid[i] = static_cast<uint8_t>(i);
             owner_.driver_uuid[i] = static_cast<uint8_t>(40 + i);
         }
-        for (size_t i = 0; i < 300; ++i) bytes_.push_back(static_cast<uint8_t>(i * 7));
+        for (size_t i = 0; i < 300; ++i)
+            bytes_.push_back(static_cast<uint8_t>(i * 7));
     }
     void TearDown() override { fs::remove_all(folder_); }
 
@@ -152,13 +153,13 @@ TEST_F(PipelineCacheFile, OneWriterAtATime) {
     const int other = open(part.c_str(), O_WRONLY | O_CREAT, 0600);
     ASSERT_EQ(flock(other, LOCK_EX), 0);
     EXPECT_TRUE(write_cache(path_, owner_, {1, 2, 3}));
-    EXPECT_EQ(read(), CacheState::kUsed); // the old one: the other's turn was not taken
-    close(other);                         // killed: what it left is written over
+    EXPECT_EQ(read(), CacheState::kUsed);  // the old one: the other's turn was not taken
+    close(other);                          // killed: what it left is written over
     bytes_ = {1, 2, 3};
     EXPECT_TRUE(write_cache(path_, owner_, bytes_));
     EXPECT_EQ(read(), CacheState::kUsed);
     EXPECT_EQ(files(), 1u);
 }
 
-} // namespace
-} // namespace tenon::vulkan
+}  // namespace
+}  // namespace tenon::vulkan

@@ -273,9 +273,7 @@ int32_t Exec::run(const std::vector<Buffer*>& buffers, const std::vector<uint64_
 
 namespace {
 
-tenon::sdk::Status activate(const tenon_host&) {
-    return {};
-}
+tenon::sdk::Status activate(const tenon_host&) { return {}; }
 void deactivate() {}
 const void* iface(const char* id) {
     return tenon::sdk::same(id, TENON_IFACE_BACKEND) ? tenon::reference_backend::Handles::table()

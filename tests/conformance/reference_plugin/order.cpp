@@ -70,9 +70,7 @@ sdk::Status Impl::device_stat(Device&, tenon_device_info& info) {
     return {};
 }
 
-const void* Impl::device_ext(Device&, const char*) noexcept {
-    return nullptr;
-}
+const void* Impl::device_ext(Device&, const char*) noexcept { return nullptr; }
 
 sdk::Status Impl::buffer_alloc(Device&, const tenon_buffer_desc& desc,
                                std::unique_ptr<Buffer>& buffer) {

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 struct HostMemoryFiles : testing::Test {
     void SetUp() override {
         root = fs::temp_directory_path() / ("host-memory-" + std::to_string(getpid()));
-        write("proc/meminfo", "MemTotal:        8000000 kB\nMemFree: 1 kB\nMemAvailable:    6000000 kB\n");
+        write("proc/meminfo",
+              "MemTotal:        8000000 kB\nMemFree: 1 kB\nMemAvailable:    6000000 kB\n");
     }
     void TearDown() override { fs::remove_all(root); }
     void write(const std::string& file, const std::string& text) {

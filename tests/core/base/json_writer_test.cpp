@@ -18,11 +18,18 @@ TEST(JsonWriter, NestsAndSeparates) {
 
 TEST(JsonWriter, EscapesAndRepairsText) {
     JsonWriter json;
-    json.begin_array().value("q\"\\\n\t\x01").value("\xC3\xA9\xF0\x9F\x98\x80").value("\xFF" "a\xC3");
+    json.begin_array()
+        .value("q\"\\\n\t\x01")
+        .value("\xC3\xA9\xF0\x9F\x98\x80")
+        .value(
+            "\xFF"
+            "a\xC3");
     json.value(NAN).end_array();
-    EXPECT_EQ(json.text(), "[\"q\\\"\\\\\\n\\t\\u0001\",\"\xC3\xA9\xF0\x9F\x98\x80\","
-                           "\"\xEF\xBF\xBD" "a\xEF\xBF\xBD\",null]");
+    EXPECT_EQ(json.text(),
+              "[\"q\\\"\\\\\\n\\t\\u0001\",\"\xC3\xA9\xF0\x9F\x98\x80\","
+              "\"\xEF\xBF\xBD"
+              "a\xEF\xBF\xBD\",null]");
 }
 
-} // namespace
-} // namespace tenon
+}  // namespace
+}  // namespace tenon

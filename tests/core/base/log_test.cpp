@@ -39,7 +39,8 @@ protected:
 TEST_F(LogTest, WritesTextAndJsonThatNoTextCanForge) {
     {
         auto log = open({});
-        log->write(LogLevel::kInfo, "two\nlines", {{"id", "a b\n2026 error"}, {"n", 3}, {"ok", true}});
+        log->write(LogLevel::kInfo, "two\nlines",
+                   {{"id", "a b\n2026 error"}, {"n", 3}, {"ok", true}});
         log->write(LogLevel::kDebug, "not wanted");
     }
     EXPECT_EQ(read_file(path),
@@ -51,8 +52,9 @@ TEST_F(LogTest, WritesTextAndJsonThatNoTextCanForge) {
         auto log = open(options);
         log->write(LogLevel::kWarn, "x\"y", {{"id", "\n"}, {"ms", 0.5}});
     }
-    EXPECT_EQ(read_file(path), "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"warn\","
-                               "\"msg\":\"x\\\"y\",\"id\":\"\\n\",\"ms\":0.5}\n");
+    EXPECT_EQ(read_file(path),
+              "{\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"warn\","
+              "\"msg\":\"x\\\"y\",\"id\":\"\\n\",\"ms\":0.5}\n");
 }
 
 TEST_F(LogTest, CutsLongLines) {
@@ -62,7 +64,8 @@ TEST_F(LogTest, CutsLongLines) {
         options.json = json;
         options.line_bytes = 512;
         auto log = open(options);
-        log->write(LogLevel::kInfo, "long", {{"a", std::string(5000, '\xc3')}, {"b", std::string(5000, 'b')}});
+        log->write(LogLevel::kInfo, "long",
+                   {{"a", std::string(5000, '\xc3')}, {"b", std::string(5000, 'b')}});
         log->flush(1000);
         const std::string text = read_file(path);
         EXPECT_LE(text.size(), 512u);
@@ -79,7 +82,8 @@ TEST_F(LogTest, CountsWhatItDropsAboveTheRate) {
     log->flush(1000);
     const std::string text = read_file(path);
     EXPECT_GE(log->dropped(), 80u);
-    EXPECT_EQ(static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')) + log->dropped(), 100u);
+    EXPECT_EQ(static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n')) + log->dropped(),
+              100u);
 }
 
 TEST_F(LogTest, AFullPipeStopsNobody) {

@@ -21,14 +21,16 @@ TEST(Sha256, AgreesWithSha256sum) {
 
 TEST(Sha256, PiecesMakeTheWhole) {
     std::string text;
-    for (int i = 0; i < 300; ++i) text += static_cast<char>(i * 7);
+    for (int i = 0; i < 300; ++i)
+        text += static_cast<char>(i * 7);
     for (size_t length = 0; length <= text.size(); ++length) {
         const std::string part = text.substr(0, length);
         Sha256 hash;
-        for (size_t at = 0; at < length; at += 13) hash.update(std::string_view(part).substr(at, 13));
+        for (size_t at = 0; at < length; at += 13)
+            hash.update(std::string_view(part).substr(at, 13));
         EXPECT_EQ(to_hex(hash.finish()), digest_of(part)) << length;
     }
 }
 
-} // namespace
-} // namespace tenon
+}  // namespace
+}  // namespace tenon

@@ -35,7 +35,8 @@ inline std::tm reference_now() {
 // The template of a case: written into it, or a file of tests/golden/chat_template/templates.
 inline std::string source_of(const Value& entry) {
     if (entry.as_dict().find("source") != nullptr) return get_string(entry, "source");
-    std::ifstream file(TENON_SOURCE_DIR "/tests/golden/chat_template/templates/" + get_string(entry, "template") + ".jinja");
+    std::ifstream file(TENON_SOURCE_DIR "/tests/golden/chat_template/templates/" +
+                       get_string(entry, "template") + ".jinja");
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
@@ -69,14 +70,15 @@ inline size_t check_cases(std::istream& in) {
         const auto got = render_case(*entry);
         const Value* text = entry->as_dict().find("text");
         if (text == nullptr) {
-            EXPECT_FALSE(got.ok()) << "jinja2 refuses: " << get_string(*entry, "error") << "\n" << line.substr(0, 600)
-                                   << "\ngot: " << got->text;
+            EXPECT_FALSE(got.ok()) << "jinja2 refuses: " << get_string(*entry, "error") << "\n"
+                                   << line.substr(0, 600) << "\ngot: " << got->text;
         } else {
             EXPECT_TRUE(got.ok()) << got.error().message << "\n" << line.substr(0, 600);
-            EXPECT_EQ(got.ok() ? got->text : std::string(), text->as_text().bytes()) << line.substr(0, 600);
+            EXPECT_EQ(got.ok() ? got->text : std::string(), text->as_text().bytes())
+                << line.substr(0, 600);
         }
     }
     return count;
 }
 
-} // namespace tenon::chat_template::testing
+}  // namespace tenon::chat_template::testing

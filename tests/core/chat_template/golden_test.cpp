@@ -12,5 +12,5 @@ TEST(Golden, EveryTemplateAndExpressionRendersAsJinja2) {
     EXPECT_GE(check_cases(in), 200u);
 }
 
-} // namespace
-} // namespace tenon::chat_template::testing
+}  // namespace
+}  // namespace tenon::chat_template::testing

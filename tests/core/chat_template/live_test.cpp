@@ -13,7 +13,8 @@ int run(const std::string& command, std::string& out) {
     FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return -1;
     char buffer[1 << 16];
-    for (size_t n = 0; (n = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) out.append(buffer, n);
+    for (size_t n = 0; (n = fread(buffer, 1, sizeof(buffer), pipe)) > 0;)
+        out.append(buffer, n);
     return pclose(pipe);
 }
 
@@ -23,10 +24,13 @@ TEST(Live, RandomConversationsRenderAsJinja2) {
         GTEST_SKIP() << "python3-jinja2 is not installed for " TENON_PYTHON ".";
     }
     const char* given = std::getenv("TENON_TEST_SEED");
-    const long seed = given != nullptr ? std::atol(given) : static_cast<long>(std::time(nullptr) / 86400);
+    const long seed =
+        given != nullptr ? std::atol(given) : static_cast<long>(std::time(nullptr) / 86400);
     RecordProperty("seed", std::to_string(seed));
     const std::string script = TENON_SOURCE_DIR "/tests/golden/chat_template/make.py";
-    ASSERT_EQ(run("'" TENON_PYTHON "' -B '" + script + "' --live " + std::to_string(seed) + " 330", out), 0);
+    ASSERT_EQ(
+        run("'" TENON_PYTHON "' -B '" + script + "' --live " + std::to_string(seed) + " 330", out),
+        0);
     std::istringstream in(out);
     EXPECT_EQ(check_cases(in), 990u) << "TENON_TEST_SEED=" << seed;
 }
@@ -45,5 +49,5 @@ TEST(Live, PublishedTemplatesRenderAsJinja2) {
     RecordProperty("cases", std::to_string(count));
 }
 
-} // namespace
-} // namespace tenon::chat_template::testing
+}  // namespace
+}  // namespace tenon::chat_template::testing

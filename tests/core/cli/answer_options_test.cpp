@@ -14,10 +14,15 @@ std::string refusal(std::string_view name, std::string_view text) {
 
 TEST(AnswerOptions, SetsEachByItsName) {
     AnswerOptions options;
-    for (const auto& [name, value] : {std::pair{"max_tokens", "12"}, {"temperature", "0"},
-                                      {"top_k", "5"}, {"top_p", "0.5"}, {"min_p", "0.25"},
-                                      {"seed", "18446744073709551615"}, {"stop", "END"},
-                                      {"repetition_penalty", "1.5"}, {"frequency_penalty", "-1"},
+    for (const auto& [name, value] : {std::pair{"max_tokens", "12"},
+                                      {"temperature", "0"},
+                                      {"top_k", "5"},
+                                      {"top_p", "0.5"},
+                                      {"min_p", "0.25"},
+                                      {"seed", "18446744073709551615"},
+                                      {"stop", "END"},
+                                      {"repetition_penalty", "1.5"},
+                                      {"frequency_penalty", "-1"},
                                       {"presence_penalty", "2"}}) {
         const Status status = set_answer_option(options, name, value);
         EXPECT_TRUE(status.ok()) << name << ": " << status.error().message;
@@ -35,7 +40,8 @@ TEST(AnswerOptions, SetsEachByItsName) {
 }
 
 TEST(AnswerOptions, SaysWhatIsWrong) {
-    EXPECT_EQ(refusal("temprature", "1"), "'temprature' is not an option; did you mean 'temperature'?");
+    EXPECT_EQ(refusal("temprature", "1"),
+              "'temprature' is not an option; did you mean 'temperature'?");
     EXPECT_NE(refusal("zzz", "1").find("known are: max_tokens, temperature"), std::string::npos);
     EXPECT_EQ(refusal("temperature", "hot"), "temperature: expected a number, got 'hot'");
     EXPECT_EQ(refusal("temperature", "9"), "temperature is 9; expected 0 to 2 (0 is greedy)");

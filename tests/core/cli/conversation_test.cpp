@@ -69,7 +69,8 @@ TEST(WriteFile, WritesWholeFilesOrNone) {
     std::remove(path.c_str());
     const Status refused = write_file("/nonexistent/x", "a");
     ASSERT_FALSE(refused.ok());
-    EXPECT_EQ(refused.error().message, "/nonexistent/x cannot be written: No such file or directory");
+    EXPECT_EQ(refused.error().message,
+              "/nonexistent/x cannot be written: No such file or directory");
 }
 
 }  // namespace

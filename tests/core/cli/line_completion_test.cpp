@@ -11,9 +11,7 @@ namespace {
 const std::vector<std::string> kCommands = {"help", "set", "save", "system", "load"};
 const std::vector<std::string> kOptions = {"top_k", "top_p", "temperature"};
 
-Completion complete(std::string_view before) {
-    return complete_line(before, kCommands, kOptions);
-}
+Completion complete(std::string_view before) { return complete_line(before, kCommands, kOptions); }
 
 TEST(LineCompletion, Commands) {
     EXPECT_EQ(complete("/he").addition(), "lp ");

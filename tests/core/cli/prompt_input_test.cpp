@@ -53,7 +53,8 @@ TEST(FindCommand, TellsCommandsFromTexts) {
     EXPECT_EQ(set->rest, "top_p  0.9");
     EXPECT_EQ(find_command("/help")->name, "help");
     EXPECT_EQ(find_command("/help")->rest, "");
-    for (const char* text : {"", "/", "hello", "/etc/passwd is a file", "a /help", "/ help", "/Help"})
+    for (const char* text :
+         {"", "/", "hello", "/etc/passwd is a file", "a /help", "/ help", "/Help"})
         EXPECT_FALSE(find_command(text).has_value()) << text;
 }
 

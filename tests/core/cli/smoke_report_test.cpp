@@ -67,7 +67,8 @@ SmokeReport sample() {
     report.suite = "a<b>";
     report.model = "m.gguf";
     SmokeResult good{"one", "cpu", Verdict::kPassed, "", "hi", {1, 2}, 0.25};
-    SmokeResult bad{"two & \"three\"", "cpu", Verdict::kFailed, "wanted <x>", "a\x01]]>\xff\n", {3}, 0.5};
+    SmokeResult bad{
+        "two & \"three\"", "cpu", Verdict::kFailed, "wanted <x>", "a\x01]]>\xff\n", {3}, 0.5};
     SmokeResult none{"one", "gpu", Verdict::kError, "no device", "", {}, 0};
     report.results = {good, bad, none};
     return report;

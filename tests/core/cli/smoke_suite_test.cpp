@@ -38,7 +38,8 @@ cases:
       contains: [x, y]
       regex: "^a+$"
   - messages: [{role: user, content: "a\nb"}]
-)", "s", suite);
+)",
+                                   "s", suite);
     ASSERT_TRUE(wrong.empty()) << wrong.front().sentence;
     EXPECT_EQ(suite.name, "first");
     EXPECT_EQ(suite.backends, (Texts{"cpu", "null"}));

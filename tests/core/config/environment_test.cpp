@@ -26,5 +26,5 @@ TEST(Environment, NamesTheVariableThatIsWrong) {
               "TENON_COMPUTE: compute: expected one of fast, precise, got 'quick'");
 }
 
-} // namespace
-} // namespace tenon::config
+}  // namespace
+}  // namespace tenon::config

@@ -18,5 +18,5 @@ TEST(Nearest, SuggestsOnlyWhatIsClose) {
     EXPECT_EQ(nearest("zzz", known), "");
 }
 
-} // namespace
-} // namespace tenon::config
+}  // namespace
+}  // namespace tenon::config

@@ -6,7 +6,8 @@ namespace tenon::config {
 namespace {
 
 TEST(FindBadByte, SaysWhichAndWhere) {
-    EXPECT_FALSE(find_bad_byte("a: b\r\n\tc: \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n").has_value());
+    EXPECT_FALSE(
+        find_bad_byte("a: b\r\n\tc: \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n").has_value());
     const auto null = find_bad_byte(std::string_view("a\nb\0c", 5));
     ASSERT_TRUE(null.has_value());
     EXPECT_EQ(null->byte, 0);
@@ -28,7 +29,10 @@ TEST(Excerpt, CountsCharactersAndHidesWhatSteersATerminal) {
     EXPECT_EQ(plain.cells, 9u);
     const SourceExcerpt wide = excerpt("\xc3\xa9\xc3\xa9: x", 6);
     EXPECT_EQ(wide.cells, 4u);
-    const SourceExcerpt hidden = excerpt("\ta\x1b[31m\xff" "b\r", 2);
+    const SourceExcerpt hidden = excerpt(
+        "\ta\x1b[31m\xff"
+        "b\r",
+        2);
     EXPECT_EQ(hidden.text, " a?[31m?b");
     EXPECT_EQ(hidden.cells, 2u);
     EXPECT_EQ(excerpt("abc", 99).cells, 3u);

@@ -14,9 +14,10 @@ std::string refusal(std::string_view text) {
 
 TEST(Yaml, FillsTheFieldsThatItNames) {
     EngineConfig config;
-    const Status status = read_yaml("threads: 2\ncompute: precise\nplugin_dirs: [a, b]\n"
-                                    "plugins:\n  cpu: {force_isa: avx2, spin_us: 10}\n",
-                                    "t.yaml", config);
+    const Status status = read_yaml(
+        "threads: 2\ncompute: precise\nplugin_dirs: [a, b]\n"
+        "plugins:\n  cpu: {force_isa: avx2, spin_us: 10}\n",
+        "t.yaml", config);
     ASSERT_TRUE(status.ok()) << status.error().message;
     EXPECT_EQ(config.threads, 2u);
     EXPECT_EQ(config.compute, "precise");
@@ -39,7 +40,9 @@ TEST(Yaml, ReportsEveryMistakeAtItsPlace) {
 }
 
 TEST(Yaml, RefusesDuplicatesWrongTypesAndOctal) {
-    EXPECT_NE(refusal("threads: 1\nthreads: 2\n").find("t.yaml:2:1: 'threads' stands here a second time"), std::string::npos);
+    EXPECT_NE(
+        refusal("threads: 1\nthreads: 2\n").find("t.yaml:2:1: 'threads' stands here a second time"),
+        std::string::npos);
     EXPECT_NE(refusal("threads: [1]\n").find("threads: expected one value"), std::string::npos);
     EXPECT_NE(refusal("threads: 010\n").find("got '010'"), std::string::npos);
     EXPECT_NE(refusal("- a\n").find("expected a map of options"), std::string::npos);
@@ -49,7 +52,8 @@ TEST(Yaml, RefusesDuplicatesWrongTypesAndOctal) {
 }
 
 TEST(Yaml, MistakesOfPluginOptionsStandAtTheirPlaces) {
-    const std::string text = "plugins:\n  cpu: {pin: yes, spin: 1}\n  nosuch:\n    a: 1\nthreds: 2\n";
+    const std::string text =
+        "plugins:\n  cpu: {pin: yes, spin: 1}\n  nosuch:\n    a: 1\nthreds: 2\n";
     EngineConfig config;
     const PluginCheck check = [](const EngineConfig& read) {
         EXPECT_EQ(read.plugins.at("cpu").at("pin"), "yes");
@@ -61,21 +65,26 @@ TEST(Yaml, MistakesOfPluginOptionsStandAtTheirPlaces) {
     std::string seen;
     for (const Mistake& mistake : find_mistakes(text, "t.yaml", config, nullptr, check))
         seen += mistake.to_text("t.yaml") + "\n";
-    EXPECT_EQ(seen, "t.yaml:1:1: no folder\n    plugins:\n    ^\n"
-                    "t.yaml:2:14: no value\n      cpu: {pin: yes, spin: 1}\n                 ^\n"
-                    "t.yaml:2:19: no option\n      cpu: {pin: yes, spin: 1}\n                      ^\n"
-                    "t.yaml:3:3: no plugin\n      nosuch:\n      ^\n"
-                    "t.yaml:5:1: 'threds' is not an option; did you mean 'threads'?\n    threds: 2\n    ^\n");
+    EXPECT_EQ(
+        seen,
+        "t.yaml:1:1: no folder\n    plugins:\n    ^\n"
+        "t.yaml:2:14: no value\n      cpu: {pin: yes, spin: 1}\n                 ^\n"
+        "t.yaml:2:19: no option\n      cpu: {pin: yes, spin: 1}\n                      ^\n"
+        "t.yaml:3:3: no plugin\n      nosuch:\n      ^\n"
+        "t.yaml:5:1: 'threds' is not an option; did you mean 'threads'?\n    threds: 2\n    ^\n");
     EXPECT_TRUE(config.plugins.empty());
     EXPECT_TRUE(find_mistakes("plugins: {cpu: {pin: yes}}\n", "t.yaml", config).empty());
 }
 
 TEST(Yaml, StopsAtTheLimits) {
     std::string deep;
-    for (int i = 0; i < 40; ++i) deep += "[";
-    EXPECT_NE(refusal("plugin_dirs: " + deep).find("more than 32 levels of nesting"), std::string::npos);
+    for (int i = 0; i < 40; ++i)
+        deep += "[";
+    EXPECT_NE(refusal("plugin_dirs: " + deep).find("more than 32 levels of nesting"),
+              std::string::npos);
     std::string bomb = "a: &a [x]\nb: [";
-    for (int i = 0; i < 200; ++i) bomb += "*a,";
+    for (int i = 0; i < 200; ++i)
+        bomb += "*a,";
     EXPECT_NE(refusal(bomb + "]\n").find("more than 100 aliases"), std::string::npos);
     EXPECT_NE(refusal(std::string((1 << 20) + 1, ' ')).find("at most 1048576"), std::string::npos);
 }
@@ -96,5 +105,5 @@ TEST(SetField, TakesOneFieldOrAPluginsOption) {
               "--set: 'thread' is not an option; did you mean 'threads'?");
 }
 
-} // namespace
-} // namespace tenon::config
+}  // namespace
+}  // namespace tenon::config

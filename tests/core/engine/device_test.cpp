@@ -102,10 +102,12 @@ protected:
         std::filesystem::create_directory(folder_ + "/toy");
         std::filesystem::permissions(folder_ + "/toy", std::filesystem::perms(0755));
         std::ofstream(folder_ + "/toy/plugin.yaml")
-            << "id: toy\nversion: 1.0.0\nkinds: [quant]\nformats:\n  - {id: toy.q3/0, name: q3_toy, "
+            << "id: toy\nversion: 1.0.0\nkinds: [quant]\nformats:\n  - {id: toy.q3/0, name: "
+               "q3_toy, "
                "gguf_type: "
             << number
-            << ", class: affine_group, bits: 3, group: 96, block_elems: 96, block_bytes: 38, packing: "
+            << ", class: affine_group, bits: 3, group: 96, block_elems: 96, block_bytes: 38, "
+               "packing: "
                "lsb_first, codes_offset: 2, scale: {type: f16, offset: 0}}\n";
         std::filesystem::permissions(folder_ + "/toy/plugin.yaml", std::filesystem::perms(0644));
     }
@@ -126,8 +128,9 @@ TEST_F(QuantPlugin, DeclaresAFormat) {
 
 TEST_F(QuantPlugin, IsRefusedForANumberThatIsBuiltIn) {
     declare(12);
-    const std::string why = folder_ + "/toy/plugin.yaml:5: format 'q3_toy': number 12 is taken by "
-                                      "'q4_k', which is built in.";
+    const std::string why = folder_ +
+                            "/toy/plugin.yaml:5: format 'q3_toy': number 12 is taken by "
+                            "'q4_k', which is built in.";
     const Result<host::Registry> registry = scan_plugins(config_);
     ASSERT_OK(registry);
     EXPECT_EQ(registry->find("toy"), nullptr);

@@ -74,9 +74,7 @@ struct RigOptions {
     std::string backend = "cpu";
 };
 
-RigOptions usual() {
-    return RigOptions();
-}
+RigOptions usual() { return RigOptions(); }
 
 Result<Rig> make_rig(const RigOptions& how) {
     RunnerOptions options;
@@ -165,7 +163,8 @@ TEST_F(EngineCoreTest, ARequestGetsTheSameTokensHoweverItIsRun) {
             ASSERT_EQ(two->tokens, sampled_alone);
             EXPECT_EQ(one->scheduled, 1);
             EXPECT_EQ(one->finish->reason, FinishReason::kLength);
-            for (const auto& other : others) EXPECT_EQ(other->finishes, 1);
+            for (const auto& other : others)
+                EXPECT_EQ(other->finishes, 1);
             if (round == 1 && ways[w].core.use_radix_cache && ways[w].blocks == 0) {
                 EXPECT_EQ(one->finish->cached_tokens, 64u);
             }
@@ -216,7 +215,8 @@ TEST_F(EngineCoreTest, ACancelledRequestEndsOnceAndLeavesItsNeighboursAlone) {
             const auto ledger = rig->submit(kept);
             const GenerationId victim_id = rig->next;
             const auto victim = rig->submit(ask(50 + random() % 60, 60, 1000 + round));
-            for (auto turns = random() % 20; turns > 0; --turns) rig->core->step();
+            for (auto turns = random() % 20; turns > 0; --turns)
+                rig->core->step();
             Command cancel{Command::Kind::kCancel};
             cancel.id = victim_id;
             rig->core->obey(std::move(cancel));
@@ -234,13 +234,15 @@ TEST_F(EngineCoreTest, APausedRequestWaitsAndGoesOn) {
     const GenerationRequest request = ask(20, 20);
     const GenerationId id = rig->next;
     const auto ledger = rig->submit(request);
-    for (int i = 0; i < 4; ++i) rig->core->step();
+    for (int i = 0; i < 4; ++i)
+        rig->core->step();
     Command pause{Command::Kind::kPause};
     pause.id = id;
     rig->core->obey(std::move(pause));
     const size_t before = ledger->tokens.size();
     EXPECT_GT(before, 0u);
-    for (int i = 0; i < 10; ++i) EXPECT_FALSE(rig->core->step());
+    for (int i = 0; i < 10; ++i)
+        EXPECT_FALSE(rig->core->step());
     EXPECT_EQ(ledger->tokens.size(), before);
     Command resume{Command::Kind::kResume};
     resume.id = id;
@@ -273,7 +275,8 @@ TEST_F(EngineCoreTest, PenaltiesBiasesAndMinTokensDecideOnTheHost) {
     EXPECT_EQ(stopped->finish->reason, FinishReason::kStop);
     EXPECT_LE(stopped->tokens.size(), 2u);
     EXPECT_GE(longer->tokens.size(), 6u);
-    for (size_t i = 0; i < 6; ++i) EXPECT_NE(longer->tokens[i], tokens[2]);
+    for (size_t i = 0; i < 6; ++i)
+        EXPECT_NE(longer->tokens[i], tokens[2]);
 }
 
 TEST_F(EngineCoreTest, LogprobsAreThoseOfTheRawLogits) {

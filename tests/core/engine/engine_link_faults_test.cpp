@@ -24,8 +24,8 @@ TEST_P(LinkEnds, NeighboursAreReplayedOrEndedAndTheCulpritIsNamed) {
     const auto streaming = submit(streamed, true);
     const GenerationRequest asked = request(scripted::kAnswer, 300);
     const auto neighbour = submit(asked);
-    ASSERT_TRUE(eventually(
-        [&] { return streaming->text().size() > 50 && neighbour->text().size() > 50; }));
+    ASSERT_TRUE(
+        eventually([&] { return streaming->text().size() > 50 && neighbour->text().size() > 50; }));
     const auto culprit = submit(GetParam().act);
     EXPECT_TRUE(streaming->ended_with(Code::kDeviceLost));
     EXPECT_NE(streaming->finish().error->message.find(GetParam().why), std::string::npos)
@@ -50,8 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, LinkEnds,
     ::testing::Values(End{scripted::kAbort, "signal 6"}, End{scripted::kFault, "signal 11"},
                       End{scripted::kHang, "no progress for 500 ms"},
-                      End{scripted::kGarbage, "not a message"},
-                      End{scripted::kExit, "exit code 3"},
+                      End{scripted::kGarbage, "not a message"}, End{scripted::kExit, "exit code 3"},
                       End{scripted::kLoseDevice, "the scripted device is lost"},
                       End{scripted::kKillItself, "signal 9"},
                       End{scripted::kHangUp, "exit code 0"}),
@@ -133,8 +132,8 @@ TEST_F(Link, AHundredDeathsUnderLoad) {
     RecordProperty("requests", static_cast<int>(ledger.size()));
     RecordProperty("slowest_restart_ms", static_cast<int>(slowest_ms));
     std::cout << ledger.size() << " requests: " << whole << " whole, " << cancelled
-              << " cancelled, " << lost << " lost, " << poison << " taken for poison; slowest restart "
-              << slowest_ms << " ms\n";
+              << " cancelled, " << lost << " lost, " << poison
+              << " taken for poison; slowest restart " << slowest_ms << " ms\n";
     EXPECT_GT(whole, 100u);
     EXPECT_LT(lost + poison, 800u);
     EXPECT_LT(slowest_ms, 3'000u);

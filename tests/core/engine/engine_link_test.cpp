@@ -271,7 +271,8 @@ TEST_F(Link, SigtermOfTheChildAloneLosesNothing) {
 TEST_F(Link, TheChildsErrorsAreLines) {
     start();
     EXPECT_TRUE(submit(scripted::kSpeak)->wait());
-    EXPECT_TRUE(eventually([&] { return log().find("a line of the engine\n") != std::string::npos; }));
+    EXPECT_TRUE(
+        eventually([&] { return log().find("a line of the engine\n") != std::string::npos; }));
     link_.reset();
     EXPECT_NE(log().find("\nand half a li\n"), std::string::npos);
 }
@@ -289,7 +290,8 @@ TEST_F(Link, NoDescriptorOfTheFrontReachesTheChild) {
     int count = 0;
     while (const dirent* file = readdir(files)) {
         char target[256] = {};
-        if (readlink((folder + "/" + file->d_name).c_str(), target, sizeof(target) - 1) <= 0) continue;
+        if (readlink((folder + "/" + file->d_name).c_str(), target, sizeof(target) - 1) <= 0)
+            continue;
         ++count;
         if (std::atoi(file->d_name) > 2) {
             EXPECT_STRNE(target, "/dev/null") << file->d_name;

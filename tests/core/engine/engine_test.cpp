@@ -33,8 +33,8 @@ public:
 
     Finish wait() {
         std::unique_lock lock(mutex_);
-        const bool came = ended_.wait_for(lock, std::chrono::seconds(30),
-                                          [&] { return finish_.has_value(); });
+        const bool came =
+            ended_.wait_for(lock, std::chrono::seconds(30), [&] { return finish_.has_value(); });
         EXPECT_TRUE(came) << "no finish within 30 s";
         EXPECT_EQ(finishes_, 1);
         return came ? *finish_ : Finish{};

@@ -164,8 +164,9 @@ TEST_F(MemoryPlanTest, MaxTotalTokensIsThePool) {
     ASSERT_OK(made);
     EXPECT_EQ(made->kv_blocks, 63u);
     request.max_total_tokens = 32;
-    EXPECT_SAYS(refusal(Code::kConfig), "max_total_tokens is 32, less than one sequence of "
-                                        "context_length 64");
+    EXPECT_SAYS(refusal(Code::kConfig),
+                "max_total_tokens is 32, less than one sequence of "
+                "context_length 64");
     request.max_total_tokens = UINT32_MAX;
     EXPECT_SAYS(refusal(Code::kConfig), "block tables count to");
 }
@@ -194,9 +195,9 @@ TEST_F(MemoryPlanTest, NeverClipsTheContext) {
     const uint32_t trained = model->model->config().context_length;
     ASSERT_GT(trained, 0u);
     request.context_length = trained + 1;
-    EXPECT_SAYS(refusal(Code::kConfig),
-                "context_length is " + std::to_string(trained + 1) +
-                    " tokens, the model was trained for " + std::to_string(trained));
+    EXPECT_SAYS(refusal(Code::kConfig), "context_length is " + std::to_string(trained + 1) +
+                                            " tokens, the model was trained for " +
+                                            std::to_string(trained));
     request.context_length = 0;
     EXPECT_EQ(plan().value().runner.context_length, trained);
 }
@@ -232,7 +233,8 @@ TEST_F(MemoryPlanTest, PrintsEveryTerm) {
     for (const MemoryTerm& term : made->terms) {
         sum += term.bytes;
         EXPECT_SAYS(text, term.name + " ");
-        EXPECT_SAYS(json, "{\"name\":\"" + term.name + "\",\"bytes\":" + std::to_string(term.bytes));
+        EXPECT_SAYS(json,
+                    "{\"name\":\"" + term.name + "\",\"bytes\":" + std::to_string(term.bytes));
     }
     EXPECT_EQ(sum, made->sum);
     EXPECT_SAYS(json, "\"sum_bytes\":" + std::to_string(sum));

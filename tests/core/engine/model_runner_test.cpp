@@ -14,9 +14,7 @@ namespace {
 
 using Logits = std::vector<float>;
 
-Logits copy_of(std::span<const float> logits) {
-    return {logits.begin(), logits.end()};
-}
+Logits copy_of(std::span<const float> logits) { return {logits.begin(), logits.end()}; }
 
 bool bit_equal(const Logits& a, const Logits& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;

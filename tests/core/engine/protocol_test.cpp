@@ -99,10 +99,9 @@ EngineStats full_stats() {
          {&s.running, &s.waiting, &s.paused, &s.blocks_free, &s.blocks_cached, &s.blocks_used})
         *count = small++;
     uint64_t large = 1ull << 33;
-    for (auto* count :
-         {&s.steps, &s.progress, &s.prompt_tokens, &s.cached_tokens, &s.output_tokens,
-          &s.retractions, &s.evicted_blocks, &s.plans_refused, &s.finished, &s.cancelled, &s.failed,
-          &s.restarts})
+    for (auto* count : {&s.steps, &s.progress, &s.prompt_tokens, &s.cached_tokens, &s.output_tokens,
+                        &s.retractions, &s.evicted_blocks, &s.plans_refused, &s.finished,
+                        &s.cancelled, &s.failed, &s.restarts})
         *count = large++;
     s.new_token_ratio = 0.5;
     s.busy_ratio = 0.25;
@@ -113,8 +112,14 @@ EngineStats full_stats() {
 }
 
 std::vector<Message> of_front() {
-    return {Hello{"/m.gguf", full_config()}, Submit{full_request()}, Submit{}, Cancel{28},
-            Pause{29, true}, FlushCache{}, Drain{}, Shutdown{}};
+    return {Hello{"/m.gguf", full_config()},
+            Submit{full_request()},
+            Submit{},
+            Cancel{28},
+            Pause{29, true},
+            FlushCache{},
+            Drain{},
+            Shutdown{}};
 }
 
 std::vector<Message> of_engine() {
@@ -344,7 +349,8 @@ TEST(Protocol, EverySizeHasABound) {
     large = {};
     large.request.cache_scope.assign(5000, 'x');
     EXPECT_FALSE(encode(large, bytes).ok());
-    EXPECT_FALSE(encode(Failed{{}, {Code::kData, std::string(kErrorBytesMax + 1, 'x')}}, bytes).ok());
+    EXPECT_FALSE(
+        encode(Failed{{}, {Code::kData, std::string(kErrorBytesMax + 1, 'x')}}, bytes).ok());
     EXPECT_FALSE(encode(Deltas{std::vector<OutputDelta>((1 << 16) + 1)}, bytes).ok());
     EXPECT_TRUE(bytes.empty());
 
@@ -353,9 +359,12 @@ TEST(Protocol, EverySizeHasABound) {
     const std::string head("\xff\xff\xff\x04\x02\x00", 6);
     Decoder decoder(Sender::kFront);
     EXPECT_TRUE(decoder.feed(head, out).ok());
-    EXPECT_FALSE(Decoder(Sender::kFront).feed(std::string("\xff\xff\xff\xff\x02\x00", 6), out).ok());
-    EXPECT_FALSE(Decoder(Sender::kFront).feed(std::string("\x41\x00\x00\x00\x03\x00", 6), out).ok());
-    EXPECT_FALSE(Decoder(Sender::kFront).feed(std::string("\x01\x00\x00\x00\x03\x00", 6), out).ok());
+    EXPECT_FALSE(
+        Decoder(Sender::kFront).feed(std::string("\xff\xff\xff\xff\x02\x00", 6), out).ok());
+    EXPECT_FALSE(
+        Decoder(Sender::kFront).feed(std::string("\x41\x00\x00\x00\x03\x00", 6), out).ok());
+    EXPECT_FALSE(
+        Decoder(Sender::kFront).feed(std::string("\x01\x00\x00\x00\x03\x00", 6), out).ok());
 }
 
 TEST(Protocol, EveryTruncationIsAnError) {
@@ -397,8 +406,7 @@ TEST(Protocol, RandomMutationsAreAnErrorOrAMessage) {
             }
         }
         std::vector<Message> out;
-        const Status status =
-            Decoder(front ? Sender::kFront : Sender::kEngine).feed(mutant, out);
+        const Status status = Decoder(front ? Sender::kFront : Sender::kEngine).feed(mutant, out);
         const std::string again = bytes_of(out);
         ASSERT_EQ(again, mutant.substr(0, again.size()));
         if (status.ok()) ++accepted;

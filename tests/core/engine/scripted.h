@@ -11,16 +11,16 @@ namespace tenon::engine::scripted {
 enum Act : int32_t {
     kAnswer = 1,
     kAbort,
-    kFault,        // a read of address 8
-    kHang,         // a step without end and without progress
-    kSlow,         // a step of prompt[1] ms that reports progress
-    kGarbage,      // bytes on the socket that are no message
-    kExit,         // exit code 3
-    kLoseDevice,   // a sticky device error
-    kAbortAt,      // abort() at token prompt[1]
-    kSpeak,        // a line on standard error, then an answer
-    kKillItself,   // SIGKILL
-    kHangUp,       // closes the connection and hangs
+    kFault,       // a read of address 8
+    kHang,        // a step without end and without progress
+    kSlow,        // a step of prompt[1] ms that reports progress
+    kGarbage,     // bytes on the socket that are no message
+    kExit,        // exit code 3
+    kLoseDevice,  // a sticky device error
+    kAbortAt,     // abort() at token prompt[1]
+    kSpeak,       // a line on standard error, then an answer
+    kKillItself,  // SIGKILL
+    kHangUp,      // closes the connection and hangs
 };
 
 inline std::string token_text(const GenerationRequest& request, uint32_t index) {

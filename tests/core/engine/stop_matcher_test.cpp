@@ -36,25 +36,29 @@ TEST(StopMatcher, EqualsASearchInTheWholeTextHoweverItIsCut) {
     std::mt19937 random(20261121);
     for (int round = 0; round < 2000; ++round) {
         std::string text;
-        for (int i = 0; i < 24; ++i) text += static_cast<char>('a' + random() % 2);
+        for (int i = 0; i < 24; ++i)
+            text += static_cast<char>('a' + random() % 2);
         std::vector<std::string> stops;
         for (int i = 0; i < 2; ++i) {
             std::string stop;
-            for (size_t n = 1 + random() % 5; n > 0; --n) stop += static_cast<char>('a' + random() % 2);
+            for (size_t n = 1 + random() % 5; n > 0; --n)
+                stop += static_cast<char>('a' + random() % 2);
             stops.push_back(stop);
         }
         const auto [out, stopped] = feed(stops, text, random);
         // A match is seen as soon as it is whole: the stop that ends first wins.
         bool any = false;
-        for (const std::string& stop : stops) any |= text.find(stop) != std::string::npos;
+        for (const std::string& stop : stops)
+            any |= text.find(stop) != std::string::npos;
         EXPECT_EQ(stopped, any);
         EXPECT_EQ(text.compare(0, out.size(), out), 0);
-        for (const std::string& stop : stops) EXPECT_EQ(out.find(stop), std::string::npos);
+        for (const std::string& stop : stops)
+            EXPECT_EQ(out.find(stop), std::string::npos);
         if (!any) {
             EXPECT_EQ(out, text);
         }
     }
 }
 
-} // namespace
-} // namespace tenon::engine
+}  // namespace
+}  // namespace tenon::engine

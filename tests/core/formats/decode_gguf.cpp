@@ -26,10 +26,10 @@ int run(const char* path, const char* out_path) {
         const size_t row_bytes = tensor.bytes.size() / tensor.rows();
         std::vector<float> row(tensor.cols());
         for (uint64_t r = 0; r < tensor.rows() && written; ++r) {
-            written = reference::dequant_row(tensor.format->format,
-                                             tensor.bytes.data() + r * row_bytes,
-                                             static_cast<int64_t>(tensor.cols()), row.data()) &&
-                      std::fwrite(row.data(), sizeof(float), row.size(), out) == row.size();
+            written =
+                reference::dequant_row(tensor.format->format, tensor.bytes.data() + r * row_bytes,
+                                       static_cast<int64_t>(tensor.cols()), row.data()) &&
+                std::fwrite(row.data(), sizeof(float), row.size(), out) == row.size();
         }
         model->release(tensor.bytes);
     }

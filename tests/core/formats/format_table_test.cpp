@@ -58,36 +58,42 @@ TEST(FormatTable, ConflictsNameBoth) {
     FormatTable table;
     ASSERT_TRUE(table.add(Toy().format(), "a/plugin.yaml:3").ok());
     Toy toy;
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'q3_toy': number 1003 is taken by "
-                                   "'q3_toy', which a/plugin.yaml:3 declares");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'q3_toy': number 1003 is taken by "
+              "'q3_toy', which a/plugin.yaml:3 declares");
     toy.number = 1004;
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'q3_toy': 'q3_toy' (toy.q3/0) has that "
-                                   "name or id, which a/plugin.yaml:3 declares");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'q3_toy': 'q3_toy' (toy.q3/0) has that "
+              "name or id, which a/plugin.yaml:3 declares");
     toy.name = "q3_other";
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'q3_other': 'q3_toy' (toy.q3/0) has that "
-                                   "name or id, which a/plugin.yaml:3 declares");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'q3_other': 'q3_toy' (toy.q3/0) has that "
+              "name or id, which a/plugin.yaml:3 declares");
     toy.id = "toy.other/0";
     toy.number = 12;
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'q3_other': number 12 is taken by "
-                                   "'q4_k', which is built in");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'q3_other': number 12 is taken by "
+              "'q4_k', which is built in");
     toy.number = 1004;
     toy.name = "bf16";
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'bf16': 'bf16' (gguf.bf16/0) has that "
-                                   "name or id, which is built in");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'bf16': 'bf16' (gguf.bf16/0) has that "
+              "name or id, which is built in");
     toy.name = "q3_other";
     toy.number = 16;
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'q3_other': number 16 is iq2_xxs's in "
-                                   "published GGUF files");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'q3_other': number 16 is iq2_xxs's in "
+              "published GGUF files");
     toy.number = 1004;
     toy.name = "iq2_xxs";
-    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'iq2_xxs': the name is that of number 16 "
-                                   "in published GGUF files");
+    EXPECT_EQ(problem(table, toy),
+              "b/plugin.yaml:3: format 'iq2_xxs': the name is that of number 16 "
+              "in published GGUF files");
     toy.number = 16;
     EXPECT_EQ(problem(table, toy), "");
     toy = Toy();
     toy.block_bytes = 37;
-    EXPECT_EQ(problem(table, toy),
-              "b/plugin.yaml:3: format 'q3_toy': the codes leave the block");
+    EXPECT_EQ(problem(table, toy), "b/plugin.yaml:3: format 'q3_toy': the codes leave the block");
 }
 
 TEST(FormatTable, TheReaderAsksIt) {
@@ -99,9 +105,10 @@ TEST(FormatTable, TheReaderAsksIt) {
     EXPECT_EQ(parse_gguf(view(bytes)).error().message,
               "tensor w: tensor type 1003 is unknown (file offset 0x35)");
     table.refuse(1003, "plugin toy, which declares it, is refused: it is not on the allowlist");
-    EXPECT_EQ(parse_gguf(view(bytes), {}, table).error().message,
-              "tensor w: tensor type 1003 is unknown; plugin toy, which declares it, is refused: it "
-              "is not on the allowlist (file offset 0x35)");
+    EXPECT_EQ(
+        parse_gguf(view(bytes), {}, table).error().message,
+        "tensor w: tensor type 1003 is unknown; plugin toy, which declares it, is refused: it "
+        "is not on the allowlist (file offset 0x35)");
     FormatTable other;
     ASSERT_TRUE(other.add(Toy().format(), "a").ok());
     const auto parsed = parse_gguf(view(bytes), {}, other);

@@ -67,10 +67,9 @@ inline std::string broken_promise(const GgufFile& file,
             sum += static_cast<uint64_t>(b);
         by_offset.push_back(&tensor);
     }
-    std::sort(by_offset.begin(), by_offset.end(),
-              [](const GgufTensor* a, const GgufTensor* b) {
-                  return a->part != b->part ? a->part < b->part : a->offset < b->offset;
-              });
+    std::sort(by_offset.begin(), by_offset.end(), [](const GgufTensor* a, const GgufTensor* b) {
+        return a->part != b->part ? a->part < b->part : a->offset < b->offset;
+    });
     for (size_t i = 1; i < by_offset.size(); ++i)
         if (by_offset[i - 1]->part == by_offset[i]->part &&
             by_offset[i - 1]->offset + by_offset[i - 1]->bytes.size() > by_offset[i]->offset)

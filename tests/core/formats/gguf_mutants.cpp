@@ -26,12 +26,8 @@ uint64_t allocated_bytes = 0;  // by operator new since the last reset; this pro
     if (void* p = std::malloc(size ? size : 1)) return p;
     throw std::bad_alloc();
 }
-[[gnu::noinline]] void operator delete(void* p) noexcept {
-    std::free(p);
-}
-[[gnu::noinline]] void operator delete(void* p, size_t) noexcept {
-    std::free(p);
-}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
 
 namespace tenon::formats {
 namespace {
@@ -77,24 +73,12 @@ public:
         if (index % 40 == 0) base_ = random_gguf(random_());
         std::string bytes = base_.bytes;
         switch (index % 6) {
-            case 0:
-                bytes.resize((index / 6 * 7 + below(7)) % base_.header_bytes);
-                break;
-            case 1:
-                flip_bits(bytes);
-                break;
-            case 2:
-                write_edges(bytes);
-                break;
-            case 3:
-                splice(bytes);
-                break;
-            case 4:
-                cut_or_repeat(bytes);
-                break;
-            default:
-                bytes.resize(below(bytes.size() + 1));
-                break;
+            case 0: bytes.resize((index / 6 * 7 + below(7)) % base_.header_bytes); break;
+            case 1: flip_bits(bytes); break;
+            case 2: write_edges(bytes); break;
+            case 3: splice(bytes); break;
+            case 4: cut_or_repeat(bytes); break;
+            default: bytes.resize(below(bytes.size() + 1)); break;
         }
         if (below(8) == 0 && !bytes.empty()) flip_bits(bytes);
         if (bytes.size() >= kInputMax) bytes.resize(kInputMax - 1);
@@ -185,18 +169,12 @@ public:
         const size_t at = below(parts.size());
         std::string& bytes = parts[at];
         switch (below(8)) {
-            case 0:
-                bytes.resize(below(bytes.size() + 1));
-                break;
+            case 0: bytes.resize(below(bytes.size() + 1)); break;
             case 1:
                 if (at > 0) std::swap(bytes, parts[at - 1]);
                 break;
-            case 2:
-                parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at));
-                break;
-            case 3:
-                bytes = random_split_gguf(random_()).back().bytes;
-                break;
+            case 2: parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at)); break;
+            case 3: bytes = random_split_gguf(random_()).back().bytes; break;
             case 4:
             case 5: {
                 const GgufField& field = built[at].fields[below(built[at].fields.size())];
@@ -204,8 +182,7 @@ public:
                 std::memcpy(bytes.data() + field.offset, &value, field.width);
                 break;
             }
-            default:
-                break;
+            default: break;
         }
         return parts;
     }

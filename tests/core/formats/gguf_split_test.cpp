@@ -86,9 +86,11 @@ TEST_F(Split, AnyPartOpensTheModel) {
             EXPECT_EQ(tensor->part, part);
             EXPECT_EQ(tensor->bytes.data(), file.bytes().data() + tensor->offset);
             const BuiltGguf alone = part_of(part, static_cast<uint16_t>(part)).build();
-            EXPECT_EQ(as_text(tensor->bytes), std::string_view(alone.bytes).substr(tensor->offset, 136));
+            EXPECT_EQ(as_text(tensor->bytes),
+                      std::string_view(alone.bytes).substr(tensor->offset, 136));
             model.release(tensor->bytes);
-            EXPECT_EQ(as_text(tensor->bytes), std::string_view(alone.bytes).substr(tensor->offset, 136));
+            EXPECT_EQ(as_text(tensor->bytes),
+                      std::string_view(alone.bytes).substr(tensor->offset, 136));
             EXPECT_NE(model.gguf.find_tensor(stem + ".b"), nullptr);
         }
         EXPECT_TRUE(model.check_unchanged().ok());
@@ -143,10 +145,12 @@ TEST_F(Split, NamesASwappedPart) {
     fs::rename(path(1), folder_ + "/x");
     fs::rename(path(2), path(1));
     fs::rename(folder_ + "/x", path(2));
-    EXPECT_EQ(refusal(), path(1) + ": split.no says that it is part 3, its name says part 2; parts "
-                                   "were swapped or renamed");
-    EXPECT_EQ(refusal(1), path(1) + ": split.no says that it is part 3, its name says part 2; parts "
-                                    "were swapped or renamed");
+    EXPECT_EQ(refusal(), path(1) +
+                             ": split.no says that it is part 3, its name says part 2; parts "
+                             "were swapped or renamed");
+    EXPECT_EQ(refusal(1), path(1) +
+                              ": split.no says that it is part 3, its name says part 2; parts "
+                              "were swapped or renamed");
 }
 
 TEST_F(Split, NamesAPartOfAnotherModel) {
@@ -162,8 +166,9 @@ TEST_F(Split, NamesAPartOfAnotherModel) {
     EXPECT_EQ(refusal(), path(1) + ": key llama.block_count is 3, in " + path(0) +
                              " it is missing; they are parts of different models");
     write(1, part_of(1, 1, 3, 7));
-    EXPECT_EQ(refusal(), path(1) + ": split.tensors.count is 7, the 3 parts have 6 tensors; a part "
-                                   "is not of this model");
+    EXPECT_EQ(refusal(), path(1) +
+                             ": split.tensors.count is 7, the 3 parts have 6 tensors; a part "
+                             "is not of this model");
     write(1, part_of(1, 1, 4));
     EXPECT_EQ(refusal(), path(1) + ": split.count is 4, the names of the files say 3");
     std::ofstream(path(1), std::ios::binary) << GgufBuilder().tensor("w", "f32", {4}).bytes();
@@ -182,8 +187,9 @@ TEST_F(Split, WantsANameThatFindsTheOthers) {
     const auto loaded = load_gguf(folder_ + "/m.gguf");
     ASSERT_FALSE(loaded.ok());
     EXPECT_EQ(loaded.error().message,
-              folder_ + "/m.gguf: it is part 2 of 3 of a split model; its name must end in "
-                        "-00002-of-00003.gguf for the others to be found");
+              folder_ +
+                  "/m.gguf: it is part 2 of 3 of a split model; its name must end in "
+                  "-00002-of-00003.gguf for the others to be found");
 }
 
 TEST_F(Split, RefusesKeysThatMakeNoSense) {
@@ -208,8 +214,9 @@ TEST_F(Split, AllPartsTogetherKeepTheLimits) {
     limits.tensors_max = 5;
     const auto loaded = load_gguf(path(0), limits);
     ASSERT_FALSE(loaded.ok());
-    EXPECT_EQ(loaded.error().message, path(0) + ": its 3 parts have 6 tensors and 11 key-value "
-                                                "pairs, the limits are 5 and 65536");
+    EXPECT_EQ(loaded.error().message, path(0) +
+                                          ": its 3 parts have 6 tensors and 11 key-value "
+                                          "pairs, the limits are 5 and 65536");
     limits = {};
     limits.parts_max = 2;
     EXPECT_EQ(load_gguf(path(0), limits).error().message,

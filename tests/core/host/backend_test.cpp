@@ -20,9 +20,11 @@ constexpr uint64_t kSecond = 1000000000;
 class NullBackend : public testing::Test {
 protected:
     void SetUp() override {
-        const Registry registry = Registry::scan(
-            {{std::string(TENON_BINARY_DIR) + "/lib/tenon/plugins", SearchPlace::Origin::kBundle, {}}},
-            Trust());
+        const Registry registry =
+            Registry::scan({{std::string(TENON_BINARY_DIR) + "/lib/tenon/plugins",
+                             SearchPlace::Origin::kBundle,
+                             {}}},
+                           Trust());
         auto backend = registry.load("null");
         if (!backend.ok()) GTEST_SKIP() << backend.error().message;
         backend_.emplace_back(std::move(backend).value());
@@ -70,7 +72,8 @@ TEST_F(NullBackend, CopiesInAndOutInOrder) {
     ASSERT_TRUE(a.ok() && b.ok());
     std::vector<uint8_t> in(64);
     std::vector<uint8_t> out(64, 0xee);
-    for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<uint8_t>(i);
+    for (size_t i = 0; i < in.size(); ++i)
+        in[i] = static_cast<uint8_t>(i);
     const tenon_copy copies[] = {copy_in(a.value(), 8, in.data(), 56),
                                  copy_within(b.value(), 0, a.value(), 0, 64),
                                  copy_out(out.data(), b.value(), 0, 64)};
@@ -207,16 +210,27 @@ struct TinyProgram {
     TinyProgram() {
         const tenon_dim rows = {0, 1, 0};
         const tenon_dim four = {TENON_NONE, 0, 4};
-        values[0] = {sizeof(tenon_value), TENON_VALUE_WEIGHT, TENON_F32, 2, {four, four}, TENON_NONE,
-                     0, {"table", 5}};
-        values[1] = {sizeof(tenon_value), TENON_VALUE_INPUT, TENON_I32, 1, {rows}, 0, TENON_NONE,
-                     {"ids", 3}};
-        values[2] = {sizeof(tenon_value), TENON_VALUE_OUTPUT, TENON_F32, 2, {rows, four}, 1,
-                     TENON_NONE, {"x", 1}};
-        node = {sizeof(tenon_node), TENON_OP_EMBED, 0, 2, 1, TENON_NONE, inputs, outputs, &attrs,
-                {"embed", 5}};
-        program = {sizeof(tenon_program), 1, 3, 1, 2, sizeof(tenon_symbol), sizeof(tenon_value),
-                   sizeof(tenon_node), &symbol, values, &node};
+        values[0] = {sizeof(tenon_value), TENON_VALUE_WEIGHT, TENON_F32, 2,
+                     {four, four},        TENON_NONE,         0,         {"table", 5}};
+        values[1] = {sizeof(tenon_value), TENON_VALUE_INPUT, TENON_I32, 1, {rows}, 0,
+                     TENON_NONE,          {"ids", 3}};
+        values[2] = {sizeof(tenon_value), TENON_VALUE_OUTPUT,
+                     TENON_F32,           2,
+                     {rows, four},        1,
+                     TENON_NONE,          {"x", 1}};
+        node = {sizeof(tenon_node), TENON_OP_EMBED, 0,       2,      1,
+                TENON_NONE,         inputs,         outputs, &attrs, {"embed", 5}};
+        program = {sizeof(tenon_program),
+                   1,
+                   3,
+                   1,
+                   2,
+                   sizeof(tenon_symbol),
+                   sizeof(tenon_value),
+                   sizeof(tenon_node),
+                   &symbol,
+                   values,
+                   &node};
     }
 };
 
@@ -288,8 +302,10 @@ TEST_F(NullProgram, WritesZerosToItsOutput) {
     const tenon_point signal[] = {done_.at(1)};
     ASSERT_TRUE(queue_.copy(back, {{}, signal}).ok());
     ASSERT_TRUE(done_.wait(1, kSecond).ok());
-    for (size_t i = 0; i < 12; ++i) EXPECT_EQ(rows[i], 0.0f);
-    for (size_t i = 12; i < 32; ++i) EXPECT_EQ(rows[i], 7.0f) << "rows past T are not touched";
+    for (size_t i = 0; i < 12; ++i)
+        EXPECT_EQ(rows[i], 0.0f);
+    for (size_t i = 12; i < 32; ++i)
+        EXPECT_EQ(rows[i], 7.0f) << "rows past T are not touched";
     EXPECT_EQ(progress, 1u);
 }
 
@@ -366,5 +382,5 @@ TEST_F(NullBackend, KvPoolsCostWhatTheySay) {
     EXPECT_EQ(device_.kv_query(desc).error().code, Code::kInvalid);
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

@@ -17,12 +17,13 @@ const std::string kHead = "id: toy\nversion: 1.0.0\nkinds: [quant]\nformats:\n";
 // Line 5 of a manifest and on: three bits, groups of 96, a codebook.
 std::string codebook_format(const std::string& name = "q3_toy", const std::string& id = "toy.q3/0",
                             uint32_t number = 1003) {
-    return fmt::format("  - id: {}\n    name: {}\n    gguf_type: {}\n    class: lut_group\n"
-                       "    bits: 3\n    group: 96\n    block_elems: 96\n    block_bytes: 38\n"
-                       "    packing: lsb_first\n    codes_offset: 2\n"
-                       "    scale: {{type: f16, offset: 0}}\n"
-                       "    lut: [-1.5, -0.75, -0.3, -0.1, 0.1, 0.3, 0.75, 1.5e0]\n",
-                       id, name, number);
+    return fmt::format(
+        "  - id: {}\n    name: {}\n    gguf_type: {}\n    class: lut_group\n"
+        "    bits: 3\n    group: 96\n    block_elems: 96\n    block_bytes: 38\n"
+        "    packing: lsb_first\n    codes_offset: 2\n"
+        "    scale: {{type: f16, offset: 0}}\n"
+        "    lut: [-1.5, -0.75, -0.3, -0.1, 0.1, 0.3, 0.75, 1.5e0]\n",
+        id, name, number);
 }
 
 // The layout of q4_k under another name.
@@ -118,17 +119,17 @@ TEST(DeclaredFormat, RefusalsHaveALine) {
               "m:7: gguf_type is '0x3eb', wanted a whole number from 0 to 4294967294.");
     EXPECT_EQ(bent("class: lut_group", "class: opaque"),
               "m:8: class is 'opaque', wanted one of affine_group, lut_group.");
-    EXPECT_EQ(bent("packing: lsb_first", "packing: msb_first"),
-              "m:13: packing is 'msb_first', wanted one of bytes, nibble_halves, lsb_first, fields.");
+    EXPECT_EQ(
+        bent("packing: lsb_first", "packing: msb_first"),
+        "m:13: packing is 'msb_first', wanted one of bytes, nibble_halves, lsb_first, fields.");
     EXPECT_EQ(bent("bits: 3", "bits: 9"), "m:9: bits is '9', wanted a whole number from 1 to 8.");
     EXPECT_EQ(bent("bits: 3", "bits: 4"), "m:16: 'lut' has 8 entries, wanted 16 numbers.");
-    EXPECT_EQ(bent("-0.3", ".inf"),
-              "m:16: an entry of 'lut' is '.inf', wanted a finite number.");
-    EXPECT_EQ(bent("-0.3", "1e99"),
-              "m:16: an entry of 'lut' is '1e99', wanted a finite number.");
+    EXPECT_EQ(bent("-0.3", ".inf"), "m:16: an entry of 'lut' is '.inf', wanted a finite number.");
+    EXPECT_EQ(bent("-0.3", "1e99"), "m:16: an entry of 'lut' is '1e99', wanted a finite number.");
     EXPECT_EQ(bent("type: f16", "type: f64"),
               "m:15: type is 'f64', wanted one of f32, f16, bf16, e8m0.");
-    EXPECT_EQ(bent("id: toy.q3/0", "id: toy.q3"), "m:5: id is 'toy.q3', wanted one such as toy.q3/0.");
+    EXPECT_EQ(bent("id: toy.q3/0", "id: toy.q3"),
+              "m:5: id is 'toy.q3', wanted one such as toy.q3/0.");
     EXPECT_EQ(bent("name: q3_toy", "name: Q3"),
               "m:6: name is 'Q3', wanted a lower-case letter, then letters, digits and '_'.");
     EXPECT_EQ(bent("    lut:", "    zero_point: 4\n    lut:"),
@@ -160,11 +161,13 @@ TEST(DeclaredFormat, RefusesWhatContradictsTheRest) {
     EXPECT_EQ(refusal(kHead + codebook_format() + codebook_format("other", "toy.other/0")),
               "m:17: format 'other' has the name, id or gguf_type of 'q3_toy' (m:5).");
     std::string many = kHead;
-    for (int i = 0; i < 65; ++i) many += "  - {}\n";
+    for (int i = 0; i < 65; ++i)
+        many += "  - {}\n";
     EXPECT_EQ(refusal(many), "m:5: 'formats' is no list of 1 to 64 formats.");
     std::string fields = kHead + kFieldsFormat;
     std::string list = "fields: [";
-    for (int i = 0; i < 17; ++i) list += "{count: 256, offset: 16, lanes: 32, bits: 4},";
+    for (int i = 0; i < 17; ++i)
+        list += "{count: 256, offset: 16, lanes: 32, bits: 4},";
     const std::string one = "fields: [{count: 256, offset: 16, lanes: 32, bits: 4}";
     fields.replace(fields.find(one), one.size(), list.substr(0, list.size() - 1));
     EXPECT_EQ(refusal(fields), "m:14: 'fields' is no list of 1 to 16 mappings.");
@@ -230,7 +233,8 @@ TEST_F(QuantFolder, TheAllowlistNamesItByItsManifest) {
     EXPECT_EQ(refusal("toy", trust), "Plugin toy is not on the allowlist.");
     trust.allowed.push_back({"toy", "1.0.0", digest_of(read_text(plugins_ + "/toy/plugin.yaml"))});
     EXPECT_NE(scan(trust).find("toy"), nullptr);
-    write_text(plugins_ + "/toy/plugin.yaml", read_text(plugins_ + "/toy/plugin.yaml") + "# more\n");
+    write_text(plugins_ + "/toy/plugin.yaml",
+               read_text(plugins_ + "/toy/plugin.yaml") + "# more\n");
     EXPECT_NE(refusal("toy", trust).find("the allowlist names"), std::string::npos);
 }
 
@@ -244,7 +248,8 @@ TEST_F(QuantFolder, ConflictsNameBothAndUseNeither) {
     install_data("toy", codebook_format());
     install_data("toy2", codebook_format("q3_other", "toy.other/0"));
     install_data("toy3", codebook_format("q3_third", "toy.third/0", 1005));
-    const std::string first = plugins_ + "/toy/plugin.yaml:5: format 'q3_toy' (toy.q3/0, number 1003)";
+    const std::string first =
+        plugins_ + "/toy/plugin.yaml:5: format 'q3_toy' (toy.q3/0, number 1003)";
     const std::string second =
         plugins_ + "/toy2/plugin.yaml:5: format 'q3_other' (toy.other/0, number 1003)";
     const std::string rest = " share a name, an id or a number, so neither plugin is used.";

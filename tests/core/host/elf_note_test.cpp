@@ -24,7 +24,8 @@ TEST(ElfNote, ReadsWhatThePluginSays) {
 TEST(ElfNote, RefusesAProgramAndALibrary) {
     const auto program = parse(read_text("/proc/self/exe"));
     ASSERT_FALSE(program.ok());
-    EXPECT_EQ(program.error().message, "x.so: The plugin has no tenon note, so its ABI is unknown.");
+    EXPECT_EQ(program.error().message,
+              "x.so: The plugin has no tenon note, so its ABI is unknown.");
 }
 
 TEST(ElfNote, RefusesExecutableStack) {
@@ -75,5 +76,5 @@ TEST(ElfNote, SurvivesMutants) {
     EXPECT_GT(refused, 300u) << "seed " << seed;
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

@@ -10,11 +10,14 @@ namespace {
 // A chain of `count` ADD nodes: value i -> node i -> value i + 1, each f32[T, 8] with T up to 4.
 class Chain {
 public:
-    explicit Chain(uint32_t count) : values_(count + 1), nodes_(count), inputs_(count), outputs_(count) {
+    explicit Chain(uint32_t count)
+        : values_(count + 1), nodes_(count), inputs_(count), outputs_(count) {
         for (uint32_t i = 0; i <= count; ++i) {
             tenon_value& value = values_[i];
             value.size = sizeof value;
-            value.kind = i == 0 ? TENON_VALUE_INPUT : i == count ? TENON_VALUE_OUTPUT : TENON_VALUE_TEMP;
+            value.kind = i == 0       ? TENON_VALUE_INPUT
+                         : i == count ? TENON_VALUE_OUTPUT
+                                      : TENON_VALUE_TEMP;
             value.dtype = TENON_F32;
             value.rank = 2;
             value.dims[0] = {0, 1, 0};
@@ -23,11 +26,20 @@ public:
         for (uint32_t i = 0; i < count; ++i) {
             inputs_[i] = i;
             outputs_[i] = i + 1;
-            nodes_[i] = {sizeof(tenon_node), TENON_OP_ADD, 0, 1, 1, TENON_NONE, &inputs_[i],
-                         &outputs_[i], nullptr, {"add", 3}};
+            nodes_[i] = {sizeof(tenon_node), TENON_OP_ADD, 0,       1,         1, TENON_NONE,
+                         &inputs_[i],        &outputs_[i], nullptr, {"add", 3}};
         }
-        program_ = {sizeof program_, 1, count + 1, count, 2, sizeof symbol_, sizeof(tenon_value),
-                    sizeof(tenon_node), &symbol_, values_.data(), nodes_.data()};
+        program_ = {sizeof program_,
+                    1,
+                    count + 1,
+                    count,
+                    2,
+                    sizeof symbol_,
+                    sizeof(tenon_value),
+                    sizeof(tenon_node),
+                    &symbol_,
+                    values_.data(),
+                    nodes_.data()};
     }
     const tenon_program& program() const { return program_; }
 
@@ -47,7 +59,9 @@ std::vector<tenon_verdict> verdicts(const std::string& kinds) {
     for (char c : kinds) {
         tenon_verdict v{};
         v.size = sizeof v;
-        v.kind = c == 'n' ? TENON_VERDICT_NATIVE : c == 'f' ? TENON_VERDICT_FUSED : TENON_VERDICT_NO;
+        v.kind = c == 'n'   ? TENON_VERDICT_NATIVE
+                 : c == 'f' ? TENON_VERDICT_FUSED
+                            : TENON_VERDICT_NO;
         v.group = c == 'f' ? 7 : 0;
         if (c == 'x') std::strcpy(v.reason, "No kernel for this shape.");
         list.push_back(v);
@@ -76,9 +90,10 @@ TEST(FallbackPlan, ErrorRefusesWithTheList) {
     const auto plan = plan_fallback(chain.program(), devices, Fallback::kError, never);
     ASSERT_FALSE(plan.ok());
     EXPECT_EQ(plan.error().code, Code::kUnsupported);
-    EXPECT_EQ(plan.error().message,
-              "2 of 3 nodes cannot run on this device (fallback: error). node 1 (add): No kernel for "
-              "this shape. node 2 (add): No kernel for this shape.");
+    EXPECT_EQ(
+        plan.error().message,
+        "2 of 3 nodes cannot run on this device (fallback: error). node 1 (add): No kernel for "
+        "this shape. node 2 (add): No kernel for this shape.");
 }
 
 TEST(FallbackPlan, AllowMovesOneNodeAndCountsItsBytes) {
@@ -91,9 +106,10 @@ TEST(FallbackPlan, AllowMovesOneNodeAndCountsItsBytes) {
     EXPECT_EQ(plan->bytes_moved, 2 * kValueBytes);
     ASSERT_EQ(plan->partitions.size(), 3u);
     EXPECT_EQ(plan->partitions[1].first_node, 1u);
-    EXPECT_EQ(plan->report(chain.program()),
-              std::vector<std::string>{"node 1 (add) runs on another device and moves up to 256 bytes "
-                                       "a step: No kernel for this shape."});
+    EXPECT_EQ(
+        plan->report(chain.program()),
+        std::vector<std::string>{"node 1 (add) runs on another device and moves up to 256 bytes "
+                                 "a step: No kernel for this shape."});
     EXPECT_EQ(plan->report(chain.program(), {"cpu", 1000.0}),
               std::vector<std::string>{"node 1 (add) runs on cpu and moves up to 256 bytes a step, "
                                        "0.26 ms as measured: No kernel for this shape."});
@@ -127,8 +143,9 @@ TEST(FallbackPlan, PartsOnTheDeviceComeBeforeAnotherDevice) {
     EXPECT_TRUE(plan->needs_rewrite());
     EXPECT_EQ(plan->decompose(), (std::vector<bool>{true, false}));
     EXPECT_TRUE(plan->partitions.empty());
-    EXPECT_EQ(plan->report(chain.program()),
-              std::vector<std::string>{"node 0 (add) runs as its parts: No kernel for this shape."});
+    EXPECT_EQ(
+        plan->report(chain.program()),
+        std::vector<std::string>{"node 0 (add) runs as its parts: No kernel for this shape."});
 }
 
 TEST(FallbackPlan, NobodyTakesTheNode) {
@@ -136,8 +153,9 @@ TEST(FallbackPlan, NobodyTakesTheNode) {
     const std::vector<tenon_verdict> devices[] = {verdicts("xxxxxxxxxx")};
     const auto plan = plan_fallback(chain.program(), devices, Fallback::kAllow, never);
     ASSERT_FALSE(plan.ok());
-    EXPECT_EQ(plan.error().message.rfind("10 of 10 nodes cannot run on any device. node 0 (add): ", 0),
-              0u);
+    EXPECT_EQ(
+        plan.error().message.rfind("10 of 10 nodes cannot run on any device. node 0 (add): ", 0),
+        0u);
     EXPECT_NE(plan.error().message.find(" And 2 more."), std::string::npos);
 }
 
@@ -158,5 +176,5 @@ TEST(FallbackPlan, PolicyIsReadFromText) {
               "fallback is 'maybe', wanted error, warn or allow.");
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

@@ -17,7 +17,7 @@ protected:
 
     // Place of the note's payload: the owner "tenon\0", padded to 8 bytes, comes right before it.
     static size_t note_payload(const std::string& bytes) {
-        const char owner[] = "\x01\0\0\0tenon\0\0"; // type 1, then the owner
+        const char owner[] = "\x01\0\0\0tenon\0\0";  // type 1, then the owner
         const size_t at = bytes.find(std::string(owner, sizeof owner));
         EXPECT_NE(at, std::string::npos);
         return at + 4 + 8;
@@ -30,9 +30,10 @@ protected:
     std::string file(const std::string& id) const { return plugins_ + "/" + id + "/" + id + ".so"; }
 
     static std::string numbers(uint32_t revision, uint64_t fingerprint) {
-        return fmt::format("revision {}, fingerprint {:016x}; this host has revision {}, fingerprint "
-                           "{:016x}. Rebuild the plugin.",
-                           revision, fingerprint, TENON_ABI_REVISION, TENON_ABI_FINGERPRINT);
+        return fmt::format(
+            "revision {}, fingerprint {:016x}; this host has revision {}, fingerprint "
+            "{:016x}. Rebuild the plugin.",
+            revision, fingerprint, TENON_ABI_REVISION, TENON_ABI_FINGERPRINT);
     }
 };
 
@@ -109,15 +110,17 @@ TEST_F(WrongBinary, NoteAndManifestDisagree) {
     ASSERT_EQ(bytes.substr(id, 4), "good");
     put(&bytes, id, 'w');
     install_bytes("good", bytes);
-    EXPECT_EQ(refusal("good"), file("good") + ": The note says the plugin is wood, the manifest says "
-                                              "good.");
+    EXPECT_EQ(refusal("good"), file("good") +
+                                   ": The note says the plugin is wood, the manifest says "
+                                   "good.");
 }
 
 TEST_F(WrongBinary, ExportsTwoSymbols) {
     install("two_exports");
-    EXPECT_EQ(refusal("two_exports"), file("two_exports") +
-                                          ": The plugin exports 'another_entry'; its only export may "
-                                          "be tenon_plugin_open_v0.");
+    EXPECT_EQ(refusal("two_exports"),
+              file("two_exports") +
+                  ": The plugin exports 'another_entry'; its only export may "
+                  "be tenon_plugin_open_v0.");
 }
 
 TEST_F(WrongBinary, ExportsNothing) {
@@ -143,14 +146,16 @@ TEST_F(WrongBinary, IsEmpty) {
 
 TEST_F(WrongBinary, ThrowsInOpen) {
     install("open_throws");
-    EXPECT_EQ(load_error("open_throws"), "Plugin open_throws threw an exception out of "
-                                         "tenon_plugin_open_v0: no trampoline here");
+    EXPECT_EQ(load_error("open_throws"),
+              "Plugin open_throws threw an exception out of "
+              "tenon_plugin_open_v0: no trampoline here");
 }
 
 TEST_F(WrongBinary, ThrowsInActivate) {
     install("throws");
-    EXPECT_EQ(load_error("throws"), "Plugin throws refused to start: The plugin threw an exception: "
-                                    "the driver is on fire");
+    EXPECT_EQ(load_error("throws"),
+              "Plugin throws refused to start: The plugin threw an exception: "
+              "the driver is on fire");
 }
 
 TEST_F(WrongBinary, FailsInActivate) {
@@ -168,8 +173,9 @@ TEST_F(WrongBinary, StaysRefusedAfterAFailedLoad) {
 
 TEST_F(WrongBinary, HasANullSlot) {
     install("null_slot");
-    EXPECT_EQ(load_error("null_slot"), "Plugin null_slot: Slot 30 of the backend table is null; every "
-                                       "slot is mandatory.");
+    EXPECT_EQ(load_error("null_slot"),
+              "Plugin null_slot: Slot 30 of the backend table is null; every "
+              "slot is mandatory.");
 }
 
 TEST_F(WrongBinary, HasAShortTable) {
@@ -186,8 +192,9 @@ TEST_F(WrongBinary, OffersNoBackend) {
 
 TEST_F(WrongBinary, CallsItselfSomethingElse) {
     install("other_version");
-    EXPECT_EQ(load_error("other_version"), "The plugin calls itself other_version 9.9.9, its manifest "
-                                           "says other_version 1.0.0.");
+    EXPECT_EQ(load_error("other_version"),
+              "The plugin calls itself other_version 9.9.9, its manifest "
+              "says other_version 1.0.0.");
 }
 
 // A constructor that faults or throws ends the process: code inside a process cannot be held back, so
@@ -248,12 +255,13 @@ TEST_F(WrongBinary, DirtyTailIsRefusedByThePlugin) {
     longer.unknown = uint64_t{1} << 32;
     EXPECT_EQ(table.buffer_alloc(device->handle(), &longer.desc, &buffer, &error),
               TENON_UNSUPPORTED);
-    EXPECT_STREQ(error.msg, "tenon_buffer_desc has byte 28 set, behind the 24 bytes that this plugin "
-                            "knows.");
+    EXPECT_STREQ(error.msg,
+                 "tenon_buffer_desc has byte 28 set, behind the 24 bytes that this plugin "
+                 "knows.");
     longer.desc.size = 8;
     EXPECT_EQ(table.buffer_alloc(device->handle(), &longer.desc, &buffer, &error), TENON_INVALID);
     EXPECT_STREQ(error.msg, "tenon_buffer_desc has size 8, this plugin needs 24.");
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

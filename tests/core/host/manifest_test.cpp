@@ -60,8 +60,9 @@ TEST(Manifest, ReadsDeviceNodes) {
     ASSERT_TRUE(m.ok()) << m.error().message;
     EXPECT_EQ(m->device_nodes, (std::vector<std::string>{"/dev/null", "/dev/dri/render*"}));
     for (const char* node : {"/etc/passwd", "dev/null", "/dev/../etc/passwd"}) {
-        EXPECT_EQ(refusal(honest() + "device_nodes: [" + node + "]\n"),
-                  fmt::format("plugin.yaml:13: device node is '{}', wanted a path below /dev/.", node));
+        EXPECT_EQ(
+            refusal(honest() + "device_nodes: [" + node + "]\n"),
+            fmt::format("plugin.yaml:13: device node is '{}', wanted a path below /dev/.", node));
     }
 }
 
@@ -82,9 +83,10 @@ TEST(Manifest, RefusesUnknownKeyWithItsLine) {
     EXPECT_EQ(refusal(honest() + "author: me\n"),
               "plugin.yaml:13: unknown key 'author' in the manifest; known are id, version, kinds, "
               "abi, os, arch, cpu_requires, device_nodes, file, sha256, options, formats.");
-    EXPECT_EQ(refusal(replaced("type: int", "typ: int")),
-              "plugin.yaml:11: unknown key 'typ' in an option; known are key, type, min, max, default, "
-              "doc.");
+    EXPECT_EQ(
+        refusal(replaced("type: int", "typ: int")),
+        "plugin.yaml:11: unknown key 'typ' in an option; known are key, type, min, max, default, "
+        "doc.");
 }
 
 TEST(Manifest, RefusesKeyGivenTwice) {
@@ -98,9 +100,10 @@ TEST(Manifest, RefusesMissingKeys) {
 }
 
 TEST(Manifest, RefusesBadValues) {
-    EXPECT_EQ(refusal(replaced("id: cpu", "id: Cpu")),
-              "plugin.yaml:1: id is 'Cpu', wanted a lower-case letter, then letters, digits, '-' and "
-              "'_'.");
+    EXPECT_EQ(
+        refusal(replaced("id: cpu", "id: Cpu")),
+        "plugin.yaml:1: id is 'Cpu', wanted a lower-case letter, then letters, digits, '-' and "
+        "'_'.");
     EXPECT_EQ(refusal(replaced("version: 0.1.0", "version: latest")),
               "plugin.yaml:2: version is 'latest', wanted one such as 1.2.0.");
     EXPECT_EQ(refusal(replaced("[backend]", "[toaster]")),
@@ -118,7 +121,8 @@ TEST(Manifest, RefusesBadValues) {
 }
 
 TEST(Manifest, ReadsTheRangeOfAnOption) {
-    const auto m = parse_manifest(replaced("type: int,", "type: int, min: -1, max: 64,"), "plugin.yaml");
+    const auto m =
+        parse_manifest(replaced("type: int,", "type: int, min: -1, max: 64,"), "plugin.yaml");
     ASSERT_TRUE(m.ok()) << m.error().message;
     EXPECT_EQ(m->options[0].min, -1);
     EXPECT_EQ(m->options[0].max, 64);
@@ -149,20 +153,24 @@ TEST(Manifest, RefusesDeepNesting) {
     EXPECT_EQ(refusal(std::string(60000, '[')), sentence);
     EXPECT_EQ(refusal(std::string(60000, '{')), sentence);
     std::string dashes;
-    for (int i = 0; i < 20000; ++i) dashes += "- ";
+    for (int i = 0; i < 20000; ++i)
+        dashes += "- ";
     EXPECT_EQ(refusal(dashes), sentence);
     std::string keys, colons;
-    for (int i = 0; i < 20000; ++i) keys += "k: ", colons += ": ";
+    for (int i = 0; i < 20000; ++i)
+        keys += "k: ", colons += ": ";
     EXPECT_EQ(refusal(colons), sentence);
     EXPECT_EQ(refusal(keys).rfind("plugin.yaml:1: ", 0), 0u);
     std::string steps;
-    for (int i = 0; i < 200; ++i) steps += std::string(static_cast<size_t>(i), ' ') + "a:\n";
+    for (int i = 0; i < 200; ++i)
+        steps += std::string(static_cast<size_t>(i), ' ') + "a:\n";
     EXPECT_EQ(refusal(steps), sentence);
 }
 
 TEST(Manifest, RefusesTooManyValuesAndBytes) {
     std::string many = "id: [";
-    for (int i = 0; i < 5000; ++i) many += "a,";
+    for (int i = 0; i < 5000; ++i)
+        many += "a,";
     EXPECT_EQ(refusal(many + "a]\n"), "plugin.yaml: The manifest has more than 4096 values.");
     EXPECT_EQ(refusal(std::string(65537, '#')),
               "plugin.yaml: The manifest has 65537 bytes, at most 65536 are read.");
@@ -173,8 +181,7 @@ TEST(Manifest, RefusesWhatIsNoMapping) {
     EXPECT_EQ(refusal("a: 1\n---\nb: 2\n"),
               "plugin.yaml: The manifest holds 2 YAML documents, wanted one.");
     EXPECT_EQ(refusal("just words\n"), "plugin.yaml:1: the manifest is no mapping.");
-    EXPECT_EQ(refusal(std::string("id: a\0b\n", 8)),
-              "plugin.yaml: The manifest holds a NUL byte.");
+    EXPECT_EQ(refusal(std::string("id: a\0b\n", 8)), "plugin.yaml: The manifest holds a NUL byte.");
     EXPECT_EQ(refusal("id: 'open\n").rfind("plugin.yaml:", 0), 0u);
 }
 
@@ -202,5 +209,5 @@ TEST(Manifest, SurvivesMutants) {
     }
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

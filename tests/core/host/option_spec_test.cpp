@@ -37,10 +37,11 @@ TEST(OptionSpec, JudgesByTypeAndRange) {
 }
 
 TEST(OptionSpec, ShowsNothingThatATerminalWouldObey) {
-    const std::string seen = value_problem(of(OptionSpec::Type::kBool), "\x1b[31m" + std::string(500, 'x'));
+    const std::string seen =
+        value_problem(of(OptionSpec::Type::kBool), "\x1b[31m" + std::string(500, 'x'));
     EXPECT_EQ(seen.find('\x1b'), std::string::npos);
     EXPECT_LT(seen.size(), 200u);
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

@@ -56,10 +56,11 @@ struct ManifestText {
     std::string more;
 
     std::string text() const {
-        return fmt::format("id: \"{}\"\nversion: {}\nkinds: [{}]\n"
-                           "abi: {{revision: {}, fingerprint: \"{:016x}\"}}\nos: linux\narch: {}\n"
-                           "file: {}\nsha256: \"{}\"\n{}",
-                           id, version, kinds, revision, fingerprint, arch, file, sha256, more);
+        return fmt::format(
+            "id: \"{}\"\nversion: {}\nkinds: [{}]\n"
+            "abi: {{revision: {}, fingerprint: \"{:016x}\"}}\nos: linux\narch: {}\n"
+            "file: {}\nsha256: \"{}\"\n{}",
+            id, version, kinds, revision, fingerprint, arch, file, sha256, more);
     }
 };
 
@@ -130,4 +131,4 @@ protected:
     std::string plugins_;
 };
 
-} // namespace tenon::host
+}  // namespace tenon::host

@@ -33,9 +33,10 @@ TEST_F(SchedKind, AManifestThatPromisesAPolicyIsNotBelieved) {
 
 TEST_F(SchedKind, OnlyPoliciesAreOfferedInsteadOfAnUnknownOne) {
     install_as("backend");
-    EXPECT_EQ(scan().load_sched("best").error().message,
-              "There is no scheduler 'best'; found: none. `tenon plugins list --why` shows every place "
-              "that was searched.");
+    EXPECT_EQ(
+        scan().load_sched("best").error().message,
+        "There is no scheduler 'best'; found: none. `tenon plugins list --why` shows every place "
+        "that was searched.");
 }
 
 int32_t create_nothing(const tenon_option*, uint32_t, tenon_sched_policy**, tenon_error*) {
@@ -64,9 +65,9 @@ TEST(SchedTable, EverySlotIsMandatory) {
               "Slot 1 of the sched table is null; every slot is mandatory.");
     table = whole();
     table.size -= 8;
-    EXPECT_EQ(check_sched_table(&table).error().message,
-              fmt::format("The sched table has {} bytes, wanted {}.", sizeof table - 8,
-                          sizeof table));
+    EXPECT_EQ(
+        check_sched_table(&table).error().message,
+        fmt::format("The sched table has {} bytes, wanted {}.", sizeof table - 8, sizeof table));
 }
 
 TEST(SchedPolicy, OkWithoutAPolicyIsAnError) {

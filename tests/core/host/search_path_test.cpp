@@ -69,5 +69,5 @@ TEST(SearchPath, ConfiguredPlacesBecomeAbsolute) {
     EXPECT_FALSE(inputs.at_secure);
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

@@ -62,16 +62,18 @@ TEST_F(TrustAttack, GroupWritableFile) {
     install("good");
     set_mode(plugins_ + "/good/good.so", 0775);
     EXPECT_EQ(refusal("good"),
-              plugins_ + "/good/good.so can be written by its group (mode 0775), wanted its owner "
-                         "alone.");
+              plugins_ +
+                  "/good/good.so can be written by its group (mode 0775), wanted its owner "
+                  "alone.");
 }
 
 TEST_F(TrustAttack, WorldWritableManifest) {
     install("good");
     set_mode(plugins_ + "/good/plugin.yaml", 0666);
     EXPECT_EQ(refusal("good"),
-              plugins_ + "/good/plugin.yaml can be written by everyone (mode 0666), wanted its owner "
-                         "alone.");
+              plugins_ +
+                  "/good/plugin.yaml can be written by everyone (mode 0666), wanted its owner "
+                  "alone.");
 }
 
 TEST_F(TrustAttack, WorldWritablePluginFolder) {
@@ -138,8 +140,9 @@ TEST_F(TrustAttack, WrongOwner) {
     install("good");
     const Trust trust = alienate(plugins_ + "/good/good.so");
     if (geteuid() == 0) {
-        EXPECT_EQ(refusal("good", trust), plugins_ + "/good/good.so belongs to user 12345, wanted "
-                                                     "root or user 0.");
+        EXPECT_EQ(refusal("good", trust), plugins_ +
+                                              "/good/good.so belongs to user 12345, wanted "
+                                              "root or user 0.");
     } else {
         EXPECT_NE(scan(trust).places().at(0).note.find("belongs to user"), std::string::npos);
     }
@@ -156,14 +159,15 @@ TEST_F(TrustAttack, FileIsASymbolicLink) {
 TEST_F(TrustAttack, FolderIsASymbolicLink) {
     install("good", {}, root_);
     std::filesystem::create_symlink(root_ + "/good", plugins_ + "/good");
-    EXPECT_EQ(refusal("good"), plugins_ + "/good is a symbolic link; a plugin's path may hold none.");
+    EXPECT_EQ(refusal("good"),
+              plugins_ + "/good is a symbolic link; a plugin's path may hold none.");
 }
 
 TEST_F(TrustAttack, PlaceLiesBehindASymbolicLink) {
     install("good");
     std::filesystem::create_symlink(plugins_, root_ + "/link");
-    const Registry registry = Registry::scan(
-        {{root_ + "/link", SearchPlace::Origin::kEnvironment, {}}}, Trust());
+    const Registry registry =
+        Registry::scan({{root_ + "/link", SearchPlace::Origin::kEnvironment, {}}}, Trust());
     EXPECT_TRUE(registry.candidates().empty());
     EXPECT_EQ(registry.places().at(0).note,
               root_ + "/link is a symbolic link; a plugin's path may hold none.");
@@ -179,8 +183,9 @@ TEST_F(TrustAttack, ManifestNamesAFileElsewhere) {
     ManifestText manifest;
     manifest.file = "../elsewhere.so";
     install("good", manifest);
-    EXPECT_EQ(refusal("good"), plugins_ + "/good/plugin.yaml:7: file is '../elsewhere.so', wanted a "
-                                          "name in the manifest's own folder.");
+    EXPECT_EQ(refusal("good"), plugins_ +
+                                   "/good/plugin.yaml:7: file is '../elsewhere.so', wanted a "
+                                   "name in the manifest's own folder.");
 }
 
 TEST_F(TrustAttack, FileIsAFifo) {
@@ -216,11 +221,12 @@ TEST_F(TrustAttack, FileSwappedAfterItWasFound) {
     install_bytes("good", read_text(built_plugin("good")) + "swapped");
     const auto backend = registry.load("good");
     ASSERT_FALSE(backend.ok());
-    EXPECT_EQ(backend.error().message,
-              fmt::format("{}/good/good.so changed after it was found: its sha256 was {}, now it is "
-                          "{}.",
-                          plugins_, digest_of(read_text(built_plugin("good"))),
-                          digest_of(read_text(built_plugin("good")) + "swapped")));
+    EXPECT_EQ(
+        backend.error().message,
+        fmt::format("{}/good/good.so changed after it was found: its sha256 was {}, now it is "
+                    "{}.",
+                    plugins_, digest_of(read_text(built_plugin("good"))),
+                    digest_of(read_text(built_plugin("good")) + "swapped")));
 }
 
 TEST_F(TrustAttack, FileSwappedAfterItWasVerified) {
@@ -307,19 +313,19 @@ TEST_F(TrustAttack, DuplicateId) {
     install("good");
     install("good", {}, second);
     install("other");
-    const Registry registry =
-        Registry::scan({{plugins_, SearchPlace::Origin::kConfigured, {}},
-                        {second, SearchPlace::Origin::kUser, {}}},
-                       Trust());
+    const Registry registry = Registry::scan({{plugins_, SearchPlace::Origin::kConfigured, {}},
+                                              {second, SearchPlace::Origin::kUser, {}}},
+                                             Trust());
     EXPECT_EQ(registry.find("good"), nullptr);
     EXPECT_NE(registry.find("other"), nullptr) << "one bad plugin must not block the rest";
     const auto backend = registry.load("good");
     ASSERT_FALSE(backend.ok());
-    EXPECT_EQ(backend.error().message,
-              fmt::format("Backend good cannot be used: Plugin good is also in {0}/good; an id may be "
-                          "found once, so neither is used. Plugin good is also in {1}/good; an id may "
-                          "be found once, so neither is used.",
-                          second, plugins_));
+    EXPECT_EQ(
+        backend.error().message,
+        fmt::format("Backend good cannot be used: Plugin good is also in {0}/good; an id may be "
+                    "found once, so neither is used. Plugin good is also in {1}/good; an id may "
+                    "be found once, so neither is used.",
+                    second, plugins_));
 }
 
 TEST_F(TrustAttack, OneBadPluginNeverBlocksTheRest) {
@@ -353,5 +359,5 @@ TEST_F(TrustAttack, NotOnTheAllowlist) {
     EXPECT_NE(scan(trust).find("good"), nullptr);
 }
 
-} // namespace
-} // namespace tenon::host
+}  // namespace
+}  // namespace tenon::host

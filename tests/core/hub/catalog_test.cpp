@@ -21,9 +21,11 @@ std::string mistakes(const std::string& text) {
 
 TEST(Catalog, ReadsEveryKindOfSource) {
     const Result<CatalogEntry> read = parse_catalog_entry(
-        entry("aliases: [mm]\nsources:\n  - path: ~/m.gguf\n  - hub: org/repo\n    file: sub/M.gguf\n"
-              "  - url: https://x.example/M.gguf?sig=secret\n  - s3: s3://bucket/M.gguf\n"
-              "  - pypi: pkg\n    version: 1.0\n    sha256: " + kSha + "\n    member: pkg/M.gguf\n"),
+        entry(
+            "aliases: [mm]\nsources:\n  - path: ~/m.gguf\n  - hub: org/repo\n    file: sub/M.gguf\n"
+            "  - url: https://x.example/M.gguf?sig=secret\n  - s3: s3://bucket/M.gguf\n"
+            "  - pypi: pkg\n    version: 1.0\n    sha256: " +
+            kSha + "\n    member: pkg/M.gguf\n"),
         "folder/model.yaml");
     ASSERT_TRUE(read.ok()) << read.error().message;
     EXPECT_EQ(read->name, "model");
@@ -36,8 +38,9 @@ TEST(Catalog, ReadsEveryKindOfSource) {
 }
 
 TEST(Catalog, NamesEveryMistakeAtItsPlace) {
-    const std::string said =
-        mistakes("fiel: M.gguf\nsize: many\nsha256: x\nsources:\n  - hubb: a/b\n  - pypi: p\n  - hub: ../x\n");
+    const std::string said = mistakes(
+        "fiel: M.gguf\nsize: many\nsha256: x\nsources:\n  - hubb: a/b\n  - pypi: p\n  - hub: "
+        "../x\n");
     for (const char* part :
          {"m.yaml:1:1: 'fiel' is not known here; did you mean 'file'?\n    fiel: M.gguf\n    ^",
           "m.yaml:1:1: 'file' is missing", "m.yaml:2:7: size: expected a whole number",
@@ -49,7 +52,8 @@ TEST(Catalog, NamesEveryMistakeAtItsPlace) {
 
 TEST(Catalog, RefusesFilesThatLeaveTheirFolder) {
     for (const char* file : {"../M.gguf", "/M.gguf", ".M.gguf", "a/b.gguf"}) {
-        EXPECT_NE(mistakes(fmt::format("file: {}\nsize: 7\nsha256: {}\nsources: [{{path: /x}}]\n", file, kSha))
+        EXPECT_NE(mistakes(fmt::format("file: {}\nsize: 7\nsha256: {}\nsources: [{{path: /x}}]\n",
+                                       file, kSha))
                       .find("m.yaml:1:7: file: expected a file name"),
                   std::string::npos);
     }

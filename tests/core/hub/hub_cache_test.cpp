@@ -47,9 +47,11 @@ protected:
 TEST_F(HubCacheTest, LaysFilesOutAsTheHubsOwnPackage) {
     publish("sub/m-Q4_0.gguf", "abc", kNew);
     const fs::path folder = root / "hub/models--org--repo";
-    EXPECT_EQ(fs::read_symlink(folder / "snapshots" / kNew / "sub/m-Q4_0.gguf"), "../../../blobs/abc");
+    EXPECT_EQ(fs::read_symlink(folder / "snapshots" / kNew / "sub/m-Q4_0.gguf"),
+              "../../../blobs/abc");
     EXPECT_EQ(cache().commit_of(repo, "main"), kNew);
-    EXPECT_EQ(cache().lock_path(repo, "abc"), (root / "hub/.locks/models--org--repo/abc.lock").string());
+    EXPECT_EQ(cache().lock_path(repo, "abc"),
+              (root / "hub/.locks/models--org--repo/abc.lock").string());
     const auto files = cache().scan();
     ASSERT_EQ(files.size(), 1u);
     EXPECT_EQ(files[0].name, "sub/m-Q4_0.gguf");
@@ -65,7 +67,8 @@ TEST_F(HubCacheTest, NeverWritesOutsideItself) {
     // A link on the way.
     fs::create_directories(root / "outside");
     fs::create_directories(root / "hub/models--org--repo/snapshots" / kNew);
-    fs::create_directory_symlink(root / "outside", root / "hub/models--org--repo/snapshots" / kNew / "sub");
+    fs::create_directory_symlink(root / "outside",
+                                 root / "hub/models--org--repo/snapshots" / kNew / "sub");
     EXPECT_FALSE(cache().publish(repo, "main", kNew, {"sub/m.gguf", 1, "abc", ""}).ok());
     EXPECT_TRUE(fs::is_empty(root / "outside"));
 }
@@ -86,7 +89,8 @@ TEST_F(HubCacheTest, FindsTheNewestModelOfAName) {
 
 TEST_F(HubCacheTest, LeavesOutWhatIsBrokenOrIncomplete) {
     publish("m-Q4_0-00001-of-00002.gguf", "one", kNew);
-    fs::create_symlink("../../blobs/gone", root / "hub/models--org--repo/snapshots" / kNew / "x.gguf");
+    fs::create_symlink("../../blobs/gone",
+                       root / "hub/models--org--repo/snapshots" / kNew / "x.gguf");
     fs::create_directories(root / "hub/models--../snapshots/x");
     std::ofstream(root / "hub/stray.gguf") << "x";
     EXPECT_EQ(cache().scan().size(), 1u);
@@ -157,8 +161,9 @@ TEST_F(HubCacheTest, KnowsModelsOfTheCatalog) {
     EXPECT_EQ(list_models(places)->front().state, ShelfModel::State::kFetched);
     for (const char* path : {"/models/x.gguf", "x.gguf", "./big", "a/b.gguf"})
         EXPECT_EQ(find_model(path, places)->path, path);
-    EXPECT_NE(find_model("big-instrct", places).error().message.find("did you mean 'big-instruct'?"),
-              std::string::npos);
+    EXPECT_NE(
+        find_model("big-instrct", places).error().message.find("did you mean 'big-instruct'?"),
+        std::string::npos);
     EXPECT_NE(find_model("zzz", places).error().message.find("which holds: big-instruct, big"),
               std::string::npos);
     EXPECT_GT(*remove_models(*plan_removal("big", places), places), 0u);

@@ -6,8 +6,8 @@ namespace tenon::hub {
 namespace {
 
 TEST(JsonTree, ReadsValues) {
-    const Result<JsonNode> root =
-        read_json(R"( {"a": "x\n\u00e9\ud83d\ude00", "n": 12, "f": -1.5e3, "l": [true, null, {}], "a": "second"} )");
+    const Result<JsonNode> root = read_json(
+        R"( {"a": "x\n\u00e9\ud83d\ude00", "n": 12, "f": -1.5e3, "l": [true, null, {}], "a": "second"} )");
     ASSERT_TRUE(root.ok()) << root.error().message;
     EXPECT_EQ(root->text_of("a"), "x\n\xc3\xa9\xf0\x9f\x98\x80");
     EXPECT_EQ(root->whole_of("n"), 12u);
@@ -20,8 +20,9 @@ TEST(JsonTree, ReadsValues) {
 }
 
 TEST(JsonTree, RefusesWhatIsNoJson) {
-    for (const char* text : {"", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "tru", "\"", "\"\\x\"", "\"\\u12\"",
-                             "\"\\ud800\"", "\"\\ud800\\u0041\"", "1 2", "--1", "\"a\nb\"", "{a:1}", "+"}) {
+    for (const char* text :
+         {"", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "tru", "\"", "\"\\x\"", "\"\\u12\"",
+          "\"\\ud800\"", "\"\\ud800\\u0041\"", "1 2", "--1", "\"a\nb\"", "{a:1}", "+"}) {
         EXPECT_EQ(read_json(text).error().code, Code::kData) << text;
     }
 }

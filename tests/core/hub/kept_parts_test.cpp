@@ -12,7 +12,8 @@ namespace {
 class KeptPartsTest : public testing::Test {
 protected:
     KeptPartsTest()
-        : folder_(std::filesystem::temp_directory_path() / ("tenon-parts-" + std::to_string(getpid()))) {
+        : folder_(std::filesystem::temp_directory_path() /
+                  ("tenon-parts-" + std::to_string(getpid()))) {
         std::filesystem::create_directories(folder_);
     }
     ~KeptPartsTest() override { std::filesystem::remove_all(folder_); }
@@ -73,5 +74,5 @@ TEST_F(KeptPartsTest, WritesDownOnlyBytesThatAreOnDisk) {
     EXPECT_TRUE(std::filesystem::exists(path()));
 }
 
-} // namespace
-} // namespace tenon::hub
+}  // namespace
+}  // namespace tenon::hub

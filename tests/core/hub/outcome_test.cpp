@@ -17,9 +17,11 @@ FetchAnswer answer_of(int status, const std::string& retry_after = "") {
 
 TEST(Outcome, WhatPassesIsTriedAgain) {
     for (const int status : {408, 429, 500, 502, 503, 504})
-        EXPECT_EQ(judge(answer_of(status), Error{}, milliseconds(0)).kind, Outcome::Kind::kRetry) << status;
+        EXPECT_EQ(judge(answer_of(status), Error{}, milliseconds(0)).kind, Outcome::Kind::kRetry)
+            << status;
     for (const int status : {400, 401, 403, 404, 416, 501})
-        EXPECT_EQ(judge(answer_of(status), Error{}, milliseconds(0)).kind, Outcome::Kind::kFatal) << status;
+        EXPECT_EQ(judge(answer_of(status), Error{}, milliseconds(0)).kind, Outcome::Kind::kFatal)
+            << status;
     for (const Code code : {Code::kBusy, Code::kTimeout, Code::kData})
         EXPECT_EQ(judge(Error{code, ""}).kind, Outcome::Kind::kRetry);
     for (const Code code : {Code::kInvalid, Code::kOomHost, Code::kCancelled})
@@ -31,7 +33,8 @@ TEST(Outcome, WhatPassesIsTriedAgain) {
 TEST(Outcome, AServerMayAskForAPauseButNotForAnyPause) {
     const Outcome soon = judge(answer_of(503, "7"), Error{}, milliseconds(10'000));
     EXPECT_EQ(soon.after, milliseconds(7000));
-    const Outcome late = judge(answer_of(503, "70"), Error{Code::kBusy, "busy"}, milliseconds(10'000));
+    const Outcome late =
+        judge(answer_of(503, "70"), Error{Code::kBusy, "busy"}, milliseconds(10'000));
     EXPECT_EQ(late.kind, Outcome::Kind::kFatal);
     EXPECT_EQ(late.error.message, "busy; it asks to come back in 70 s");
 }
@@ -43,5 +46,5 @@ TEST(Outcome, ARefusalNamesHostAndStatusAndNoSecret) {
     EXPECT_EQ(explain_status(answer_of(503), "m").code, Code::kBusy);
 }
 
-} // namespace
-} // namespace tenon::hub
+}  // namespace
+}  // namespace tenon::hub

@@ -37,10 +37,11 @@ TEST(PartList, ComesBackFromItsText) {
 
 TEST(PartList, RefusesNonsense) {
     const std::string head = "tenon-parts 1\netag e\nsize 25\n";
-    for (const char* rest : {"", "piece 0\ndone 0\n", "piece 10\ndone 1 2\n", "piece 10\ndone 1 2 3 4\n",
-                             "piece 10\ndone 11 0 0\n", "piece 10\ndone 0 0 6\n", "piece 10\ndone 0 x 0\n",
-                             "piece 10\ndone 0 0 0", "piece 99999999999999999999\ndone 0\n",
-                             "piece 10\ndone -1 0 0\n"}) {
+    for (const char* rest :
+         {"", "piece 0\ndone 0\n", "piece 10\ndone 1 2\n", "piece 10\ndone 1 2 3 4\n",
+          "piece 10\ndone 11 0 0\n", "piece 10\ndone 0 0 6\n", "piece 10\ndone 0 x 0\n",
+          "piece 10\ndone 0 0 0", "piece 99999999999999999999\ndone 0\n",
+          "piece 10\ndone -1 0 0\n"}) {
         EXPECT_FALSE(PartList::parse(head + rest, 25, "e").has_value()) << rest;
     }
     EXPECT_TRUE(PartList::parse(head + "piece 10\ndone 0 0 5\n", 25, "e").has_value());

@@ -37,9 +37,9 @@ TEST(Quantization, ReadsTheLabelOfAName) {
 }
 
 TEST(Quantization, GroupsPartsOfASplitModel) {
-    const std::vector<ModelFiles> models =
-        group_models(files({"b-Q8_0-00002-of-00002.gguf", "a-Q4_0.gguf", "b-Q8_0-00001-of-00002.gguf",
-                            "mmproj-model-f16.gguf", "imatrix.gguf", "README.md", "b-Q8_0.gguf"}));
+    const std::vector<ModelFiles> models = group_models(
+        files({"b-Q8_0-00002-of-00002.gguf", "a-Q4_0.gguf", "b-Q8_0-00001-of-00002.gguf",
+               "mmproj-model-f16.gguf", "imatrix.gguf", "README.md", "b-Q8_0.gguf"}));
     ASSERT_EQ(models.size(), 3u);
     EXPECT_EQ(models[0].stem, "a-Q4_0");
     EXPECT_EQ(models[1].files.size(), 1u);
@@ -67,7 +67,8 @@ TEST(Quantization, SaysWhatThereIs) {
     EXPECT_NE(chosen({"a-Q4_K_M.gguf", "b-Q4_K_M.gguf"}, "Q4_K_M").find("a-Q4_K_M, b-Q4_K_M"),
               std::string::npos);
     EXPECT_NE(chosen({"a.gguf", "b.gguf"}, "").find("several models"), std::string::npos);
-    EXPECT_NE(chosen({"a-Q4_0-00001-of-00003.gguf"}, "").find("1 of the 3 parts"), std::string::npos);
+    EXPECT_NE(chosen({"a-Q4_0-00001-of-00003.gguf"}, "").find("1 of the 3 parts"),
+              std::string::npos);
     EXPECT_NE(chosen({"README.md"}, "").find("has no .gguf file"), std::string::npos);
 }
 

@@ -18,8 +18,9 @@ TEST(RangeHeaders, ReadRanges) {
     EXPECT_EQ(range->end, 10u);
     EXPECT_EQ(range->size, 20u);
     EXPECT_EQ(content_range(header("content-range", "bytes */0"))->size, 0u);
-    for (const char* bad : {"", "bytes", "bytes 5-9", "bytes 5-9/*", "bytes 9-5/20", "bytes 5-20/20", "items 0-1/2",
-                            "bytes -5/20", "bytes 5-/20", "bytes +5-9/20", "bytes 0-1/99999999999999999999"}) {
+    for (const char* bad :
+         {"", "bytes", "bytes 5-9", "bytes 5-9/*", "bytes 9-5/20", "bytes 5-20/20", "items 0-1/2",
+          "bytes -5/20", "bytes 5-/20", "bytes +5-9/20", "bytes 0-1/99999999999999999999"}) {
         EXPECT_FALSE(content_range(header("Content-Range", bad)).has_value()) << bad;
     }
     EXPECT_FALSE(content_range({}).has_value());

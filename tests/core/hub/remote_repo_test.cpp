@@ -27,13 +27,17 @@ TEST(RemoteRepo, ReadsAListing) {
 }
 
 TEST(RemoteRepo, RefusesAHostileListing) {
-    for (const std::string& text :
-         {std::string("<html>"), std::string("[]"), std::string(R"({"sha": "../../x", "siblings": []})"),
-          fmt::format(R"({{"sha": "{}", "siblings": 3}})", kCommit),
-          fmt::format(R"({{"sha": "{}", "siblings": [{{"rfilename": "m.gguf", "size": 1, "blobId": "../x"}}]}})",
-                      kCommit),
-          fmt::format(R"({{"sha": "{}", "siblings": [{{"rfilename": "m.gguf", "lfs": {{"sha256": "../x"}}}}]}})",
-                      kCommit)}) {
+    for (
+        const std::string& text :
+        {std::string("<html>"), std::string("[]"),
+         std::string(R"({"sha": "../../x", "siblings": []})"),
+         fmt::format(R"({{"sha": "{}", "siblings": 3}})", kCommit),
+         fmt::format(
+             R"({{"sha": "{}", "siblings": [{{"rfilename": "m.gguf", "size": 1, "blobId": "../x"}}]}})",
+             kCommit),
+         fmt::format(
+             R"({{"sha": "{}", "siblings": [{{"rfilename": "m.gguf", "lfs": {{"sha256": "../x"}}}}]}})",
+             kCommit)}) {
         EXPECT_EQ(parse_listing(text).error().code, Code::kData) << text;
     }
 }
@@ -44,7 +48,8 @@ TEST(RemoteRepo, SendsNoTokenInTheClear) {
     EXPECT_TRUE(check_token_goes_safely(places).ok());
     places.token = "hf_x";
     EXPECT_EQ(check_token_goes_safely(places).error().code, Code::kConfig);
-    for (const char* endpoint : {"https://hub.example", "http://127.0.0.1:8000", "http://localhost"}) {
+    for (const char* endpoint :
+         {"https://hub.example", "http://127.0.0.1:8000", "http://localhost"}) {
         places.endpoint = endpoint;
         EXPECT_TRUE(check_token_goes_safely(places).ok()) << endpoint;
     }

@@ -30,11 +30,12 @@ TEST(S3, LeavesRequestsWithoutKeysAlone) {
 TEST(S3, FindsTheObject) {
     AwsKeys keys;
     keys.region = "eu-west-1";
-    EXPECT_EQ(*s3_url("s3://models/a b/x.gguf", keys), "https://models.s3.eu-west-1.amazonaws.com/a%20b/x.gguf");
+    EXPECT_EQ(*s3_url("s3://models/a b/x.gguf", keys),
+              "https://models.s3.eu-west-1.amazonaws.com/a%20b/x.gguf");
     keys.endpoint = "http://127.0.0.1:9000";
     EXPECT_EQ(*s3_url("s3://models/x.gguf", keys), "http://127.0.0.1:9000/models/x.gguf");
-    for (const char* bad : {"s3://", "s3://models", "s3://models/", "s3://a/b", "s3://evil.example#/x",
-                            "s3://Mod/x", "https://x/y"}) {
+    for (const char* bad : {"s3://", "s3://models", "s3://models/", "s3://a/b",
+                            "s3://evil.example#/x", "s3://Mod/x", "https://x/y"}) {
         EXPECT_FALSE(s3_url(bad, keys).ok()) << bad;
     }
 }

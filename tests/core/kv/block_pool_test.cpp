@@ -11,7 +11,8 @@ TEST(BlockPool, HandsOutEachBlockOnceAndThenRefuses) {
     for (const uint64_t seed : {uint64_t{0}, uint64_t{7}}) {
         BlockPool pool(5, seed);
         std::set<int32_t> seen;
-        for (int i = 0; i < 5; ++i) seen.insert(pool.take().value());
+        for (int i = 0; i < 5; ++i)
+            seen.insert(pool.take().value());
         EXPECT_EQ(seen, (std::set<int32_t>{0, 1, 2, 3, 4}));
         const Result<int32_t> sixth = pool.take();
         ASSERT_FALSE(sixth.ok());
@@ -45,5 +46,5 @@ TEST(BlockPool, CountsBlocksThatWereNotOutAndKeepsItsList) {
     EXPECT_EQ(pool.free_count(), 3u);
 }
 
-} // namespace
-} // namespace tenon::kv
+}  // namespace
+}  // namespace tenon::kv

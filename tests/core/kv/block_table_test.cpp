@@ -82,5 +82,5 @@ TEST(BlockTable, BorrowingTakesThePlaceOfOwnBlocks) {
     EXPECT_EQ(pool.misuses(), 0u);
 }
 
-} // namespace
-} // namespace tenon::kv
+}  // namespace
+}  // namespace tenon::kv

@@ -283,8 +283,7 @@ private:
         const auto target = static_cast<uint32_t>(running_[index].computed + count);
         while (!running_[index].table.grow(target).ok()) {
             const size_t have = running_[index].table.blocks().size() + pool_.free_count();
-            const size_t need =
-                (target + options_.block_tokens - 1) / options_.block_tokens - have;
+            const size_t need = (target + options_.block_tokens - 1) / options_.block_tokens - have;
             if (evict(static_cast<uint32_t>(need)) > 0) continue;
             expect(running_.size() > 1, "one request alone does not fit");
             if (running_.size() <= 1) return;
@@ -295,7 +294,8 @@ private:
         Request& request = running_[index];
         check_contents(request);
         for (size_t p = request.computed; p < target; ++p) {
-            const auto block = static_cast<size_t>(request.table.blocks()[p / options_.block_tokens]);
+            const auto block =
+                static_cast<size_t>(request.table.blocks()[p / options_.block_tokens]);
             expect(p / options_.block_tokens >= request.table.borrowed(),
                    "a request writes into a borrowed block");
             written_[block] = content(request, p / options_.block_tokens + 1);
@@ -354,8 +354,7 @@ private:
 
     uint32_t evict(uint32_t blocks) {
         const uint32_t before = pool_.free_count();
-        const uint32_t freed =
-            blocks == options_.blocks ? tree_.clear() : tree_.evict(blocks);
+        const uint32_t freed = blocks == options_.blocks ? tree_.clear() : tree_.evict(blocks);
         expect(pool_.free_count() == before + freed, "evict returned another count than it freed");
         uint32_t wanted = 0;
         while (wanted < blocks) {
@@ -370,7 +369,8 @@ private:
 
     uint64_t content(const Request& request, size_t blocks) const {
         const size_t end = std::min(blocks * options_.block_tokens, request.tokens.size());
-        const std::string_view tokens(reinterpret_cast<const char*>(request.tokens.data()), end * 4);
+        const std::string_view tokens(reinterpret_cast<const char*>(request.tokens.data()),
+                                      end * 4);
         const std::hash<std::string_view> hash;
         return hash(tokens) * 31 + hash(request.space);
     }

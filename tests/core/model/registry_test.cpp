@@ -121,9 +121,15 @@ TEST(Registry, ToldWrongWhatIsWrong) {
         {"llama", [](Sketch& s) { s.tensors["blk.0.attn_q_norm.weight"] = {16}; },
          "tensor blk.0.attn_q_norm.weight is none that a llama model of 2 layers reads"},
         {"qwen3", [](Sketch& s) { s.keys["block_count"] = 1u; }, "a qwen3 model of 1 layers reads"},
-        {"phi3", [](Sketch& s) { s.tensors["blk.1.attn_qkv.weight"] = {32, 63}; },
+        {"phi3",
+         [](Sketch& s) {
+             s.tensors["blk.1.attn_qkv.weight"] = {32, 63};
+         },
          "tensor blk.1.attn_qkv.weight has 63 rows of 32 columns; this model needs 64 rows of 32"},
-        {"phi3", [](Sketch& s) { s.tensors["blk.0.ffn_up.weight"] = {32, 48}; },
+        {"phi3",
+         [](Sketch& s) {
+             s.tensors["blk.0.ffn_up.weight"] = {32, 48};
+         },
          "tensor blk.0.ffn_up.weight has 48 rows of 32 columns; this model needs 96 rows of 32"},
         {"phi3", [](Sketch& s) { s.factors("rope_factors_long.weight", 8); },
          "tensor rope_factors_short.weight is missing"},
@@ -245,7 +251,8 @@ TEST(Registry, MutantsEndInAModelOrASentence) {
                 continue;
             }
             ++loaded;
-            const ops::Program program = (*model)->build_step({8, 2, 2, 4, StepShape::End::kLogits});
+            const ops::Program program =
+                (*model)->build_step({8, 2, 2, 4, StepShape::End::kLogits});
             const Status sound = ops::verify_program(program.view());
             EXPECT_TRUE(sound.ok()) << sound.error().message;
         }

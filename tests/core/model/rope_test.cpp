@@ -11,7 +11,8 @@ TEST(Rope, FollowsTheFormula) {
     const auto table = inverse_frequencies(10000.0f, 8, 1.0f, {}, "");
     ASSERT_TRUE(table.ok());
     const double expected[] = {1.0, 0.1, 0.01, 0.001};
-    for (int i = 0; i < 4; ++i) EXPECT_NEAR((*table)[i], expected[i], 1e-7 * expected[i]);
+    for (int i = 0; i < 4; ++i)
+        EXPECT_NEAR((*table)[i], expected[i], 1e-7 * expected[i]);
 }
 
 TEST(Rope, DividesByScalingAndFactors) {
@@ -42,11 +43,12 @@ TEST(Rope, YarnKeepsFastDimensionsAndStretchesSlowOnes) {
     EXPECT_FLOAT_EQ(table[1], 0.316227766f * (2.0f / 3 + 1.0f / 3 / 8));
     EXPECT_FLOAT_EQ(table[2], 0.1f * (1.0f / 3 + 2.0f / 3 / 8));
     for (size_t i = 3; i < 8; ++i)
-        EXPECT_FLOAT_EQ(table[i], static_cast<float>(std::pow(10.0, -0.5 * static_cast<double>(i)) / 8));
+        EXPECT_FLOAT_EQ(table[i],
+                        static_cast<float>(std::pow(10.0, -0.5 * static_cast<double>(i)) / 8));
     EXPECT_FLOAT_EQ(yarn_mscale(8, 1), 1 + 0.1f * std::log(8.0f));
     EXPECT_FLOAT_EQ(yarn_mscale(1, 1), 1);
     EXPECT_FLOAT_EQ(yarn_mscale(0.5f, 1), 1);
 }
 
-} // namespace
-} // namespace tenon::model
+}  // namespace
+}  // namespace tenon::model

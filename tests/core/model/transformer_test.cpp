@@ -41,9 +41,9 @@ Outputs reference_step(const Model& loaded, const std::vector<int32_t>& ids, Ste
     std::vector<ops::StoredWeight> weights;
     for (const WeightSpec& spec : model->weights()) {
         const bool stored = spec.stored != nullptr;
-        weights.push_back({stored ? spec.stored->format->format : formats::find_format("f32")->format,
-                           spec.rows, spec.cols,
-                           stored ? spec.stored_bytes() : std::as_bytes(std::span(spec.computed))});
+        weights.push_back(
+            {stored ? spec.stored->format->format : formats::find_format("f32")->format, spec.rows,
+             spec.cols, stored ? spec.stored_bytes() : std::as_bytes(std::span(spec.computed))});
     }
     const ModelConfig& c = model->config();
     tenon_kv_desc desc{};
@@ -56,7 +56,8 @@ Outputs reference_step(const Model& loaded, const std::vector<int32_t>& ids, Ste
     desc.dtype = TENON_F32;
     desc.n_blocks = static_cast<uint32_t>(blocks);
     ops::HostKv kv(desc);
-    Result<ops::Interpreter> interpreter = ops::Interpreter::create(program.view(), weights, &kv.view());
+    Result<ops::Interpreter> interpreter =
+        ops::Interpreter::create(program.view(), weights, &kv.view());
     EXPECT_TRUE(interpreter.ok()) << interpreter.error().message;
 
     // Blocks in reverse, so that a place in the cache is not its position.
@@ -64,9 +65,11 @@ Outputs reference_step(const Model& loaded, const std::vector<int32_t>& ids, Ste
     std::iota(positions.begin(), positions.end(), 0);
     std::iota(rows.begin(), rows.end(), 0);
     std::vector<int32_t> table(static_cast<size_t>(blocks));
-    for (size_t b = 0; b < table.size(); ++b) table[b] = static_cast<int32_t>(table.size() - 1 - b);
+    for (size_t b = 0; b < table.size(); ++b)
+        table[b] = static_cast<int32_t>(table.size() - 1 - b);
     for (size_t t = 0; t < ids.size(); ++t) {
-        slots[t] = table[t / kBlockTokens] * static_cast<int32_t>(kBlockTokens) + static_cast<int32_t>(t % kBlockTokens);
+        slots[t] = table[t / kBlockTokens] * static_cast<int32_t>(kBlockTokens) +
+                   static_cast<int32_t>(t % kBlockTokens);
     }
     std::vector<int32_t> length{static_cast<int32_t>(n)}, starts{0, static_cast<int32_t>(n)};
     std::vector<float> zeros(ids.size(), 0.0f), ones(ids.size(), 1.0f);
@@ -129,7 +132,7 @@ float distance(const std::vector<float>& logits, const std::string& golden,
 constexpr float kTolerance = 2e-6f;
 
 TEST(Transformer, AgreesWithTransformersOnTinyCheckpoints) {
-    const YAML::Node golden = YAML::LoadFile(kTiny + "tiny.json"); // JSON is YAML
+    const YAML::Node golden = YAML::LoadFile(kTiny + "tiny.json");  // JSON is YAML
     const auto ids = golden["ids"].as<std::vector<int32_t>>();
     const auto positions = golden["positions"].as<std::vector<size_t>>();
     const auto vocab = golden["vocab"].as<size_t>();
@@ -157,8 +160,7 @@ TEST(Transformer, AgreesWithTransformersOnTinyCheckpoints) {
         EXPECT_GT(distance(reference_logits(*source, first, length + 1), short_logits, kept, vocab),
                   1e-3f);
     }
-    EXPECT_EQ(architectures,
-              (std::set<std::string>{"gemma3", "llama", "phi3", "qwen2", "qwen3"}));
+    EXPECT_EQ(architectures, (std::set<std::string>{"gemma3", "llama", "phi3", "qwen2", "qwen3"}));
     EXPECT_EQ(short_ones, 1);
 }
 
@@ -178,7 +180,8 @@ TEST(Transformer, OneProgramGivesTokensAndTheirLogits) {
     const size_t vocab = model->config().vocab_size;
     for (size_t i = 0; i < ids.size(); ++i) {
         const auto row = plain.logits.begin() + static_cast<std::ptrdiff_t>(i * vocab);
-        EXPECT_EQ(both.sampled[i], std::max_element(row, row + static_cast<std::ptrdiff_t>(vocab)) - row);
+        EXPECT_EQ(both.sampled[i],
+                  std::max_element(row, row + static_cast<std::ptrdiff_t>(vocab)) - row);
     }
 }
 
@@ -198,10 +201,11 @@ TEST(Transformer, EmbeddingsAreTheNormedStatesPooled) {
     const Outputs pooled = reference_step(*model, ids, StepShape::End::kEmbedding);
     for (size_t v = 0; v < vocab; ++v) {
         double mapped = 0;
-        for (size_t c = 0; c < hidden; ++c) mapped += double{weights[v * hidden + c]} * pooled.embedding[c];
+        for (size_t c = 0; c < hidden; ++c)
+            mapped += double{weights[v * hidden + c]} * pooled.embedding[c];
         ASSERT_NEAR(mapped, plain.logits[(ids.size() - 1) * vocab + v], 1e-4);
     }
 }
 
-} // namespace
-} // namespace tenon::model
+}  // namespace
+}  // namespace tenon::model

@@ -38,7 +38,8 @@ TEST(ClientProxy, EachSchemeHasItsVariables) {
 
 TEST(ClientProxy, ReadsHostPortAndLogin) {
     EXPECT_EQ(proxy_of({{"http_proxy", "proxy.lan"}}, "http://a/"), "proxy.lan:1080");
-    EXPECT_EQ(proxy_of({{"http_proxy", "HTTP://Proxy.LAN:80/ignored"}}, "http://a/"), "proxy.lan:80");
+    EXPECT_EQ(proxy_of({{"http_proxy", "HTTP://Proxy.LAN:80/ignored"}}, "http://a/"),
+              "proxy.lan:80");
     EXPECT_EQ(proxy_of({{"http_proxy", "http://[::1]:3128"}}, "http://a/"), "[::1]:3128");
     EXPECT_EQ(proxy_of({{"http_proxy", "[::1]"}}, "http://a/"), "[::1]:1080");
     const auto login = [](const std::string& text) {
@@ -46,19 +47,21 @@ TEST(ClientProxy, ReadsHostPortAndLogin) {
         return rules->find(*parse_url("http://a/"))->authorization;
     };
     EXPECT_EQ(login("p:1"), "");
-    EXPECT_EQ(login("Aladdin:open%20sesame@p:1"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="); // RFC 7617, 2
+    EXPECT_EQ(login("Aladdin:open%20sesame@p:1"),
+              "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");  // RFC 7617, 2
     EXPECT_EQ(login("http://me@p:1"), "Basic bWU6");
     EXPECT_EQ(login("http://me:a@b@p:1"), "Basic bWU6YUBi");
 }
 
 TEST(ClientProxy, AWrongOneIsNamedByItsVariableAlone) {
-    for (const char* text : {"socks5h://u:hidden@p", "https://u:hidden@p", "x://u:hidden@p", "u:hidden@",
-                             "u:hidden@p:0", "u:hidden@p:99999", "u:hid%zen@p", "u:hidden%00@p", "u:hidden%4@p",
-                             "http://", "p:1 2"}) {
+    for (const char* text : {"socks5h://u:hidden@p", "https://u:hidden@p", "x://u:hidden@p",
+                             "u:hidden@", "u:hidden@p:0", "u:hidden@p:99999", "u:hid%zen@p",
+                             "u:hidden%00@p", "u:hidden%4@p", "http://", "p:1 2"}) {
         const Result<ProxyRules> rules = read({{"HTTPS_PROXY", text}});
         ASSERT_FALSE(rules.ok()) << text;
         EXPECT_EQ(rules.error().code, Code::kConfig);
-        EXPECT_EQ(rules.error().message.find("HTTPS_PROXY: expected http://"), 0u) << rules.error().message;
+        EXPECT_EQ(rules.error().message.find("HTTPS_PROXY: expected http://"), 0u)
+            << rules.error().message;
         EXPECT_EQ(rules.error().message.find("hid"), std::string::npos) << rules.error().message;
     }
     EXPECT_FALSE(read({{"http_proxy", "u:" + std::string(2000, 'x') + "@p"}}).ok());
@@ -88,5 +91,5 @@ TEST(ClientProxy, NoProxyHasNamesAddressesNetworksAndPorts) {
     EXPECT_FALSE(is_direct("[::1]:443", "http://[::1]/"));
 }
 
-} // namespace
-} // namespace tenon::net
+}  // namespace
+}  // namespace tenon::net

@@ -39,14 +39,18 @@ TEST_F(HttpServerLimits, RefusesWhileReading) {
         {"GET / HTTP/1.1\r\nA: " + std::string(9000, 'a'), 431},
         {[] {
              std::string bytes = "GET / HTTP/1.1\r\nHost: h\r\n";
-             for (int i = 0; i < 10; ++i) bytes += "A: " + std::string(4000, 'a') + "\r\n";
+             for (int i = 0; i < 10; ++i)
+                 bytes += "A: " + std::string(4000, 'a') + "\r\n";
              return bytes;
-         }(), 431},
+         }(),
+         431},
         {[] {
              std::string bytes = "GET / HTTP/1.1\r\nHost: h\r\n";
-             for (int i = 0; i < 101; ++i) bytes += "A: b\r\n";
+             for (int i = 0; i < 101; ++i)
+                 bytes += "A: b\r\n";
              return bytes;
-         }(), 431},
+         }(),
+         431},
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8388609\r\n\r\n", 413},
         {chunked("800001\r\n"), 413},
         {chunked("-2\r\n"), 400},
@@ -54,11 +58,14 @@ TEST_F(HttpServerLimits, RefusesWhileReading) {
         {chunked("1;" + std::string(300, 'x')), 400},
         {[&] {
              std::string bytes;
-             for (int i = 0; i < 16'385; ++i) bytes += "1\r\nx\r\n";
+             for (int i = 0; i < 16'385; ++i)
+                 bytes += "1\r\nx\r\n";
              return chunked(bytes);
-         }(), 400},
+         }(),
+         400},
         {chunked("0\r\nA: " + std::string(4097, 'x')), 431},
-        {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+         400},
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\n\r\n", 415},
         {"GET / HTTP/1.1\r\n\r\n", 400},
     };
@@ -84,8 +91,10 @@ TEST_F(HttpServerLimits, NothingBehindASmuggledHeadIsRead) {
     };
     start();
     RawSocket socket = connect();
-    socket.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
-                "0\r\n\r\n" + get("/smuggled"));
+    socket.send(
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "0\r\n\r\n" +
+        get("/smuggled"));
     EXPECT_EQ(socket.read_response().status, 400);
     EXPECT_EQ(socket.read_to_end(), "");
     EXPECT_EQ(requests, 0);
@@ -146,7 +155,8 @@ TEST_F(HttpServerLimits, SlowBodiesAre408) {
     gap.send(head + std::string(5'000, 'x'));  // 5 s worth of bytes, then nothing
     rate.send(head);
     std::thread dripper([&] {
-        for (int i = 0; i < 20 && rate.send("x"); ++i) std::this_thread::sleep_for(milliseconds(30));
+        for (int i = 0; i < 20 && rate.send("x"); ++i)
+            std::this_thread::sleep_for(milliseconds(30));
     });
     RawResponse got = gap.read_response();
     EXPECT_EQ(got.status, 408);

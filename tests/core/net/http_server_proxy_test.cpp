@@ -46,7 +46,8 @@ protected:
     }
     void let_go() {
         const std::lock_guard lock(mutex_);
-        for (const auto& exchange : held_) exchange->respond({});
+        for (const auto& exchange : held_)
+            exchange->respond({});
         held_.clear();
     }
 
@@ -69,7 +70,8 @@ TEST_F(HttpServerProxy, LimitsCountClientsAndNotProxies) {
     options.limits.connections_per_ip = 1;
     start();
     std::vector<RawSocket> proxied;
-    for (int i = 0; i < 5; ++i) proxied.push_back(connect("127.0.0.9"));
+    for (int i = 0; i < 5; ++i)
+        proxied.push_back(connect("127.0.0.9"));
     const std::string one = "X-Forwarded-For: 1.1.1.1\r\n", two = "X-Forwarded-For: 2.2.2.2\r\n";
     proxied[0].send(get("/hold", one));
     ASSERT_TRUE(eventually([&] { return held() == 1; }));

@@ -98,7 +98,8 @@ TEST_F(HttpServerStream, ALeavingClientIsNoticedBehindAFullPipeline) {
     std::atomic<bool> is_gone = false;
     held->on_close([&](CloseReason) { is_gone = true; });
     std::string more;
-    for (int i = 0; i < 2000; ++i) more += get("/");
+    for (int i = 0; i < 2000; ++i)
+        more += get("/");
     socket.send(more);
     socket.end_sending();
     EXPECT_TRUE(eventually([&] { return is_gone.load(); }));
@@ -214,9 +215,12 @@ TEST_F(HttpServerStream, ManyStreamsFromManyThreads) {
         });
     }
     std::string wanted;
-    for (int token = 0; token < kTokens; ++token) wanted += "token " + std::to_string(token) + "\n";
-    for (RawSocket& socket : sockets) EXPECT_EQ(socket.read_response().body, wanted);
-    for (std::thread& writer : writers) writer.join();
+    for (int token = 0; token < kTokens; ++token)
+        wanted += "token " + std::to_string(token) + "\n";
+    for (RawSocket& socket : sockets)
+        EXPECT_EQ(socket.read_response().body, wanted);
+    for (std::thread& writer : writers)
+        writer.join();
 }
 
 // The end is queued just when the loop has sent all that came before it.
@@ -275,7 +279,8 @@ TEST_F(HttpServerStream, RandomLeavingUnderLoad) {
     EXPECT_TRUE(eventually([&] { return server->stats().connections == 0; }));
     EXPECT_TRUE(eventually([&] { return ended == started.load(); }));
     EXPECT_EQ(server->stats().active, 0u);
-    for (std::thread& writer : writers) writer.join();
+    for (std::thread& writer : writers)
+        writer.join();
 }
 
 }  // namespace

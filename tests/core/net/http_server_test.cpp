@@ -40,8 +40,9 @@ TEST_F(HttpServer, AnswersAndKeepsTheConnection) {
 TEST_F(HttpServer, AnswersARequestThatComesByteByByte) {
     start();
     RawSocket socket = connect();
-    for (const char c : std::string("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
-                                    "\r\n3\r\nabc\r\n0\r\n\r\n")) {
+    for (const char c :
+         std::string("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+                     "\r\n3\r\nabc\r\n0\r\n\r\n")) {
         socket.send({&c, 1});
         std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
@@ -58,7 +59,8 @@ TEST_F(HttpServer, AnswersPipelinedRequestsInOrder) {
                "\r\n\r\n" + body;
     }
     std::thread sender([&] { socket.send(all); });
-    for (int i = 0; i < 1000; ++i) ASSERT_EQ(socket.read_response().body, std::to_string(i));
+    for (int i = 0; i < 1000; ++i)
+        ASSERT_EQ(socket.read_response().body, std::to_string(i));
     sender.join();
 }
 
@@ -66,21 +68,24 @@ TEST_F(HttpServer, PipelinedRequestsBehindASlowAnswerAreBounded) {
     start();
     RawSocket socket = connect();
     std::string all = get("/hold");
-    for (int i = 0; i < 1000; ++i) all += get("/", "X-Long: " + std::string(100, 'x') + "\r\n");
+    for (int i = 0; i < 1000; ++i)
+        all += get("/", "X-Long: " + std::string(100, 'x') + "\r\n");
     std::thread sender([&] { socket.send(all); });
     const std::shared_ptr<Exchange> held = handler.take_held();
     ASSERT_TRUE(held);
     sender.join();
     EXPECT_EQ(server->stats().requests, 1u);
     held->respond({});
-    for (int i = 0; i < 1001; ++i) ASSERT_EQ(socket.read_response().status, 200) << i;
+    for (int i = 0; i < 1001; ++i)
+        ASSERT_EQ(socket.read_response().status, 200) << i;
 }
 
 TEST_F(HttpServer, AThousandPipelinedRequestsAndAResetLeakNothing) {
     start();
     RawSocket socket = connect();
     std::string all = get("/hold");
-    for (int i = 0; i < 1000; ++i) all += get("/");
+    for (int i = 0; i < 1000; ++i)
+        all += get("/");
     socket.send(all);
     const std::shared_ptr<Exchange> held = handler.take_held();
     ASSERT_TRUE(held);
@@ -153,12 +158,14 @@ TEST_F(HttpServer, Http10GetsPlainBodies) {
 TEST_F(HttpServer, ContinuesWhenAskedTo) {
     start();
     RawSocket socket = connect();
-    socket.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    socket.send(
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     EXPECT_EQ(socket.read_response().status, 100);
     socket.send("ab");
     EXPECT_EQ(socket.read_response().body, "ab");
     // Refused from the head alone: no "go on" for a body that nobody wants.
-    socket.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n");
+    socket.send(
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n");
     EXPECT_EQ(socket.read_response().status, 413);
 }
 
@@ -213,7 +220,8 @@ TEST_F(HttpServer, SlowHandlersRunElsewhere) {
     handler.request = [&](std::shared_ptr<Exchange> exchange) {
         if (exchange->request().path == "/slow") {
             ++inside;
-            while (!may_end) std::this_thread::sleep_for(milliseconds(1));
+            while (!may_end)
+                std::this_thread::sleep_for(milliseconds(1));
         }
         exchange->respond({});
     };
@@ -225,7 +233,7 @@ TEST_F(HttpServer, SlowHandlersRunElsewhere) {
     ASSERT_TRUE(eventually([&] { return server->stats().active == 2; }));
     third.send(get("/slow"));
     EXPECT_EQ(third.read_response().status, 503);  // the queue of one is full
-    EXPECT_EQ(ask(get("/")).status, 200);           // and the others do not wait
+    EXPECT_EQ(ask(get("/")).status, 200);          // and the others do not wait
     may_end = true;
     EXPECT_EQ(first.read_response().status, 200);
     EXPECT_EQ(second.read_response().status, 200);
@@ -260,7 +268,8 @@ TEST_F(HttpServer, AnAbortIsSeenAsACut) {
         held->abort();
         char byte;
         ssize_t got;
-        do got = recv(socket.fd(), &byte, 1, 0);
+        do
+            got = recv(socket.fd(), &byte, 1, 0);
         while (got > 0 && byte != '0');
         EXPECT_TRUE(std::string(version) == "1.1" ? got == 0 : got < 0) << version;
     }
@@ -268,7 +277,8 @@ TEST_F(HttpServer, AnAbortIsSeenAsACut) {
 
 TEST_F(HttpServer, ListensOnAUnixSocket) {
     const std::string path =
-        (std::filesystem::temp_directory_path() / ("tenon-net-" + std::to_string(getpid()))).string();
+        (std::filesystem::temp_directory_path() / ("tenon-net-" + std::to_string(getpid())))
+            .string();
     options.host = "unix:" + path;
     options.limits.connections_per_ip = 1;  // does not count where there is no address
     start();
@@ -341,7 +351,8 @@ TEST_F(HttpServer, StopNowClosesEverything) {
     }
     server->stop_now();
     EXPECT_EQ(stopped, 8);
-    for (RawSocket& socket : sockets) EXPECT_TRUE(socket.is_closed_within(milliseconds(1000)));
+    for (RawSocket& socket : sockets)
+        EXPECT_TRUE(socket.is_closed_within(milliseconds(1000)));
     server.reset();
     for (const auto& exchange : held) {  // outlives the server
         EXPECT_FALSE(exchange->write("x"));

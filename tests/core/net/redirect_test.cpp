@@ -13,7 +13,8 @@ ClientRequest request(const std::string& url) {
     return sent;
 }
 
-Result<std::optional<ClientRequest>> follow(const std::string& url, int status, const std::string& to) {
+Result<std::optional<ClientRequest>> follow(const std::string& url, int status,
+                                            const std::string& to) {
     Headers headers;
     headers.add("Location", to);
     return follow_redirect(request(url), status, headers);
@@ -35,9 +36,11 @@ TEST(Redirect, ResolvesLocations) {
 
 TEST(Redirect, KeepsTheTokenOnlyAtHome) {
     EXPECT_NE((*follow("https://a.example/d", 307, "/e"))->headers.find("Authorization"), nullptr);
-    EXPECT_NE((*follow("https://a.example/d", 307, "https://a.example:443/e"))->headers.find("Authorization"),
+    EXPECT_NE((*follow("https://a.example/d", 307, "https://a.example:443/e"))
+                  ->headers.find("Authorization"),
               nullptr);
-    for (const char* away : {"https://b.example/e", "https://a.example:444/e", "https://sub.a.example/e"}) {
+    for (const char* away :
+         {"https://b.example/e", "https://a.example:444/e", "https://sub.a.example/e"}) {
         const auto next = follow("https://a.example/d", 302, away);
         EXPECT_EQ((*next)->headers.find("Authorization"), nullptr) << away;
         EXPECT_NE((*next)->headers.find("Range"), nullptr) << away;
@@ -45,8 +48,10 @@ TEST(Redirect, KeepsTheTokenOnlyAtHome) {
 }
 
 TEST(Redirect, RefusesWhatIsNoUrlOrNoLongerEncrypted) {
-    for (const char* location : {"http://a.example/e", "ftp://b.example/", "https://user@b.example/", "https://"})
-        EXPECT_EQ(follow("https://a.example/d", 302, location).error().code, Code::kInvalid) << location;
+    for (const char* location :
+         {"http://a.example/e", "ftp://b.example/", "https://user@b.example/", "https://"})
+        EXPECT_EQ(follow("https://a.example/d", 302, location).error().code, Code::kInvalid)
+            << location;
     EXPECT_TRUE(follow("http://a.example/d", 302, "https://a.example/e").ok());
 }
 

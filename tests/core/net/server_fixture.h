@@ -36,8 +36,8 @@ public:
     // Waits until `count` accesses were seen; all of them.
     std::vector<Seen> accesses(size_t count);
 
-    std::function<HeadDecision(const HttpRequest&)> head;          // set before the server starts
-    std::function<void(std::shared_ptr<Exchange>)> request;        // instead of the above
+    std::function<HeadDecision(const HttpRequest&)> head;    // set before the server starts
+    std::function<void(std::shared_ptr<Exchange>)> request;  // instead of the above
 
 private:
     std::mutex mutex_;

@@ -52,14 +52,21 @@ Verdict parse(std::string_view bytes, const config::Limits& limits,
                 const HttpRequest& r = parser.request();
                 // Where an error was found in the bytes may depend on the cut; the verdict may not.
                 const bool is_error = parser.state() == RequestParser::State::kError;
-                return {parser.state(), parser.error_status(), parser.error_text(), r.method,
-                        r.target,       r.path,                r.query,             r.body,
-                        r.headers.all().size(), is_error ? 0 : taken};
+                return {parser.state(),
+                        parser.error_status(),
+                        parser.error_text(),
+                        r.method,
+                        r.target,
+                        r.path,
+                        r.query,
+                        r.body,
+                        r.headers.all().size(),
+                        is_error ? 0 : taken};
             }
         }
     }
     const HttpRequest& r = parser.request();
-    return {parser.state(), 0, "", r.method, r.target, r.path, r.query, r.body,
+    return {parser.state(),         0,    "", r.method, r.target, r.path, r.query, r.body,
             r.headers.all().size(), taken};
 }
 
@@ -74,8 +81,9 @@ std::string chunked(std::string_view body) {
 }
 
 TEST(RequestParser, ReadsARequest) {
-    const Verdict got = parse("POST /v1/chat%20x?a=%2f HTTP/1.1\r\nHost: example.org:80\r\n"
-                              "Content-Length: 5\r\nX-A:  b c\t\r\n\r\nhelloGET /");
+    const Verdict got = parse(
+        "POST /v1/chat%20x?a=%2f HTTP/1.1\r\nHost: example.org:80\r\n"
+        "Content-Length: 5\r\nX-A:  b c\t\r\n\r\nhelloGET /");
     EXPECT_EQ(got.state, RequestParser::State::kDone);
     EXPECT_EQ(got.method, "POST");
     EXPECT_EQ(got.path, "/v1/chat x");
@@ -92,7 +100,8 @@ TEST(RequestParser, StopsBehindTheRequest) {
 }
 
 TEST(RequestParser, ReadsChunks) {
-    const Verdict got = parse(chunked("5;a=b\r\nhello\r\n00000001\r\n!\r\n0\r\nX-T: 1\r\n\r\nrest"));
+    const Verdict got =
+        parse(chunked("5;a=b\r\nhello\r\n00000001\r\n!\r\n0\r\nX-T: 1\r\n\r\nrest"));
     EXPECT_EQ(got.state, RequestParser::State::kDone);
     EXPECT_EQ(got.body, "hello!");
     EXPECT_EQ(got.headers, 2u);  // a trailer is no header
@@ -160,9 +169,9 @@ std::vector<Bad> bad_requests() {
     all.push_back({chunked("5\r\nhello\n0\r\n\r\n"), 400});
     all.push_back({chunked("4\r\nhello\r\n0\r\n\r\n"), 400});
     all.push_back({chunked("0\r\nbad trailer\r\n\r\n"), 400});
-    for (const char* path : {"//", "/a//b", "/./a", "/a/..", "/../a", "/%2e%2e/a", "/%2E/a", "/a%2fb",
-                             "/a%5cb", "/a\\b", "/%00", "/a%0ab", "/%", "/%1", "/%zz", "/%ff",
-                             "a", "*", "/a%7f"}) {
+    for (const char* path :
+         {"//", "/a//b", "/./a", "/a/..", "/../a", "/%2e%2e/a", "/%2E/a", "/a%2fb", "/a%5cb",
+          "/a\\b", "/%00", "/a%0ab", "/%", "/%1", "/%zz", "/%ff", "a", "*", "/a%7f"}) {
         all.push_back({std::string("GET ") + path + " HTTP/1.1\r\nHost: h\r\n\r\n", 400});
     }
     return all;
@@ -194,7 +203,8 @@ TEST(RequestParser, KeepsEachLimit) {
     EXPECT_EQ(status(head + "A" + big + "B" + big + "\r\n"), 0);
     EXPECT_EQ(status(head + "A" + big + "B" + big + "C" + big + "\r\n"), 431);
     std::string many;
-    for (int i = 0; i < 5; ++i) many += "A: b\r\n";
+    for (int i = 0; i < 5; ++i)
+        many += "A: b\r\n";
     EXPECT_EQ(status(head + many + "\r\n"), 0);
     EXPECT_EQ(status(head + many + "A: b\r\n\r\n"), 431);
 
@@ -224,7 +234,8 @@ TEST(RequestParser, TheVerdictDoesNotDependOnTheCut) {
         "GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(100, 'a') + "\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(79, 'a') + "\r\r\n\r\n",
     };
-    for (Bad& bad : bad_requests()) all.push_back(std::move(bad.bytes));
+    for (Bad& bad : bad_requests())
+        all.push_back(std::move(bad.bytes));
     const config::Limits limits = small_limits();
     for (const std::string& bytes : all) {
         const Verdict whole = parse(bytes, limits);

@@ -12,8 +12,8 @@ TEST(Timeouts, ChoosesByWhatTheRequestAsksFor) {
     const auto choose = [&](const RequestShape& shape) { return choose_timeout(timeouts, shape); };
     constexpr uint64_t kBillion = 1'000'000'000;
 
-    ChosenTimeout got = choose({.path = "/v1/chat/completions", .tokens_max = 128,
-                                .model_parameters = kBillion / 8});
+    ChosenTimeout got = choose(
+        {.path = "/v1/chat/completions", .tokens_max = 128, .model_parameters = kBillion / 8});
     EXPECT_EQ(got.duration, milliseconds(90'000));
     EXPECT_EQ(got.clock, "timeouts.default");
     got = choose({.path = "/health", .is_computing = false});
@@ -27,18 +27,20 @@ TEST(Timeouts, ChoosesByWhatTheRequestAsksFor) {
               "timeouts.extended");
     EXPECT_EQ(choose({.path = "/x", .tokens_max = 512, .model_parameters = 70 * kBillion}).clock,
               "timeouts.extended");
-    EXPECT_EQ(choose({.path = "/x", .tokens_max = 512, .model_parameters = 70 * kBillion,
-                      .token_ms = 10}).clock,
-              "timeouts.default");
-    EXPECT_EQ(choose({.path = "/x", .tokens_max = 512, .model_parameters = kBillion,
-                      .token_ms = 100}).clock,
-              "timeouts.extended");
+    EXPECT_EQ(
+        choose({.path = "/x", .tokens_max = 512, .model_parameters = 70 * kBillion, .token_ms = 10})
+            .clock,
+        "timeouts.default");
+    EXPECT_EQ(
+        choose({.path = "/x", .tokens_max = 512, .model_parameters = kBillion, .token_ms = 100})
+            .clock,
+        "timeouts.extended");
 }
 
 TEST(Timeouts, ARouteOfItsOwnWins) {
     config::TimeoutConfig timeouts;
-    timeouts.routes = {{"/v1/*", {1'000}}, {"/v1/chat/*", {2'000}}, {"/v1/chat/x", {3'000}},
-                       {"/health", {4'000}}};
+    timeouts.routes = {
+        {"/v1/*", {1'000}}, {"/v1/chat/*", {2'000}}, {"/v1/chat/x", {3'000}}, {"/health", {4'000}}};
     const auto ms = [&](std::string_view path) {
         return choose_timeout(timeouts, {.path = path, .is_streaming = true}).duration.count();
     };

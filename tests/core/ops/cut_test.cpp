@@ -34,7 +34,8 @@ std::vector<float> logits_in_cuts(std::vector<uint32_t> at, bool numbered) {
     uint32_t first = 0;
     for (const uint32_t end : at) {
         std::vector<uint32_t> entries;
-        const Program cut = cut_nodes(view, first, end - first, slots, numbered ? &entries : nullptr);
+        const Program cut =
+            cut_nodes(view, first, end - first, slots, numbered ? &entries : nullptr);
         EXPECT_EQ(cut.view().n_nodes, end - first);
         const Status verified = verify_program(cut.view());
         EXPECT_TRUE(verified.ok()) << verified.error().message;

@@ -107,8 +107,8 @@ TEST(KvRounding, SmallFloatsGoToTheNearestNumberAndTiesToTheEvenCode) {
         uint32_t dtype;
         std::vector<float> numbers;
     };
-    for (const auto& [dtype, numbers] :
-         {Type{TENON_F8_E4M3, numbers_of(3, 7, 127)}, Type{TENON_F8_E5M2, numbers_of(2, 15, 124)}}) {
+    for (const auto& [dtype, numbers] : {Type{TENON_F8_E4M3, numbers_of(3, 7, 127)},
+                                         Type{TENON_F8_E5M2, numbers_of(2, 15, 124)}}) {
         EXPECT_EQ(numbers.back(), dtype == TENON_F8_E4M3 ? 448.0f : 57344.0f);
         for (size_t code = 0; code < numbers.size(); ++code) {
             EXPECT_EQ(stored(dtype, numbers[code]), numbers[code]);

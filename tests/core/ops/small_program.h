@@ -113,9 +113,7 @@ private:
     std::vector<StoredWeight> stored_;
 };
 
-inline tenon_kv_desc small_kv() {
-    return {sizeof(tenon_kv_desc), 1, 1, 4, 4, 16, TENON_F32, 4};
-}
+inline tenon_kv_desc small_kv() { return {sizeof(tenon_kv_desc), 1, 1, 4, 4, 16, TENON_F32, 4}; }
 
 // One step of one sequence: tokens `ids` from `past` on, in the pool's blocks 3 and 1.
 struct SmallStep {

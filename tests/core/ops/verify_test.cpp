@@ -67,9 +67,7 @@ TEST(Verify, ShapeRulesSayWhatIsWrong) {
                         t.b.input("r", 2, TENON_F32, {Dim::of(t.s), 64}));
          }},
         {"embed 'e': ids is f32[T,64]; it must be i32 of rank 1",
-         [](Bench& t) {
-             t.b.embed("e", t.w, t.x, 1.0f);
-         }},
+         [](Bench& t) { t.b.embed("e", t.w, t.x, 1.0f); }},
         {"rms_norm 'n': x has 64 columns, gain has 32 elements",
          [](Bench& t) { t.b.rms_norm("n", t.x, t.b.weight("gain", 2, {32}), 1e-5f); }},
         {"rms_norm 'n': epsilon must be 0 or more",

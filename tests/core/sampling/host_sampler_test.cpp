@@ -20,7 +20,8 @@ TEST(HostSampler, DrawsWhatTheReferenceDraws) {
         std::vector<float> logits(1 + random() % 900);
         // Few distinct values give ties.
         const bool ties = random() % 2 == 0;
-        for (float& logit : logits) logit = ties ? std::round(normal(random)) : normal(random);
+        for (float& logit : logits)
+            logit = ties ? std::round(normal(random)) : normal(random);
         if (random() % 4 == 0) logits[random() % logits.size()] = -kInf;
         SamplingParams params;
         params.temperature = random() % 5 == 0 ? 0 : 0.1f + static_cast<float>(random() % 20) / 10;
@@ -29,9 +30,9 @@ TEST(HostSampler, DrawsWhatTheReferenceDraws) {
         params.min_p = random() % 2 == 0 ? 0 : static_cast<float>(random() % 60) / 100;
         params.seed = random();
         const auto position = static_cast<int32_t>(random() % 5000);
-        const reference::SampleParams how{params.temperature, params.top_k, params.top_p,
-                                          params.min_p,       params.seed,  position,
-                                          nullptr};
+        const reference::SampleParams how{
+            params.temperature, params.top_k, params.top_p, params.min_p,
+            params.seed,        position,     nullptr};
         const reference::Sampled want =
             reference::sample(logits.data(), static_cast<int64_t>(logits.size()), how);
         ASSERT_EQ(draw(logits, params, position), want.token)
@@ -81,11 +82,11 @@ TEST(HostSampler, LogprobsSumToOneAndAreRanked) {
     EXPECT_EQ(got.top[2].first, 0);
     EXPECT_EQ(got.top[2].second, got.of_token);
     double sum = 0;
-    for (const auto& [token, logprob] : got.top) sum += std::exp(logprob);
+    for (const auto& [token, logprob] : got.top)
+        sum += std::exp(logprob);
     EXPECT_NEAR(sum, 1, 1e-6);
     EXPECT_TRUE(logprobs_of(logits, 2, 0).top.empty());
-    EXPECT_EQ(logprobs_of(logits, 2, 0).of_token,
-              reference::log_probability(logits.data(), 5, 2));
+    EXPECT_EQ(logprobs_of(logits, 2, 0).of_token, reference::log_probability(logits.data(), 5, 2));
 }
 
 }  // namespace

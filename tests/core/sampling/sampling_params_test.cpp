@@ -18,5 +18,5 @@ TEST(SamplingParams, NamesTheFieldThatIsOutOfRange) {
     EXPECT_EQ(message({.min_p = 1.5f}), "min_p is 1.5; expected 0 to 1");
 }
 
-} // namespace
-} // namespace tenon::sampling
+}  // namespace
+}  // namespace tenon::sampling

@@ -14,7 +14,8 @@ SimulatedEngine::Planner built_in() {
 }
 
 void expect_all_done(const SimulatedEngine& engine) {
-    for (const SimulatedRequest& r : engine.requests) ASSERT_EQ(r.generated, r.output);
+    for (const SimulatedRequest& r : engine.requests)
+        ASSERT_EQ(r.generated, r.output);
 }
 
 TEST(FcfsSimulation, TinyPoolsFinishEverything) {
@@ -44,7 +45,8 @@ TEST(FcfsSimulation, ThreeThousandRequestsOnOneEngine) {
     SimulatedEngine engine;
     engine.blocks = 40;
     engine.requests = random_requests(random, 3000, 300);
-    for (SimulatedRequest& r : engine.requests) r.arrival *= 4;
+    for (SimulatedRequest& r : engine.requests)
+        r.arrival *= 4;
     engine.run(built_in(), 1'000'000);
     expect_all_done(engine);
     EXPECT_GT(engine.retractions, 10u);

@@ -36,7 +36,8 @@ TEST(Fcfs, DecodesFirstAndFillsTheBudgetWithPrompts) {
 TEST(Fcfs, BiasKeepsTokensForPrompts) {
     SchedView view = roomy();
     view.token_budget = 8;
-    for (int i = 0; i < 8; ++i) add(view, decoding(20));
+    for (int i = 0; i < 8; ++i)
+        add(view, decoding(20));
     add(view, prefilling(0, 100));
     EXPECT_EQ(planned(view).run, (Rows{0, 1, 2, 3, 4, 5, 6, 7}));
     view.prefill_bias = 0.5;
@@ -55,7 +56,8 @@ TEST(Fcfs, TokensKeptForPromptsThatCannotUseThemGoBackToDecode) {
     view.blocks_free = 0;
     view.token_budget = 8;
     add(view, prefilling(32, 100));
-    for (int i = 0; i < 4; ++i) add(view, decoding(20));
+    for (int i = 0; i < 4; ++i)
+        add(view, decoding(20));
     EXPECT_EQ(planned(view).run, (Rows{1, 2, 3, 4}));
 }
 
@@ -167,7 +169,8 @@ TEST(Fcfs, NeverMoreThanRunningMax) {
     Row paused = decoding(20);
     paused.state = SequenceState::kPaused;
     add(view, paused);
-    for (int i = 0; i < 4; ++i) add(view, waiting(4));
+    for (int i = 0; i < 4; ++i)
+        add(view, waiting(4));
     EXPECT_EQ(planned(view).run, (Rows{1, 2}));
 }
 
@@ -270,9 +273,11 @@ TEST(Fcfs, VictimsArePausedThenLowPriorityThenLeastOutputThenLongestPromptThenYo
     for (size_t i = 0; i < 5; ++i) {
         SchedView v = view;
         // All that come later in the order are there, oldest last in the order of victims.
-        for (size_t k = 5; k-- > i;) add(v, in_order[k]);
+        for (size_t k = 5; k-- > i;)
+            add(v, in_order[k]);
         // Each holds one block only, so that one victim frees one.
-        for (uint32_t& held : v.blocks_held) held = 1;
+        for (uint32_t& held : v.blocks_held)
+            held = 1;
         const SchedPlan plan = planned(v);
         ASSERT_FALSE(plan.preempt.empty()) << i;
         EXPECT_EQ(plan.preempt[0], 5 - i) << i;
@@ -295,7 +300,8 @@ TEST(Fcfs, TheLastOneIsNeverRetracted) {
 TEST(Fcfs, StuckPromptsMakeRoomForOneOfThem) {
     SchedView view = roomy();
     view.blocks_free = 0;
-    for (int i = 0; i < 3; ++i) add(view, prefilling(32, 100));
+    for (int i = 0; i < 3; ++i)
+        add(view, prefilling(32, 100));
     const SchedPlan plan = planned(view);
     EXPECT_EQ(plan.run, (Rows{0}));
     EXPECT_EQ(plan.tokens, (Rows{32}));

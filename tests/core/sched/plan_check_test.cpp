@@ -76,7 +76,8 @@ TEST(PlanCheck, RefusesMoreThanTheBudget) {
 
 TEST(PlanCheck, SumsOfTokensDoNotWrap) {
     SchedView view = roomy();
-    for (int i = 0; i < 2; ++i) add(view, waiting(0x80000000u));
+    for (int i = 0; i < 2; ++i)
+        add(view, waiting(0x80000000u));
     EXPECT_EQ(fault(view, {0, 1}, {0x80000000u, 0x80000000u}),
               "The plan runs 4294967296 tokens, the budget is 64.");
 }
@@ -85,7 +86,8 @@ TEST(PlanCheck, RefusesMoreHoldersThanMay) {
     SchedView view = mixed();
     view.running_max = 5;
     EXPECT_EQ(fault(view, {0, 4}, {1, 1}), "");
-    EXPECT_EQ(fault(view, {0, 4, 5}, {1, 1, 1}), "After the plan 6 sequences hold blocks, at most 5 may.");
+    EXPECT_EQ(fault(view, {0, 4, 5}, {1, 1, 1}),
+              "After the plan 6 sequences hold blocks, at most 5 may.");
     EXPECT_EQ(fault(view, {0, 4, 5}, {1, 1, 1}, {3}), "");
     view.running_max = 2;  // more hold blocks already: nobody is admitted, the others go on
     EXPECT_EQ(fault(view, {0, 1}, {1, 1}), "");

@@ -175,11 +175,13 @@ TEST(Scheduler, FiveFaultsInARowOpenTheBreakerForAMinute) {
     Scheduler scheduler(scripted.policy(), with_clock());
     SchedView view = two_in_decode();
     SchedPlan plan;
-    for (int i = 0; i < 4; ++i) scheduler.plan(view, plan);
+    for (int i = 0; i < 4; ++i)
+        scheduler.plan(view, plan);
     scripted.answer = runs_row_zero;  // a good one in between: the count starts again
     scheduler.plan(view, plan);
     scripted.answer = runs_row_nine;
-    for (int i = 0; i < 5; ++i) scheduler.plan(view, plan);
+    for (int i = 0; i < 5; ++i)
+        scheduler.plan(view, plan);
     EXPECT_EQ(scripted.asked, 10);
     EXPECT_EQ(scheduler.last_fault(),
               "Policy scripted: The plan runs row 9 of 2. This was fault 5 in a row: the built-in "
@@ -245,8 +247,10 @@ TEST(Scheduler, PlanningAllocatesNothingInSteadyState) {
         for (int round = 0; round < 2; ++round) {
             before = g_allocations;
             for (SchedView& view : views) {
-                for (uint32_t& skipped : view.skipped) skipped = 0;
-                for (uint32_t& age : view.age_ms) age = 0;
+                for (uint32_t& skipped : view.skipped)
+                    skipped = 0;
+                for (uint32_t& age : view.age_ms)
+                    age = 0;
                 scheduler.plan(view, plan);
                 scheduler.observe(64, 3, 1000, 30);
             }
@@ -262,9 +266,11 @@ TEST(Scheduler, PlanningAllocatesNothingInSteadyState) {
 TEST(Scheduler, RatioDecaysToItsFloorRisesAfterARetractionAndStartsAgainWhenIdle) {
     Scheduler scheduler(nullptr, with_clock());
     EXPECT_DOUBLE_EQ(scheduler.new_token_ratio(), 0.7);
-    for (int i = 0; i < 300; ++i) scheduler.on_decode_step();
+    for (int i = 0; i < 300; ++i)
+        scheduler.on_decode_step();
     EXPECT_NEAR(scheduler.new_token_ratio(), (0.7 + 0.098) / 2, 1e-9);
-    for (int i = 0; i < 400; ++i) scheduler.on_decode_step();
+    for (int i = 0; i < 400; ++i)
+        scheduler.on_decode_step();
     EXPECT_NEAR(scheduler.new_token_ratio(), 0.098, 1e-9);
     scheduler.on_retract(100, 1999, 5);
     EXPECT_DOUBLE_EQ(scheduler.new_token_ratio(), 0.1);
@@ -284,7 +290,8 @@ TEST(Scheduler, TheCeilingBoundsPromptsAndDecodeComesOnTop) {
     Scheduler scheduler(nullptr, options);
     SchedView view = roomy();
     view.running_max = 32;
-    for (int i = 0; i < 24; ++i) add(view, decoding(20));
+    for (int i = 0; i < 24; ++i)
+        add(view, decoding(20));
     add(view, prefilling(0, 500));
     SchedPlan plan;
     scheduler.plan(view, plan);

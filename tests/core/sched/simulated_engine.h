@@ -17,9 +17,9 @@ namespace tenon::sched {
 struct SimulatedRequest {
     uint32_t prompt = 1;
     uint32_t output = 1;
-    uint32_t group = 0;         // requests of a group share a prefix
-    uint32_t prefix = 0;        // tokens of it, at most prompt - 1
-    uint32_t arrival = 0;       // step
+    uint32_t group = 0;    // requests of a group share a prefix
+    uint32_t prefix = 0;   // tokens of it, at most prompt - 1
+    uint32_t arrival = 0;  // step
     uint32_t key = 0;
     int32_t priority = 0;
     uint32_t pause_at = UINT32_MAX;  // outputs after which its client stops reading
@@ -61,14 +61,16 @@ public:
         }
         // What is left is in the cache: nothing leaked.
         uint32_t cached = 0;
-        for (uint32_t n : cached_) cached += n;
+        for (uint32_t n : cached_)
+            cached += n;
         EXPECT_EQ(free_ + cached, blocks);
     }
 
 private:
     uint32_t group_count() const {
         uint32_t most = 0;
-        for (const SimulatedRequest& r : requests) most = std::max(most, r.group);
+        for (const SimulatedRequest& r : requests)
+            most = std::max(most, r.group);
         return most;
     }
     // Blocks of the group's cached prefix that somebody other than `except` holds.
@@ -84,7 +86,8 @@ private:
     }
     uint32_t evictable() const {
         uint32_t sum = 0;
-        for (uint32_t g = 0; g < cached_.size(); ++g) sum += cached_[g] - locked(g);
+        for (uint32_t g = 0; g < cached_.size(); ++g)
+            sum += cached_[g] - locked(g);
         return sum;
     }
 
@@ -101,7 +104,8 @@ private:
         view.new_token_ratio = new_token_ratio;
         view.prefill_bias = prefill_bias;
         std::vector<uint32_t> prompt_open(cached_.size(), 0);  // longest prefix being computed
-        while (first_ < requests.size() && requests[first_].done()) ++first_;
+        while (first_ < requests.size() && requests[first_].done())
+            ++first_;
         for (size_t i = first_; i < requests.size(); ++i) {
             SimulatedRequest& r = requests[i];
             if (r.arrival > steps) break;
@@ -160,8 +164,9 @@ private:
         planner(view_, plan_);
         ASSERT_EQ(find_fault(view_, plan_), "") << "step " << steps << "\n" << describe(view_);
         if (view_.size() > 0) {
-            ASSERT_FALSE(plan_.run.empty() && std::count(view_.state.begin(), view_.state.end(), 3u) !=
-                                                  static_cast<ptrdiff_t>(view_.size()))
+            ASSERT_FALSE(plan_.run.empty() &&
+                         std::count(view_.state.begin(), view_.state.end(), 3u) !=
+                             static_cast<ptrdiff_t>(view_.size()))
                 << "step " << steps << " runs nothing\n"
                 << describe(view_);
         }

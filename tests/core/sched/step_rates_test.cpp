@@ -46,7 +46,8 @@ TEST_P(StepRatesOn, StepsStayUnderTheLimitAfterAFew) {
         SchedView view = roomy();
         view.blocks_free = view.blocks_total = 1'000'000;
         view.running_max = 64;
-        for (uint32_t k = 0; k < decoding_rows; ++k) add(view, decoding(1000 + 10 * k));
+        for (uint32_t k = 0; k < decoding_rows; ++k)
+            add(view, decoding(1000 + 10 * k));
         add(view, prefilling(computed, prompt_left));
         SchedPlan plan;
         scheduler.plan(view, plan);
@@ -131,20 +132,23 @@ TEST(StepRates, KeepsTheRateOfPromptsThroughALongDecode) {
     for (uint32_t i = 0; i < 40; ++i) {
         rates.observe({16 * (1 + i % 8), i % 4, 0}, took(16 * (1 + i % 8), i % 4));
     }
-    for (uint32_t i = 0; i < 100'000; ++i) rates.observe({0, 1 + i % 8, 0}, took(0, 1 + i % 8));
+    for (uint32_t i = 0; i < 100'000; ++i)
+        rates.observe({0, 1 + i % 8, 0}, took(0, 1 + i % 8));
     EXPECT_NEAR(rates.predict({128, 4, 0}), took(128, 4), 20);
 }
 
 TEST(StepRates, OneHiccupDoesNotSetTheRates) {
     StepRates rates;
-    for (int i = 0; i < 50; ++i) rates.observe({128, 4, 1000}, 40);
+    for (int i = 0; i < 50; ++i)
+        rates.observe({128, 4, 1000}, 40);
     rates.observe({128, 4, 1000}, 5000);
     EXPECT_LT(rates.predict({128, 4, 1000}), 50);
 }
 
 TEST(StepRates, LearnsThatTheDeviceBecameSlow) {
     StepRates rates;
-    for (int i = 0; i < 200; ++i) rates.observe({128, 4, 1000}, 10);
+    for (int i = 0; i < 200; ++i)
+        rates.observe({128, 4, 1000}, 10);
     int steps = 0;
     while (rates.predict({128, 4, 1000}) < 72 && steps < 200) {
         rates.observe({128, 4, 1000}, 80);

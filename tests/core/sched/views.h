@@ -122,19 +122,19 @@ inline SchedView random_view(std::mt19937_64& random) {
 }
 
 inline std::string describe(const SchedView& v) {
-    std::string text = "P " + std::to_string(v.block_tokens) + " free " + std::to_string(v.blocks_free) +
-                       " evictable " + std::to_string(v.blocks_evictable) + " max " +
-                       std::to_string(v.running_max) + " budget " + std::to_string(v.token_budget) +
-                       " bias " + std::to_string(v.prefill_bias) + " key max " +
-                       std::to_string(v.key_blocks_max) + "\n";
+    std::string text =
+        "P " + std::to_string(v.block_tokens) + " free " + std::to_string(v.blocks_free) +
+        " evictable " + std::to_string(v.blocks_evictable) + " max " +
+        std::to_string(v.running_max) + " budget " + std::to_string(v.token_budget) + " bias " +
+        std::to_string(v.prefill_bias) + " key max " + std::to_string(v.key_blocks_max) + "\n";
     for (size_t i = 0; i < v.size(); ++i) {
         text += std::to_string(i) + ": state " + std::to_string(v.state[i]) + " left " +
                 std::to_string(v.tokens_left[i]) + " computed " + std::to_string(v.computed[i]) +
                 " cached " + std::to_string(v.cached_tokens[i]) + " held " +
                 std::to_string(v.blocks_held[i]) + " locked " + std::to_string(v.blocks_locked[i]) +
                 " skipped " + std::to_string(v.skipped[i]) + " age " + std::to_string(v.age_ms[i]) +
-                " out " + std::to_string(v.generated[i]) + " prio " + std::to_string(v.priority[i]) +
-                "\n";
+                " out " + std::to_string(v.generated[i]) + " prio " +
+                std::to_string(v.priority[i]) + "\n";
     }
     return text;
 }

@@ -25,8 +25,8 @@ protected:
     }
     std::unique_ptr<Ticket> ask(uint64_t tokens = 1, const std::string& key = "",
                                 const std::string& address = "10.0.0.1", size_t bytes = 10) {
-        auto exchange =
-            std::make_shared<server::testing::FakeExchange>("POST", "/v1/completions", std::string(bytes, 'x'));
+        auto exchange = std::make_shared<server::testing::FakeExchange>("POST", "/v1/completions",
+                                                                        std::string(bytes, 'x'));
         exchange->edit().client = address;
         RequestContext request;
         request.exchange = exchange;
@@ -256,7 +256,8 @@ TEST_F(AdmissionTest, TheSpreadOfRetryAfterDiffers) {
         seen.push_back(*refusal.retry_after_s);
     }
     EXPECT_GE(*std::min_element(seen.begin(), seen.end()), 28);
-    EXPECT_GT(*std::max_element(seen.begin(), seen.end()), *std::min_element(seen.begin(), seen.end()));
+    EXPECT_GT(*std::max_element(seen.begin(), seen.end()),
+              *std::min_element(seen.begin(), seen.end()));
 }
 
 }  // namespace

@@ -9,9 +9,10 @@ class Anthropic : public Rig {
 protected:
     Anthropic() { add_anthropic_routes(table, service); }
     std::shared_ptr<FakeExchange> ask(const std::string& fields = "") {
-        return post("/v1/messages",
-                    R"({"model":"tiny","max_tokens":9,"messages":[{"role":"user","content":"Hi"}])" +
-                        fields + "}");
+        return post(
+            "/v1/messages",
+            R"({"model":"tiny","max_tokens":9,"messages":[{"role":"user","content":"Hi"}])" +
+                fields + "}");
     }
     void expect_refused(const std::string& body, const std::string& param) {
         engine.sequences.clear();
@@ -112,12 +113,13 @@ TEST_F(Anthropic, BadFieldsAreNamedInItsForm) {
     expect_refused(head + R"("stop_sequences":["a","b","c","d","e"]})", "stop_sequences");
     expect_refused(head + R"("system":7})", "system");
     expect_refused(head + R"("temperature":-1})", "temperature");
-    for (const char* bad : {"0", "-1", "1.5", "\"9\"", "2147483648", "9223372036854775808", "1e308",
-                            "9999"}) {
+    for (const char* bad :
+         {"0", "-1", "1.5", "\"9\"", "2147483648", "9223372036854775808", "1e308", "9999"}) {
         expect_refused("{\"max_tokens\":" + std::string(bad) + "," + messages + "}", "max_tokens");
     }
     expect_refused("{", "(absent)");
-    const auto unknown = post("/v1/messages", R"({"model":"claude","max_tokens":9,)" + messages + "}");
+    const auto unknown =
+        post("/v1/messages", R"({"model":"claude","max_tokens":9,)" + messages + "}");
     EXPECT_EQ(unknown->status(), 404);
     EXPECT_EQ(Json(unknown->body()).text("error.type"), "not_found_error");
 }

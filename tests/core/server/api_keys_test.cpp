@@ -47,13 +47,14 @@ TEST(KeySet, ReadsNamesAndFields) {
 TEST(KeySet, KnowsNoOtherText) {
     const Result<KeySet> set = KeySet::parse("sk-alice-0123456789\n", "keys", "salt");
     ASSERT_TRUE(set.ok());
-    for (const char* wrong : {"", "sk-alice-012345678", "sk-alice-01234567890", "SK-ALICE-0123456789",
-                              "alice", "Bearer sk-alice-0123456789"})
+    for (const char* wrong : {"", "sk-alice-012345678", "sk-alice-01234567890",
+                              "SK-ALICE-0123456789", "alice", "Bearer sk-alice-0123456789"})
         EXPECT_EQ(set->find(wrong), nullptr) << wrong;
 }
 
 TEST(KeySet, KeysShareNoCacheUnlessTheySaySo) {
-    const Result<KeySet> one = KeySet::parse("a:sk-alice-0123456789\nb:sk-bob-0123456789\n", "k", "1");
+    const Result<KeySet> one =
+        KeySet::parse("a:sk-alice-0123456789\nb:sk-bob-0123456789\n", "k", "1");
     const Result<KeySet> two = KeySet::parse("a:sk-alice-0123456789\n", "k", "2");
     ASSERT_TRUE(one.ok() && two.ok());
     const std::string& alice = one->find(kAlice)->caller.cache_scope;
@@ -63,9 +64,10 @@ TEST(KeySet, KeysShareNoCacheUnlessTheySaySo) {
 }
 
 TEST(KeySet, ListsEveryMistakeAndRepeatsNoKey) {
-    const std::string text = refusal("empty:\nshort\nsk-alice-0123456789\nx:sk-alice-0123456789\n"
-                                     "sk-bob-0123456789 prioritty=3\nsk-carol-0123456 9\n"
-                                     "sk-dave-0123456789 priority=9999\nb d:x\n");
+    const std::string text = refusal(
+        "empty:\nshort\nsk-alice-0123456789\nx:sk-alice-0123456789\n"
+        "sk-bob-0123456789 prioritty=3\nsk-carol-0123456 9\n"
+        "sk-dave-0123456789 priority=9999\nb d:x\n");
     for (const char* part : {"keys:1: the key is empty", "keys:2: the key cannot be used",
                              "keys:4: this key stands here a second time",
                              "keys:5: a field is unknown; did you mean 'priority'?",

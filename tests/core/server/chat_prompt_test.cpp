@@ -9,7 +9,8 @@ class ChatPrompt : public Rig {
 protected:
     ChatPrompt() { add_openai_routes(table, service); }
 
-    std::shared_ptr<FakeExchange> chat(const std::string& messages, const std::string& fields = "") {
+    std::shared_ptr<FakeExchange> chat(const std::string& messages,
+                                       const std::string& fields = "") {
         engine.sequences.clear();
         return post("/v1/chat/completions",
                     "{\"messages\":" + messages + ",\"max_tokens\":1" + fields + "}");
@@ -44,13 +45,15 @@ TEST_F(ChatPrompt, RolesAndPartsAreRendered) {
 }
 
 TEST_F(ChatPrompt, BadMessagesAreNamed) {
-    const std::string image = R"({"type":"image_url","image_url":{"url":"http://169.254.169.254/"}})";
+    const std::string image =
+        R"({"type":"image_url","image_url":{"url":"http://169.254.169.254/"}})";
     expect_refused("[]", "messages");
     expect_refused("null", "messages");
     expect_refused("{}", "messages");
     expect_refused("\"Hi\"", "messages");
     expect_refused("[1]", "messages.0");
-    expect_refused(R"([{"role":"user","content":"a"},{"role":"x","content":"a"}])", "messages.1.role");
+    expect_refused(R"([{"role":"user","content":"a"},{"role":"x","content":"a"}])",
+                   "messages.1.role");
     expect_refused(R"([{"content":"a"}])", "messages.0.role");
     expect_refused(R"([{"role":1,"content":"a"}])", "messages.0.role");
     expect_refused(R"([{"role":"user"}])", "messages.0.content");
@@ -100,7 +103,8 @@ TEST_F(ChatPrompt, TextComesThroughExactly) {
 }
 
 TEST_F(ChatPrompt, TheFinalMessageCanGoOn) {
-    const std::string two = R"([{"role":"user","content":"Q"},{"role":"assistant","content":"Once "}])";
+    const std::string two =
+        R"([{"role":"user","content":"Q"},{"role":"assistant","content":"Once "}])";
     EXPECT_EQ(prompt_of(two, R"(,"continue_final_message":true)"),
               "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nOnce ");
     EXPECT_EQ(prompt_of(R"([{"role":"user","content":"Q"}])", R"(,"add_generation_prompt":false)"),
@@ -115,8 +119,8 @@ TEST_F(ChatPrompt, TheFinalMessageCanGoOn) {
 }
 
 TEST_F(ChatPrompt, ATemplateThatRefusesOrFailsIsOneError) {
-    Result<engine::LoadedModel> model = engine::LoadedModel::open(
-        TENON_SOURCE_DIR "/tests/golden/tiny/llama3-tied-q4_0.gguf");
+    Result<engine::LoadedModel> model =
+        engine::LoadedModel::open(TENON_SOURCE_DIR "/tests/golden/tiny/llama3-tied-q4_0.gguf");
     ASSERT_TRUE(model.ok());
     service.model = &model.value();
     const auto with = [&](const char* source) {
@@ -137,8 +141,9 @@ TEST_F(ChatPrompt, ATemplateThatRefusesOrFailsIsOneError) {
     EXPECT_EQ(with("{{ raise_exception('x') }}").substr(0, 3), "400");
     EXPECT_EQ(with(nullptr).substr(0, 3), "400");
     const std::string failed = "500 The model's chat template failed on this conversation.";
-    EXPECT_EQ(with("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"),
-              failed);
+    EXPECT_EQ(
+        with("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"),
+        failed);
     EXPECT_EQ(with("{{ 'x' * 100000000 }}"), failed);
     EXPECT_EQ(with("{{ messages[0].content + 1 }}"), failed);
 }
@@ -146,7 +151,8 @@ TEST_F(ChatPrompt, ATemplateThatRefusesOrFailsIsOneError) {
 TEST_F(ChatPrompt, TemplateArgumentsAreListed) {
     const std::string one = R"([{"role":"user","content":"Q"}])";
     EXPECT_EQ(chat(one, R"(,"chat_template_kwargs":{"enable_thinking":false})")->status(), 0);
-    expect_refused(one, "chat_template_kwargs.messages", R"(,"chat_template_kwargs":{"messages":[]})");
+    expect_refused(one, "chat_template_kwargs.messages",
+                   R"(,"chat_template_kwargs":{"messages":[]})");
     expect_refused(one, "chat_template_kwargs.enable_thinking",
                    R"(,"chat_template_kwargs":{"enable_thinking":"yes"})");
     expect_refused(one, "chat_template_kwargs", R"(,"chat_template_kwargs":[])");

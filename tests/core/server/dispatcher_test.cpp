@@ -108,8 +108,9 @@ TEST_F(DispatcherTest, AsksForAKeyUnlessTheRouteIsPublic) {
     EXPECT_EQ(status("GET", "/v1/things", {{"x-api-key", kKey}}), 200);
     EXPECT_EQ(status("GET", "/v1/things", {{"authorization", std::string("bEaReR ") + kKey}}), 200);
     EXPECT_EQ(status("GET", "/v1/things", {{"Authorization", std::string("Basic ") + kKey}}), 401);
-    EXPECT_EQ(status("GET", "/v1/things", {{"Authorization", std::string("Bearer ") + kKey},
-                                           {"x-api-key", "sk-other-0123456789"}},
+    EXPECT_EQ(status("GET", "/v1/things",
+                     {{"Authorization", std::string("Bearer ") + kKey},
+                      {"x-api-key", "sk-other-0123456789"}},
                      "10.0.0.2"),
               401);
 }
@@ -174,14 +175,13 @@ TEST_F(DispatcherTest, OnlyListedOriginsMayRead) {
     // Refusals can be read too, by those who may.
     EXPECT_EQ(status("GET", "/v1/things", {listed}), 401);
     EXPECT_NE(refusal.headers.find("Access-Control-Allow-Origin"), nullptr);
-    const std::vector<net::Header> preflight = {listed,
-                                                {"Access-Control-Request-Method", "POST"},
-                                                {"Access-Control-Request-Headers",
-                                                 "authorization, content-type"}};
+    const std::vector<net::Header> preflight = {
+        listed,
+        {"Access-Control-Request-Method", "POST"},
+        {"Access-Control-Request-Headers", "authorization, content-type"}};
     EXPECT_EQ(status("OPTIONS", "/v1/things", preflight), 204);
     EXPECT_EQ(*refusal.headers.find("Access-Control-Allow-Methods"), "GET, HEAD, POST");
-    EXPECT_EQ(*refusal.headers.find("Access-Control-Allow-Headers"),
-              "authorization, content-type");
+    EXPECT_EQ(*refusal.headers.find("Access-Control-Allow-Headers"), "authorization, content-type");
 }
 
 TEST_F(DispatcherTest, IdsAreTakenWhenTheyAreHarmless) {
@@ -221,8 +221,9 @@ TEST_F(DispatcherTest, WrongKeysAreSlowedDownAndRightOnesAreNot) {
 TEST_F(DispatcherTest, StrangersHaveFewPlacesAndGiveThemBack) {
     std::vector<std::shared_ptr<RequestContext>> held;
     table = RouteTable();
-    table.add({"GET", "/wait", Access::kPublic, false, false, "",
-               [&](std::shared_ptr<RequestContext> context) { held.push_back(std::move(context)); }});
+    table.add(
+        {"GET", "/wait", Access::kPublic, false, false, "",
+         [&](std::shared_ptr<RequestContext> context) { held.push_back(std::move(context)); }});
     open();
     const auto first = send("GET", "/wait");
     const auto second = send("GET", "/wait");

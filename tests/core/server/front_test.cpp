@@ -135,14 +135,16 @@ TEST_F(FrontTest, EveryRouteButThePublicOnesWantsAKey) {
             send(route.method, front->url() + path, route.method == "POST" ? "{}" : "").status;
         if (status != 401) open_routes.insert(route.path);
         const int with_key =
-            send(route.method, front->url() + path, route.method == "POST" ? "{}" : "", kKey).status;
+            send(route.method, front->url() + path, route.method == "POST" ? "{}" : "", kKey)
+                .status;
         EXPECT_NE(with_key, 401) << path;
         EXPECT_NE(with_key, 0) << path;
     }
     EXPECT_EQ(open_routes, listed);
     EXPECT_GE(front->routes().routes().size(), 20u);
     const std::string dump = routes_json(front->routes());
-    EXPECT_NE(dump.find(R"({"method":"GET","path":"/metrics","access":"admin")"), std::string::npos);
+    EXPECT_NE(dump.find(R"({"method":"GET","path":"/metrics","access":"admin")"),
+              std::string::npos);
 }
 
 TEST_F(FrontTest, DescribesItselfInJson) {
@@ -160,7 +162,8 @@ TEST_F(FrontTest, DescribesItselfInJson) {
         EXPECT_EQ(is_there, route.access != Access::kAdmin) << route.path;
     }
     // Every reference leads somewhere.
-    for (size_t at = 0; (at = answer.body.find("#/components/schemas/", at)) != std::string::npos;) {
+    for (size_t at = 0;
+         (at = answer.body.find("#/components/schemas/", at)) != std::string::npos;) {
         at += 21;
         const std::string name = answer.body.substr(at, answer.body.find('"', at) - at);
         EXPECT_TRUE(json.find("components.schemas." + name)) << name;
@@ -186,7 +189,8 @@ TEST_F(FrontTest, DrainsInTwoSteps) {
     fake.on_submit = [](server::testing::FakeEngine& self, size_t index) { self.schedule(index); };
     net::HttpResponse running;
     std::thread caller([&] {
-        running = send("POST", front->url() + "/v1/completions", R"({"prompt":"a","max_tokens":2})");
+        running =
+            send("POST", front->url() + "/v1/completions", R"({"prompt":"a","max_tokens":2})");
     });
     for (int i = 0; i < 500 && front->is_idle(); ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));

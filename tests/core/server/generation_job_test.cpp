@@ -72,9 +72,9 @@ TEST_F(Job, AnErrorOfOneSequenceEndsTheRequestOnce) {
 
 TEST_F(Job, ErrorsOfTheEngineHaveTheirStatus) {
     const std::vector<std::tuple<Code, int, const char*>> rows = {
-        {Code::kBusy, 503, "overloaded"},          {Code::kTimeout, 504, "timeout"},
-        {Code::kDeviceLost, 503, "worker_lost"},   {Code::kOomDevice, 503, "out_of_memory"},
-        {Code::kInternal, 500, "internal_error"},  {Code::kInvalid, 400, "invalid_request"},
+        {Code::kBusy, 503, "overloaded"},         {Code::kTimeout, 504, "timeout"},
+        {Code::kDeviceLost, 503, "worker_lost"},  {Code::kOomDevice, 503, "out_of_memory"},
+        {Code::kInternal, 500, "internal_error"}, {Code::kInvalid, 400, "invalid_request"},
         {Code::kData, 500, "numeric_error"},
     };
     for (const auto& [code, status, name] : rows) {

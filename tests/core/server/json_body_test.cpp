@@ -55,8 +55,8 @@ TEST(JsonBody, RefusesWhatIsNoJsonObjectAndSaysWhere) {
     EXPECT_EQ(refusal("{\"a\":}"), "The body is not valid JSON in UTF-8 at byte 5 (0x7d).");
     for (const char* bad : {"{'a':1}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":-Infinity}",
                             "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{a:1}",
-                            "{\"a\":1,}", "{\"a\":[1,]}", "// x\n{}", "{\"a\":\"\t\"}", "{\"a\":0x1}",
-                            "\xef\xbb\xbf{}", "hello", "{\"a\":1}{\"b\":2}", "}"}) {
+                            "{\"a\":1,}", "{\"a\":[1,]}", "// x\n{}", "{\"a\":\"\t\"}",
+                            "{\"a\":0x1}", "\xef\xbb\xbf{}", "hello", "{\"a\":1}{\"b\":2}", "}"}) {
         EXPECT_NE(refusal(bad), "(taken)") << bad;
     }
 }
@@ -108,8 +108,8 @@ TEST(JsonBody, RefusesAKeyThatComesTwice) {
 }
 
 TEST(JsonBody, CostsAtMostTwentyTimesItsText) {
-    for (const char* unit : {"1,", "[],", "{},", "[1],", "\"\",", "\"a\",", "{\"\":1},", "1.5,",
-                             "null,", "[[]],"}) {
+    for (const char* unit :
+         {"1,", "[],", "{},", "[1],", "\"\",", "\"a\",", "{\"\":1},", "1.5,", "null,", "[[]],"}) {
         std::string text = "{\"a\":[";
         while (text.size() < (64 << 10))
             text += unit;
@@ -122,8 +122,9 @@ TEST(JsonBody, CostsAtMostTwentyTimesItsText) {
 }
 
 TEST(JsonBody, SurvivesEveryTruncationAndManyMutations) {
-    const std::string good = R"({"model":"x","messages":[{"role":"user","content":"h\u00e9é"}],)"
-                             R"("temperature":0.5,"n":2,"logit_bias":{"5":-1e2},"stop":["a",null]})";
+    const std::string good =
+        R"({"model":"x","messages":[{"role":"user","content":"h\u00e9é"}],)"
+        R"("temperature":0.5,"n":2,"logit_bias":{"5":-1e2},"stop":["a",null]})";
     JsonBody body;
     for (size_t i = 0; i < good.size(); ++i)
         EXPECT_TRUE(parse(good.substr(0, i), body).has_value()) << i;

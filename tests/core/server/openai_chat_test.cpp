@@ -52,7 +52,8 @@ TEST_F(OpenAiChat, Golden) {
 }
 
 TEST_F(OpenAiChat, GoldenStream) {
-    const auto answer = chat(R"(,"model":"alias","stream":true,"stream_options":{"include_usage":true})");
+    const auto answer =
+        chat(R"(,"model":"alias","stream":true,"stream_options":{"include_usage":true})");
     const size_t prompt = request(0).prompt.size();
     engine.schedule(0);
     EXPECT_FALSE(answer->has_begun());
@@ -92,10 +93,10 @@ TEST_F(OpenAiChat, LogprobsHaveTokenBytesAndTop) {
         {262, -0.5f, {{262, -0.5f}, {7, -2.0f}}},
         {7, -INFINITY, {{8, -0.25f}, {7, -INFINITY}}},
     };
-    const std::string wanted =
-        "{\"content\":[" + entry(262, "-0.5") + ",\"top_logprobs\":[" + entry(262, "-0.5") + "}," +
-        entry(7, "-2") + "}]}," + entry(7, "-9999") + ",\"top_logprobs\":[" + entry(8, "-0.25") +
-        "}," + entry(7, "-9999") + "}]}],\"refusal\":null}";
+    const std::string wanted = "{\"content\":[" + entry(262, "-0.5") + ",\"top_logprobs\":[" +
+                               entry(262, "-0.5") + "}," + entry(7, "-2") + "}]}," +
+                               entry(7, "-9999") + ",\"top_logprobs\":[" + entry(8, "-0.25") +
+                               "}," + entry(7, "-9999") + "}]}],\"refusal\":null}";
     const auto whole = chat(R"(,"logprobs":true,"top_logprobs":2)");
     engine.say(0, "x", {tokens[0]});
     engine.say(0, "y", {tokens[1]});

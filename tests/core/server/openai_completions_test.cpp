@@ -57,9 +57,10 @@ TEST_F(OpenAiCompletions, LogprobsHaveOffsetsInCharacters) {
     ASSERT_GE(plain, 0);
     const std::string word(tokenizer.token_bytes(plain));
     const std::string next = std::to_string(word.size());
-    const std::vector<engine::OutputToken> tokens = {{plain, -1.0f, {{plain, -1.0f}, {part, -2.0f}}},
-                                                     {part, -0.5f, {{part, -0.5f}}}};
-    const std::string wanted = "{\"tokens\":[\"" + word + R"(","bytes:\\xc3"],"token_logprobs":[-1,-0.5],)" +
+    const std::vector<engine::OutputToken> tokens = {
+        {plain, -1.0f, {{plain, -1.0f}, {part, -2.0f}}}, {part, -0.5f, {{part, -0.5f}}}};
+    const std::string wanted = "{\"tokens\":[\"" + word +
+                               R"(","bytes:\\xc3"],"token_logprobs":[-1,-0.5],)" +
                                "\"top_logprobs\":[{\"" + word + R"(":-1,"bytes:\\xc3":-2},)" +
                                R"({"bytes:\\xc3":-0.5}],"text_offset":[0,)" + next + "]}";
     const auto whole = post("/v1/completions", R"({"prompt":[1],"logprobs":2})");

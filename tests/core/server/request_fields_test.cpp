@@ -17,9 +17,8 @@ protected:
     RequestFields() { add_openai_routes(table, service); }
 
     std::shared_ptr<FakeExchange> chat(const std::string& fields) {
-        return post("/v1/chat/completions",
-                    R"({"messages":[{"role":"user","content":"Hi"}])" +
-                        (fields.empty() ? "" : "," + fields) + "}");
+        return post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"Hi"}])" +
+                                                (fields.empty() ? "" : "," + fields) + "}");
     }
     std::shared_ptr<FakeExchange> complete(const std::string& fields) {
         return post("/v1/completions",
@@ -54,7 +53,15 @@ struct Row {
 
 // What no number field takes.
 const std::vector<const char*> kNever = {
-    "\"2\"", "\"\"", "true", "[]", "[1]", "{}", "1e308", "-1e308", "9223372036854775808",
+    "\"2\"",
+    "\"\"",
+    "true",
+    "[]",
+    "[1]",
+    "{}",
+    "1e308",
+    "-1e308",
+    "9223372036854775808",
     "123456789012345678901234567890",
 };
 
@@ -104,9 +111,9 @@ TEST_F(RequestFields, SeedIsAnyInt64) {
 }
 
 TEST_F(RequestFields, FlagsAreBooleans) {
-    for (const char* name : {"stream", "ignore_eos", "include_stop_str_in_output",
-                             "skip_special_tokens", "logprobs", "add_generation_prompt",
-                             "continue_final_message"}) {
+    for (const char* name :
+         {"stream", "ignore_eos", "include_stop_str_in_output", "skip_special_tokens", "logprobs",
+          "add_generation_prompt", "continue_final_message"}) {
         for (const char* bad : {"\"true\"", "1", "0", "1.5", "[]", "{}", "1e308"}) {
             const std::string field = fmt::format("\"{}\":{}", name, bad);
             expect_refused(chat(field), name, field);
@@ -125,7 +132,8 @@ TEST_F(RequestFields, StopStringsHaveACountAndALength) {
     for (const std::string& bad :
          {std::string(R"(["a","b","c","d","e"])"), std::string(R"("")"), std::string(R"([""])"),
           "\"" + std::string(257, 'x') + "\"", std::string("1"), std::string("[1]"),
-          std::string("[null]"), std::string("[[\"a\"]]"), std::string("{}"), std::string("true")}) {
+          std::string("[null]"), std::string("[[\"a\"]]"), std::string("{}"),
+          std::string("true")}) {
         expect_refused(chat("\"stop\":" + bad), "stop", bad);
     }
     chat(R"("stop":["ab","é"],"include_stop_str_in_output":true)");
@@ -287,7 +295,8 @@ TEST_F(RequestFields, MaxTokensHasTwoNamesInChat) {
     EXPECT_EQ(request(0).max_tokens, 7u);
     EXPECT_EQ(request(1).max_tokens, 7u);
     engine.sequences.clear();
-    expect_refused(chat("\"max_completion_tokens\":7,\"max_tokens\":8"), "max_tokens", "they differ");
+    expect_refused(chat("\"max_completion_tokens\":7,\"max_tokens\":8"), "max_tokens",
+                   "they differ");
     expect_refused(chat("\"max_completion_tokens\":0"), "max_completion_tokens", "0");
     const auto answer = chat("\"max_completion_tokens\":9999");
     EXPECT_EQ(Json(answer->body()).text("error.code"), "context_length_exceeded");

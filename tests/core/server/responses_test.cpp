@@ -42,8 +42,7 @@ std::string usage(size_t prompt, size_t output) {
            std::to_string(prompt + output) + "}";
 }
 
-const std::string kPart =
-    R"({"type":"output_text","text":"Hello","annotations":[],"logprobs":[]})";
+const std::string kPart = R"({"type":"output_text","text":"Hello","annotations":[],"logprobs":[]})";
 const std::string kItem = R"({"id":"msg_ID","type":"message","status":"completed",)"
                           R"("role":"assistant","content":[)" +
                           kPart + "]}";
@@ -108,10 +107,11 @@ TEST_F(Responses, AnAnswerCutByItsLengthIsIncomplete) {
 
 TEST_F(Responses, InputIsTextOrMessages) {
     post("/v1/responses", R"({"input":"Hi","instructions":"Be brief."})");
-    post("/v1/responses",
-         R"({"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"A"}]},)"
-         R"({"role":"assistant","content":[{"type":"output_text","text":"B"}]},)"
-         R"({"role":"user","content":"C"}]})");
+    post(
+        "/v1/responses",
+        R"({"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"A"}]},)"
+        R"({"role":"assistant","content":[{"type":"output_text","text":"B"}]},)"
+        R"({"role":"user","content":"C"}]})");
     EXPECT_EQ(decoded(0), "system\nBe brief.\nuser\nHi\nassistant\n");
     EXPECT_EQ(decoded(1), "user\nA\nassistant\nB\nuser\nC\nassistant\n");
 }
@@ -133,9 +133,10 @@ TEST_F(Responses, WhatIsNotStoredIsRefused) {
     engine.sequences.clear();
     for (const char* bad : {"{}", R"({"input":[]})", R"({"input":7})"})
         EXPECT_EQ(Json(post("/v1/responses", bad)->body()).text("error.param"), "input") << bad;
-    EXPECT_EQ(Json(post("/v1/responses", R"({"input":[{"type":"function_call","name":"f"}]})")->body())
-                  .text("error.param"),
-              "input.0.type");
+    EXPECT_EQ(
+        Json(post("/v1/responses", R"({"input":[{"type":"function_call","name":"f"}]})")->body())
+            .text("error.param"),
+        "input.0.type");
     EXPECT_TRUE(engine.sequences.empty());
     post("/v1/responses", R"({"input":"Hi","store":false,"text":{"format":{"type":"text"}}})");
     EXPECT_EQ(engine.sequences.size(), 1u);

@@ -77,8 +77,8 @@ inline std::string masked(std::string text) {
 }
 
 inline const engine::LoadedModel& tiny_model() {
-    static const Result<engine::LoadedModel> model = engine::LoadedModel::open(
-        TENON_SOURCE_DIR "/tests/golden/tiny/llama3-tied-q4_0.gguf");
+    static const Result<engine::LoadedModel> model =
+        engine::LoadedModel::open(TENON_SOURCE_DIR "/tests/golden/tiny/llama3-tied-q4_0.gguf");
     return model.value();
 }
 

@@ -44,9 +44,7 @@ TEST(RouteTable, ARouteThatIsAddedTwiceIsAFault) {
     EXPECT_EQ(table.fault(), "the route GET /a was added twice");
 }
 
-TEST(RouteTable, ARouteThatSaysNothingWantsAKey) {
-    EXPECT_EQ(Route().access, Access::kKey);
-}
+TEST(RouteTable, ARouteThatSaysNothingWantsAKey) { EXPECT_EQ(Route().access, Access::kKey); }
 
 }  // namespace
 }  // namespace tenon::server

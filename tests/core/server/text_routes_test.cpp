@@ -15,9 +15,8 @@ TEST_F(TextRoutes, TextGoesToIdsAndBack) {
     EXPECT_EQ(json.text("max_model_len"), "256");
     std::string ids;
     size_t count = 0;
-    json.find("tokens")->for_items([&](JsonView id) {
-        ids += (count++ == 0 ? "" : ",") + id.describe();
-    });
+    json.find("tokens")->for_items(
+        [&](JsonView id) { ids += (count++ == 0 ? "" : ",") + id.describe(); });
     EXPECT_EQ(json.text("count"), std::to_string(count));
     EXPECT_EQ(json.find("token_strs")->size(), count);
     const auto back = post("/detokenize", "{\"tokens\":[" + ids + "]}");

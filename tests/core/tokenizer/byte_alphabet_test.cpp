@@ -38,11 +38,11 @@ TEST(ByteAlphabet, EveryByteHasItsOwnSpellingAndComesBack) {
 }
 
 TEST(ByteAlphabet, WhatIsOutsideStandsForItself) {
-    EXPECT_EQ(bytes_of("Ġ€x"), " €x");          // U+20AC
-    EXPECT_EQ(bytes_of("\xC5\x84"), "\xC5\x84"); // U+0144, one past the alphabet
-    EXPECT_EQ(bytes_of("a\xC4"), "a\xC4");       // cut short
+    EXPECT_EQ(bytes_of("Ġ€x"), " €x");            // U+20AC
+    EXPECT_EQ(bytes_of("\xC5\x84"), "\xC5\x84");  // U+0144, one past the alphabet
+    EXPECT_EQ(bytes_of("a\xC4"), "a\xC4");        // cut short
     EXPECT_EQ(bytes_of("\xFF\x80"), "\xFF\x80");
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

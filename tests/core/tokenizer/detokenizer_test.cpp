@@ -14,7 +14,8 @@ TEST(Detokenizer, HoldsACharacterUntilItIsWhole) {
     ASSERT_TRUE(t) << t.error().message;
     StreamingDetokenizer stream(*t);
     std::string out;
-    for (int id : {0x61, 0xF0, 0x9F, 0x98}) ASSERT_TRUE(stream.push(id, out));
+    for (int id : {0x61, 0xF0, 0x9F, 0x98})
+        ASSERT_TRUE(stream.push(id, out));
     EXPECT_EQ(out, "a");
     EXPECT_EQ(stream.held(), 3u);
     ASSERT_TRUE(stream.push(0x80, out));
@@ -29,8 +30,10 @@ TEST(Detokenizer, FlushReplacesWhatNeverCame) {
     ASSERT_TRUE(stream.push(0xE2, out));
     stream.flush(out);
     EXPECT_EQ(out, "\xEF\xBF\xBD");
-    ASSERT_TRUE(stream.push('b', out)); // ready for the next text
-    EXPECT_EQ(out, "\xEF\xBF\xBD" "b");
+    ASSERT_TRUE(stream.push('b', out));  // ready for the next text
+    EXPECT_EQ(out,
+              "\xEF\xBF\xBD"
+              "b");
 }
 
 TEST(Detokenizer, AForeignIdIsRefusedAndChangesNothing) {
@@ -58,9 +61,10 @@ TEST(Detokenizer, TheStreamIsWhatBatchDecodeGives) {
         std::vector<int32_t> ids(random() % 30);
         for (int32_t& id : ids) {
             const uint32_t kind = random() % 8;
-            id = kind == 0   ? control
-                 : kind == 1 ? static_cast<int32_t>(random() % static_cast<uint32_t>(t->size()))
-                             : std::vector<int32_t>{0xE2, 0x82, 0xAC, 0xC3, 0xA9, 0xF0, 'a'}[random() % 7];
+            id = kind == 0 ? control
+                 : kind == 1
+                     ? static_cast<int32_t>(random() % static_cast<uint32_t>(t->size()))
+                     : std::vector<int32_t>{0xE2, 0x82, 0xAC, 0xC3, 0xA9, 0xF0, 'a'}[random() % 7];
         }
         StreamingDetokenizer stream(*t, options);
         std::string streamed;
@@ -77,5 +81,5 @@ TEST(Detokenizer, TheStreamIsWhatBatchDecodeGives) {
     }
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

@@ -45,7 +45,7 @@ TEST(KnownTokens, KeysGoBeforeTexts) {
     ASSERT_TRUE(t) << t.error().message;
     EXPECT_EQ(t->known().fim_middle, named);
     EXPECT_FALSE(t->is_special(text));
-    EXPECT_TRUE(t->is_eog(named)); // a line between files ends an answer
+    EXPECT_TRUE(t->is_eog(named));  // a line between files ends an answer
 }
 
 TEST(KnownTokens, SomeFamiliesUseATextForSomethingElse) {
@@ -66,5 +66,5 @@ TEST(KnownTokens, SomeFamiliesUseATextForSomethingElse) {
     EXPECT_FALSE(t->is_special(end));
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

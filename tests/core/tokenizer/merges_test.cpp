@@ -71,7 +71,9 @@ TEST(Merges, WordsOfEveryLengthFollowTheDefinition) {
         for (size_t length = 0; length < 90; ++length) {
             std::vector<int32_t> ids(length);
             for (int32_t& id : ids) {
-                id = random() % 40 == 0 ? -1 : static_cast<int32_t>(random() % static_cast<uint32_t>(letters));
+                id = random() % 40 == 0
+                         ? -1
+                         : static_cast<int32_t>(random() % static_cast<uint32_t>(letters));
             }
             std::vector<int32_t> out;
             merger.merge(ids, out);
@@ -80,5 +82,5 @@ TEST(Merges, WordsOfEveryLengthFollowTheDefinition) {
     }
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

@@ -28,7 +28,8 @@ public:
     void add_bytes() {
         static constexpr char kDigits[] = "0123456789ABCDEF";
         for (size_t byte = 0; byte < 256; ++byte)
-            add(std::string("<0x") + kDigits[byte >> 4] + kDigits[byte & 15] + ">", 0, TokenType::kByte);
+            add(std::string("<0x") + kDigits[byte >> 4] + kDigits[byte & 15] + ">", 0,
+                TokenType::kByte);
     }
 
     Tokenizer make() const {
@@ -46,7 +47,7 @@ public:
     Vocabulary vocabulary;
 
 private:
-    std::deque<std::string> texts_; // addresses stay
+    std::deque<std::string> texts_;  // addresses stay
 };
 
 inline std::vector<int32_t> plain_ids(const Tokenizer& tokenizer, std::string_view text) {
@@ -59,7 +60,8 @@ inline std::vector<int32_t> plain_ids(const Tokenizer& tokenizer, std::string_vi
 inline void expect_linear(const Tokenizer& tokenizer, std::string_view unit) {
     const auto ticks = [&](size_t bytes) {
         std::string text;
-        while (text.size() < bytes) text += unit;
+        while (text.size() < bytes)
+            text += unit;
         std::clock_t best = std::numeric_limits<std::clock_t>::max();
         for (int run = 0; run < 3; ++run) {
             const std::clock_t start = std::clock();
@@ -72,4 +74,4 @@ inline void expect_linear(const Tokenizer& tokenizer, std::string_view unit) {
     EXPECT_LT(ticks(1u << 17), one * 32 + CLOCKS_PER_SEC / 100) << "'" << unit << "'";
 }
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

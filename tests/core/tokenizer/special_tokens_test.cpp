@@ -15,7 +15,8 @@ std::string mark_plainly(std::vector<SpecialTokens::Token> tokens, const std::st
     std::string marks(text.size(), '.');
     for (const auto& token : tokens) {
         for (size_t at = 0; at + token.text.size() <= text.size();) {
-            const bool free = marks.substr(at, token.text.size()) == std::string(token.text.size(), '.');
+            const bool free =
+                marks.substr(at, token.text.size()) == std::string(token.text.size(), '.');
             if (free && text.compare(at, token.text.size(), token.text) == 0) {
                 std::fill_n(marks.begin() + static_cast<ptrdiff_t>(at), token.text.size(),
                             static_cast<char>('A' + token.id));
@@ -28,7 +29,8 @@ std::string mark_plainly(std::vector<SpecialTokens::Token> tokens, const std::st
     return marks;
 }
 
-std::string mark(const SpecialTokens& tokens, const std::string& text, SpecialScope scope = SpecialScope::kAll) {
+std::string mark(const SpecialTokens& tokens, const std::string& text,
+                 SpecialScope scope = SpecialScope::kAll) {
     std::vector<SpecialMatch> matches;
     tokens.find(text, 0, text.size(), scope, matches);
     std::string marks(text.size(), '.');
@@ -36,7 +38,8 @@ std::string mark(const SpecialTokens& tokens, const std::string& text, SpecialSc
     for (const SpecialMatch& match : matches) {
         EXPECT_GE(match.begin, end);
         end = match.end;
-        for (size_t i = match.begin; i < match.end; ++i) marks[i] = static_cast<char>('A' + match.id);
+        for (size_t i = match.begin; i < match.end; ++i)
+            marks[i] = static_cast<char>('A' + match.id);
     }
     return marks;
 }
@@ -53,7 +56,8 @@ TEST(SpecialTokens, OneTokenTakesFromTheLeft) {
 }
 
 TEST(SpecialTokens, ScopesSayWhatMayBeFound) {
-    const auto tokens = SpecialTokens::build({{"<c>", 0, false}, {"<u>", 1, true}, {"  ", 2, true}});
+    const auto tokens =
+        SpecialTokens::build({{"<c>", 0, false}, {"<u>", 1, true}, {"  ", 2, true}});
     EXPECT_EQ(mark(tokens, "<c><u>  ", SpecialScope::kAll), "AAABBBCC");
     EXPECT_EQ(mark(tokens, "<c><u>  ", SpecialScope::kUserDefined), "...BBBCC");
     EXPECT_EQ(mark(tokens, "<c><u>  ", SpecialScope::kWhitespace), "......CC");
@@ -74,17 +78,19 @@ TEST(SpecialTokens, RandomTextsFollowTheDefinition) {
     std::mt19937 random(seed);
     for (int round = 0; round < 3000; ++round) {
         std::vector<SpecialTokens::Token> list;
-        for (size_t length = 1; length < 7; ++length) { // one of each length
+        for (size_t length = 1; length < 7; ++length) {  // one of each length
             if (random() % 3 == 0) continue;
             std::string text(length, ' ');
-            for (char& c : text) c = "ab"[random() % 2];
+            for (char& c : text)
+                c = "ab"[random() % 2];
             list.push_back({text, static_cast<int32_t>(list.size()), false});
         }
         std::string text(random() % 40, ' ');
-        for (char& c : text) c = "abc"[random() % 3];
+        for (char& c : text)
+            c = "abc"[random() % 3];
         ASSERT_EQ(mark(SpecialTokens::build(list), text), mark_plainly(list, text)) << text;
     }
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

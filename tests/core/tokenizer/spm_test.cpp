@@ -40,16 +40,17 @@ TEST(Spm, TheBestScoreJoinsFirst) {
     EXPECT_EQ(plain_ids(t, "hello"), Ids{s.hello});
     EXPECT_EQ(plain_ids(t, "he"), Ids{s.mark_he});
     EXPECT_EQ(plain_ids(t, "ollo"), (Ids{s.mark, s.o, s.llo}));
-    EXPECT_EQ(*t.encode("hello"), (Ids{1, s.hello})); // BOS, where the file says nothing
+    EXPECT_EQ(*t.encode("hello"), (Ids{1, s.hello}));  // BOS, where the file says nothing
 }
 
 TEST(Spm, WhatNoTokenSpellsBecomesBytes) {
     const Sample s;
     const Tokenizer t = s.make();
     EXPECT_EQ(plain_ids(t, "\u00e9"), (Ids{s.mark, 3 + 0xC3, 3 + 0xA9}));
-    EXPECT_EQ(plain_ids(t, "\xE2\x82"), (Ids{s.mark, 3 + 0xE2, 3 + 0x82})); // broken: as it is
+    EXPECT_EQ(plain_ids(t, "\xE2\x82"), (Ids{s.mark, 3 + 0xE2, 3 + 0x82}));  // broken: as it is
     const Ids ids = plain_ids(t, "<0x41></s>");
-    for (const int32_t id : ids) EXPECT_FALSE(id == 3 + 0x41 || id == 2) << id; // text stays text
+    for (const int32_t id : ids)
+        EXPECT_FALSE(id == 3 + 0x41 || id == 2) << id;  // text stays text
     EXPECT_EQ(*t.decode(ids), "<0x41></s>");
 }
 
@@ -58,7 +59,7 @@ TEST(Spm, WithoutByteTokensTheUnknownTokenStands) {
     p.add("<unk>", 0, TokenType::kUnknown);
     p.add("a", -1);
     const Tokenizer t = p.make();
-    EXPECT_EQ(plain_ids(t, "a\u00e9"), (Ids{0, 1, 0})); // the mark, a, one for the whole character
+    EXPECT_EQ(plain_ids(t, "a\u00e9"), (Ids{0, 1, 0}));  // the mark, a, one for the whole character
 }
 
 TEST(Spm, TheSpaceInFrontComesAndGoes) {
@@ -90,7 +91,7 @@ TEST(Spm, AStreamHoldsBytesUntilTheCharacterIsWhole) {
     ASSERT_TRUE(stream.push(3 + 0xA9, out));
     EXPECT_EQ(out, "\u00e9");
     ASSERT_TRUE(stream.push(s.hello, out));
-    EXPECT_EQ(out, "\u00e9 hello"); // an answer goes on where its prompt ended
+    EXPECT_EQ(out, "\u00e9 hello");  // an answer goes on where its prompt ended
 }
 
 TEST(Spm, SpecialTokensOfPhi3TakeWhiteSpaceAlong) {
@@ -98,11 +99,14 @@ TEST(Spm, SpecialTokensOfPhi3TakeWhiteSpaceAlong) {
     const int32_t user = s.add("<|user|>", 0, TokenType::kControl);
     s.vocabulary.strips_after_special = true;
     const Tokenizer t = s.make();
-    EXPECT_EQ(*t.encode("<|user|>\n  hello", {.add_special = false, .parse_special = true}), (Ids{user, s.hello}));
+    EXPECT_EQ(*t.encode("<|user|>\n  hello", {.add_special = false, .parse_special = true}),
+              (Ids{user, s.hello}));
     const Segment parts[] = {{"<|user|>\n", true}, {" hello", false}};
     EXPECT_EQ(*t.encode_segments(parts, {.add_special = false}), (Ids{user, s.hello}));
-    EXPECT_EQ(*t.encode("<s> hello", {.add_special = false, .parse_special = true}).value().begin(), 1);
-    EXPECT_EQ(*t.encode("<s> hello", {.add_special = false, .parse_special = true}), (Ids{1, s.mark, s.hello}));
+    EXPECT_EQ(*t.encode("<s> hello", {.add_special = false, .parse_special = true}).value().begin(),
+              1);
+    EXPECT_EQ(*t.encode("<s> hello", {.add_special = false, .parse_special = true}),
+              (Ids{1, s.mark, s.hello}));
 }
 
 // The definition: of all neighbours that together are a token the best, the leftmost of equals.
@@ -140,7 +144,8 @@ Ids join_plainly(const PieceVocabulary& p, std::string_view text) {
         if (id >= 0) {
             ids.push_back(id);
         } else {
-            for (const char byte : part) ids.push_back(1 + static_cast<uint8_t>(byte));
+            for (const char byte : part)
+                ids.push_back(1 + static_cast<uint8_t>(byte));
         }
     }
     return ids;
@@ -159,15 +164,17 @@ TEST(Spm, TextsOfEveryLengthFollowTheDefinition) {
         std::vector<std::string> made;
         for (int i = 0; i < 25; ++i) {
             std::string text = random() % 4 == 0 ? kMark : "";
-            for (uint32_t n = 1 + random() % 5; n > 0; --n) text += static_cast<char>('a' + random() % 3);
+            for (uint32_t n = 1 + random() % 5; n > 0; --n)
+                text += static_cast<char>('a' + random() % 3);
             if (std::find(made.begin(), made.end(), text) != made.end()) continue;
             made.push_back(text);
-            p.add(text, -static_cast<float>(random() % 6)); // with ties
+            p.add(text, -static_cast<float>(random() % 6));  // with ties
         }
         const Tokenizer t = p.make();
         for (size_t length = 1; length < 60; ++length) {
             std::string text;
-            while (text.size() < length) text += "abcd"[random() % 4];
+            while (text.size() < length)
+                text += "abcd"[random() % 4];
             ASSERT_EQ(plain_ids(t, text), join_plainly(p, text)) << text;
         }
     }
@@ -176,21 +183,25 @@ TEST(Spm, TextsOfEveryLengthFollowTheDefinition) {
 TEST(Spm, WorkIsLinearInTheText) {
     PieceVocabulary p("llama");
     p.add("<unk>", 0, TokenType::kUnknown);
-    for (size_t n = 1; n <= 1024; n *= 2) p.add(std::string(n, 'a'), -static_cast<float>(n));
-    for (size_t n = 1; n < 200; ++n) p.add(std::string(n, 'b'), -1000.0f + static_cast<float>(n));
+    for (size_t n = 1; n <= 1024; n *= 2)
+        p.add(std::string(n, 'a'), -static_cast<float>(n));
+    for (size_t n = 1; n < 200; ++n)
+        p.add(std::string(n, 'b'), -1000.0f + static_cast<float>(n));
     const Tokenizer t = p.make();
-    for (const char* unit : {"a", "b", " ", "\xE2", "ab"}) expect_linear(t, unit);
+    for (const char* unit : {"a", "b", " ", "\xE2", "ab"})
+        expect_linear(t, unit);
 }
 
 TEST(Spm, AVocabularyMadeToBeSlowIsReadInTime) {
     // Every token is the start and the end of all longer ones: as many merges as there can be.
     PieceVocabulary p("llama");
     p.add("<unk>", 0, TokenType::kUnknown);
-    for (size_t n = 1; n <= 1500; ++n) p.add(std::string(n, 'x'));
+    for (size_t n = 1; n <= 1500; ++n)
+        p.add(std::string(n, 'x'));
     const std::clock_t start = std::clock();
     EXPECT_EQ(p.refusal(), "");
     EXPECT_LT(std::clock() - start, 5 * CLOCKS_PER_SEC);
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

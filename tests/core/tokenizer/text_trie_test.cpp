@@ -22,7 +22,8 @@ TEST(TextTrie, FindsEveryTextAndNoOther) {
         wanted.emplace(text, i);
     }
     std::vector<TextTrie::Text> texts;
-    for (const auto& [text, id] : wanted) texts.push_back({text, id});
+    for (const auto& [text, id] : wanted)
+        texts.push_back({text, id});
     std::shuffle(texts.begin(), texts.end(), random);
     const auto trie = TextTrie::build(texts);
     ASSERT_TRUE(trie) << trie.error().message;
@@ -52,8 +53,9 @@ TEST(TextTrie, RefusesLongTexts) {
     const std::string text(kTrieTextBytesMax + 1, 'x');
     const auto trie = TextTrie::build({{text, 7}});
     ASSERT_FALSE(trie);
-    EXPECT_NE(trie.error().message.find("token 7 has 1025 bytes"), std::string::npos) << trie.error().message;
+    EXPECT_NE(trie.error().message.find("token 7 has 1025 bytes"), std::string::npos)
+        << trie.error().message;
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

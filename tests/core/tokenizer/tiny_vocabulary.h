@@ -47,9 +47,11 @@ public:
         while (made.size() < count) {
             const std::string left = pool[random() % pool.size()];
             const std::string right = pool[random() % pool.size()];
-            if (left.size() + right.size() > 12 || !made.insert(left + " " + right).second) continue;
+            if (left.size() + right.size() > 12 || !made.insert(left + " " + right).second)
+                continue;
             merge(left, right);
-            if (std::find(pool.begin(), pool.end(), left + right) == pool.end()) pool.push_back(left + right);
+            if (std::find(pool.begin(), pool.end(), left + right) == pool.end())
+                pool.push_back(left + right);
         }
     }
 
@@ -57,7 +59,7 @@ public:
 
 private:
     std::string_view keep(const std::string& text) { return texts_.emplace_back(text); }
-    std::deque<std::string> texts_; // addresses stay
+    std::deque<std::string> texts_;  // addresses stay
 };
 
-} // namespace tenon::tokenizer
+}  // namespace tenon::tokenizer

@@ -7,7 +7,8 @@ namespace {
 
 TEST(TokenTable, FindsEveryTextAndNoOther) {
     std::vector<std::string> texts;
-    for (int i = 0; i < 5000; ++i) texts.push_back(std::to_string(i * 7919).append("t"));
+    for (int i = 0; i < 5000; ++i)
+        texts.push_back(std::to_string(i * 7919).append("t"));
     std::vector<std::string_view> views(texts.begin(), texts.end());
     const auto table = TokenTable::build(views);
     ASSERT_TRUE(table) << table.error().message;
@@ -39,5 +40,5 @@ TEST(TokenTable, KeepsEmptyTextsButDoesNotFindThem) {
     EXPECT_EQ(table->find(""), -1);
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

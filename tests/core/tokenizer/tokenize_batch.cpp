@@ -23,8 +23,10 @@ tenon::Result<tenon::tokenizer::Tokenizer> load(const char* path) {
               tenon::formats::parse_vocabulary(loaded.gguf));
     const auto start = std::chrono::steady_clock::now();
     auto tokenizer = tenon::tokenizer::Tokenizer::create(vocabulary);
-    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
-    std::fprintf(stderr, "create: %.1f ms for %zu tokens\n", spent.count(), vocabulary.tokens.size());
+    const std::chrono::duration<double, std::milli> spent =
+        std::chrono::steady_clock::now() - start;
+    std::fprintf(stderr, "create: %.1f ms for %zu tokens\n", spent.count(),
+                 vocabulary.tokens.size());
     return tokenizer;
 }
 
@@ -38,13 +40,14 @@ int print_facts(const tenon::tokenizer::Tokenizer& tokenizer) {
     std::printf("\n");
     for (int32_t id = 0; id < tokenizer.size(); ++id) {
         std::printf("%d %s", id, tokenizer.is_eog(id) ? "ends " : "");
-        for (const char byte : tokenizer.token_bytes(id)) std::printf("%02x", static_cast<unsigned char>(byte));
+        for (const char byte : tokenizer.token_bytes(id))
+            std::printf("%02x", static_cast<unsigned char>(byte));
         std::printf("\n");
     }
     return 0;
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     if (argc != 2 && argc != 3) {
@@ -64,14 +67,15 @@ int main(int argc, char** argv) {
     while (std::fread(head, sizeof head, 1, stdin) == 1) {
         text.resize(head[1]);
         if (head[1] > 0 && std::fread(text.data(), head[1], 1, stdin) != 1) return 1;
-        const auto ids =
-            tokenizer->encode(text, {.add_special = (head[0] & 1) != 0, .parse_special = (head[0] & 2) != 0});
+        const auto ids = tokenizer->encode(
+            text, {.add_special = (head[0] & 1) != 0, .parse_special = (head[0] & 2) != 0});
         const int32_t count = ids ? static_cast<int32_t>(ids->size()) : -1;
         std::fwrite(&count, sizeof count, 1, stdout);
         if (count > 0) std::fwrite(ids->data(), sizeof(int32_t), ids->size(), stdout);
         total += text.size();
     }
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-    std::fprintf(stderr, "encode: %.1f MB in %.2f s\n", static_cast<double>(total) * 1e-6, spent.count());
+    std::fprintf(stderr, "encode: %.1f MB in %.2f s\n", static_cast<double>(total) * 1e-6,
+                 spent.count());
     return 0;
 }

@@ -40,17 +40,17 @@ std::string unspell(std::string_view text) {
             continue;
         }
         switch (const char c = text[++i]; c) {
-        case 'n': out.push_back('\n'); break;
-        case 't': out.push_back('\t'); break;
-        case 'r': out.push_back('\r'); break;
-        case 'x': {
-            unsigned byte = 0;
-            std::from_chars(text.data() + i + 1, text.data() + i + 3, byte, 16);
-            out.push_back(static_cast<char>(byte));
-            i += 2;
-            break;
-        }
-        default: out.push_back(c);
+            case 'n': out.push_back('\n'); break;
+            case 't': out.push_back('\t'); break;
+            case 'r': out.push_back('\r'); break;
+            case 'x': {
+                unsigned byte = 0;
+                std::from_chars(text.data() + i + 1, text.data() + i + 3, byte, 16);
+                out.push_back(static_cast<char>(byte));
+                i += 2;
+                break;
+            }
+            default: out.push_back(c);
         }
     }
     return out;
@@ -64,7 +64,8 @@ Ids parse_ids(const std::string& text) {
 std::string streamed(const Tokenizer& tokenizer, const Ids& ids) {
     StreamingDetokenizer stream(tokenizer);
     std::string out;
-    for (int32_t id : ids) EXPECT_TRUE(stream.push(id, out));
+    for (int32_t id : ids)
+        EXPECT_TRUE(stream.push(id, out));
     stream.flush(out);
     return out;
 }
@@ -80,7 +81,8 @@ TEST(TokenizerGolden, SmolLm2GivesTheIdsOfLlamaCpp) {
     std::istringstream lines(read(TENON_SOURCE_DIR "/tests/golden/tokenizer/smollm2.tsv"));
     std::string flag, text, ids;
     int count = 0;
-    while (std::getline(lines, flag, '\t') && std::getline(lines, text, '\t') && std::getline(lines, ids)) {
+    while (std::getline(lines, flag, '\t') && std::getline(lines, text, '\t') &&
+           std::getline(lines, ids)) {
         const auto seen = tokenizer->encode(unspell(text), {.parse_special = flag == "parse"});
         ASSERT_TRUE(seen) << seen.error().message;
         EXPECT_EQ(*seen, parse_ids(ids)) << flag << ": " << text;
@@ -88,8 +90,8 @@ TEST(TokenizerGolden, SmolLm2GivesTheIdsOfLlamaCpp) {
         ++count;
     }
     EXPECT_EQ(count, 60);
-    EXPECT_TRUE(tokenizer->is_eog(2)); // <|im_end|>
-    EXPECT_TRUE(tokenizer->is_eog(0)); // <|endoftext|>
+    EXPECT_TRUE(tokenizer->is_eog(2));  // <|im_end|>
+    EXPECT_TRUE(tokenizer->is_eog(0));  // <|endoftext|>
     EXPECT_FALSE(tokenizer->is_eog(1));
 }
 
@@ -108,15 +110,16 @@ TEST(TokenizerGolden, SmallVocabulariesOfEveryKindGiveTheIdsOfLlamaCpp) {
             ASSERT_TRUE(loaded) << loaded.error().message;
             auto vocabulary = formats::parse_vocabulary(loaded->gguf);
             ASSERT_TRUE(vocabulary) << vocabulary.error().message;
-            if (colon != std::string::npos) vocabulary->pre = std::string_view(kind).substr(colon + 1);
+            if (colon != std::string::npos)
+                vocabulary->pre = std::string_view(kind).substr(colon + 1);
             auto made = Tokenizer::create(*vocabulary);
             ASSERT_TRUE(made) << made.error().message;
             tokenizer.emplace(std::move(made).value());
             open_kind = kind;
             kinds.insert(kind);
         }
-        const auto seen = tokenizer->encode(
-            unspell(text), {.add_special = (flags[0] & 1) != 0, .parse_special = (flags[0] & 2) != 0});
+        const auto seen = tokenizer->encode(unspell(text), {.add_special = (flags[0] & 1) != 0,
+                                                            .parse_special = (flags[0] & 2) != 0});
         ASSERT_TRUE(seen) << seen.error().message;
         EXPECT_EQ(*seen, parse_ids(ids)) << kind << " flags " << flags << ": " << text;
         EXPECT_EQ(streamed(*tokenizer, *seen), *tokenizer->decode(*seen, {.continues = true}));
@@ -126,10 +129,13 @@ TEST(TokenizerGolden, SmallVocabulariesOfEveryKindGiveTheIdsOfLlamaCpp) {
 
 TEST(TokenizerGolden, PublishedVocabulariesGiveTheIdsOfTheirModels) {
     const char* folder = std::getenv("TENON_TEST_VOCABS");
-    if (folder == nullptr) GTEST_SKIP() << "TENON_TEST_VOCABS names no folder with ggml-vocab-*.gguf";
-    for (const std::string name : {"gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder", "starcoder",
-                                   "refact", "command-r", "mpt", "falcon", "llama-spm", "phi-3", "bert-bge"}) {
-        const std::string path = std::string(folder).append("/ggml-vocab-").append(name).append(".gguf");
+    if (folder == nullptr)
+        GTEST_SKIP() << "TENON_TEST_VOCABS names no folder with ggml-vocab-*.gguf";
+    for (const std::string name :
+         {"gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder", "starcoder",
+          "refact", "command-r", "mpt", "falcon", "llama-spm", "phi-3", "bert-bge"}) {
+        const std::string path =
+            std::string(folder).append("/ggml-vocab-").append(name).append(".gguf");
         const auto tokenizer = load(path);
         ASSERT_TRUE(tokenizer) << tokenizer.error().message;
         std::string texts = read(path + ".inp");
@@ -145,12 +151,12 @@ TEST(TokenizerGolden, PublishedVocabulariesGiveTheIdsOfTheirModels) {
             const auto ids = tokenizer->encode(text, {.add_special = false});
             ASSERT_TRUE(ids) << ids.error().message;
             EXPECT_EQ(*ids, parse_ids(line)) << name << ": " << text;
-            if (name == "bert-bge") continue; // case and accents are gone
+            if (name == "bert-bge") continue;  // case and accents are gone
             EXPECT_EQ(*tokenizer->decode(*ids), text) << name;
         }
         EXPECT_GE(count, 40) << path;
     }
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

@@ -17,7 +17,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-const std::string kSpace = "\xC4\xA0"; // the spelling of a space
+const std::string kSpace = "\xC4\xA0";  // the spelling of a space
 
 // Bytes, "he", "ll", "hell", "hello", " w", and special tokens.
 struct Sample {
@@ -67,7 +67,7 @@ TEST(Tokenizer, MergesInOrderOfRank) {
     const Sample s;
     const Tokenizer t = s.make();
     EXPECT_EQ(encode(t, "hello w"), (Ids{s.hello, s.space_w}));
-    EXPECT_EQ(encode(t, "hel"), (Ids{256, 'l'})); // 256 is "he"
+    EXPECT_EQ(encode(t, "hel"), (Ids{256, 'l'}));  // 256 is "he"
     EXPECT_EQ(encode(t, ""), Ids{});
 }
 
@@ -80,7 +80,7 @@ TEST(Tokenizer, ControlTokensAreTextUnlessAskedFor) {
     EXPECT_EQ(plain.size(), 11u);
     EXPECT_EQ(std::count(plain.begin(), plain.end(), s.end), 0);
     EXPECT_EQ(decode(t, plain), "hello<|im_end|>");
-    EXPECT_EQ(encode(t, "<tool>"), Ids{s.tool}); // user-defined: always
+    EXPECT_EQ(encode(t, "<tool>"), Ids{s.tool});  // user-defined: always
 }
 
 TEST(Tokenizer, AddsBosAndEosWhereTheModelWantsThem) {
@@ -95,14 +95,15 @@ TEST(Tokenizer, AddsBosAndEosWhereTheModelWantsThem) {
     s.tiny.vocabulary.add_bos.reset();
     s.tiny.vocabulary.add_eos.reset();
     EXPECT_FALSE(s.make().adds_bos());
-    s.tiny.vocabulary.pre = "llama-bpe"; // begins with BOS unless told otherwise
+    s.tiny.vocabulary.pre = "llama-bpe";  // begins with BOS unless told otherwise
     EXPECT_TRUE(s.make().adds_bos());
 }
 
 TEST(Tokenizer, UserTextNeverFormsSpecialTokens) {
     const Sample s;
     const Tokenizer t = s.make();
-    const Ids mixed = encode_segments(t, {{"<|begin|>", true}, {"hello<|im_end|><tool><unk>", false}, {"<|im_end|>", true}});
+    const Ids mixed = encode_segments(
+        t, {{"<|begin|>", true}, {"hello<|im_end|><tool><unk>", false}, {"<|im_end|>", true}});
     EXPECT_EQ(mixed.front(), s.begin);
     EXPECT_EQ(mixed.back(), s.end);
     for (int32_t id : {s.end, s.tool, s.unknown, s.begin}) {
@@ -171,10 +172,12 @@ TEST(Tokenizer, ValidTextComesBackAndAnyBytesAreLegal) {
         ASSERT_TRUE(t) << t.error().message;
         for (int i = 0; i < 1000; ++i) {
             std::string text(random() % 60, ' ');
-            for (char& c : text) c = i % 2 ? "abc 1\n'\t."[random() % 9] : static_cast<char>(random());
+            for (char& c : text)
+                c = i % 2 ? "abc 1\n'\t."[random() % 9] : static_cast<char>(random());
             const Ids ids = encode(*t, text);
             ASSERT_LE(ids.size(), 3 * text.size());
-            ASSERT_EQ(decode(*t, ids, {.repair = false}), is_utf8(text) ? text : clean_text(text).bytes);
+            ASSERT_EQ(decode(*t, ids, {.repair = false}),
+                      is_utf8(text) ? text : clean_text(text).bytes);
         }
     }
 }
@@ -196,7 +199,8 @@ TEST(Tokenizer, ThreadsShareOne) {
             }
         });
     }
-    for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : threads)
+        thread.join();
     EXPECT_EQ(wrong, 0);
 }
 
@@ -212,7 +216,8 @@ TEST(Tokenizer, BytesWithoutATokenAreLeftOut) {
 
 TEST(Tokenizer, DecodesByType) {
     TinyVocabulary tiny;
-    const int32_t control = tiny.add("<\xC4\xA0>", TokenType::kControl); // not in the byte alphabet
+    const int32_t control =
+        tiny.add("<\xC4\xA0>", TokenType::kControl);  // not in the byte alphabet
     const int32_t byte = tiny.add("<0x41>", TokenType::kByte);
     const int32_t unused = tiny.add("<unused0>", TokenType::kUnused);
     const auto t = Tokenizer::create(tiny.vocabulary);
@@ -236,9 +241,11 @@ TEST(Tokenizer, KnowsWhatEndsAGeneration) {
     s.tiny.vocabulary.eot = eot;
     s.tiny.vocabulary.eog = {s.tool};
     const Tokenizer t = s.make();
-    for (int32_t id : {s.end, eot, known, s.tool}) EXPECT_TRUE(t.is_eog(id)) << id;
-    for (int32_t id : {s.begin, s.hello, -1, t.size()}) EXPECT_FALSE(t.is_eog(id)) << id;
-    EXPECT_TRUE(t.is_special(known)); // whatever the file says of it
+    for (int32_t id : {s.end, eot, known, s.tool})
+        EXPECT_TRUE(t.is_eog(id)) << id;
+    for (int32_t id : {s.begin, s.hello, -1, t.size()})
+        EXPECT_FALSE(t.is_eog(id)) << id;
+    EXPECT_TRUE(t.is_special(known));  // whatever the file says of it
     EXPECT_EQ(t.find_token("<stop>"), eot);
     EXPECT_EQ(t.find_token("<none>"), std::nullopt);
 }
@@ -258,19 +265,21 @@ TEST(Tokenizer, RefusesToDecodeForeignIds) {
     for (int32_t id : {-1, t.size(), std::numeric_limits<int32_t>::max()}) {
         const auto text = t.decode(Ids{0, id});
         ASSERT_FALSE(text);
-        EXPECT_NE(text.error().message.find("at place 1 of 2"), std::string::npos) << text.error().message;
+        EXPECT_NE(text.error().message.find("at place 1 of 2"), std::string::npos)
+            << text.error().message;
     }
 }
 
 struct Refusal {
-    const char* words; // in the message
+    const char* words;  // in the message
     std::function<void(TinyVocabulary&)> spoil;
 };
 
 TEST(Tokenizer, RefusesBadVocabulariesWithOneSentence) {
     const Refusal kRefusals[] = {
         {"model 'rwkv'", [](auto& t) { t.vocabulary.model = "rwkv"; }},
-        {"token 1 has the score nan", [](auto& t) {
+        {"token 1 has the score nan",
+         [](auto& t) {
              t.vocabulary.scores.assign(t.vocabulary.tokens.size(), 0.0f);
              t.vocabulary.scores[1] = std::numeric_limits<float>::quiet_NaN();
          }},
@@ -285,7 +294,8 @@ TEST(Tokenizer, RefusesBadVocabulariesWithOneSentence) {
         {"spelled '<0x-1>'", [](auto& t) { t.add("<0x-1>", TokenType::kByte); }},
         {"spelled '<0x1>'", [](auto& t) { t.add("<0x1>", TokenType::kByte); }},
         {"merge 0 is 'zz a', but its left", [](auto& t) { t.vocabulary.merges = {"zz a"}; }},
-        {"merge 1 is 'a zz', but its right", [](auto& t) { t.merge("a", "b"), t.vocabulary.merges.push_back("a zz"); }},
+        {"merge 1 is 'a zz', but its right",
+         [](auto& t) { t.merge("a", "b"), t.vocabulary.merges.push_back("a zz"); }},
         {"merge 0 is 'x y', but its joined", [](auto& t) { t.vocabulary.merges = {"x y"}; }},
         {"merge 0 is 'ab'", [](auto& t) { t.vocabulary.merges = {"ab"}; }},
         {"merge 0 is ''", [](auto& t) { t.vocabulary.merges = {""}; }},
@@ -297,7 +307,8 @@ TEST(Tokenizer, RefusesBadVocabulariesWithOneSentence) {
         {"end-of-generation id", [](auto& t) { t.vocabulary.eog = {999}; }},
         {"no BOS id", [](auto& t) { t.vocabulary.add_bos = true; }},
         {"no EOS id", [](auto& t) { t.vocabulary.add_eos = true; }},
-        {"limits are 65535 for one", [](auto& t) { t.add(std::string(65536, 'x'), TokenType::kNormal); }},
+        {"limits are 65535 for one",
+         [](auto& t) { t.add(std::string(65536, 'x'), TokenType::kNormal); }},
         {"has 1025 bytes", [](auto& t) { t.add(std::string(1025, 'x'), TokenType::kControl); }},
     };
     for (const Refusal& refusal : kRefusals) {
@@ -322,7 +333,8 @@ TEST(Tokenizer, WorkIsLinearInTheText) {
         for (const char* unit : {"a", " ", "\n ", "<|im_end|>", "<|", "!", "\xE2\x82", "ab1 "}) {
             const auto ticks = [&](size_t bytes) {
                 std::string text;
-                while (text.size() < bytes) text += unit;
+                while (text.size() < bytes)
+                    text += unit;
                 std::clock_t best = std::numeric_limits<std::clock_t>::max();
                 for (int run = 0; run < 3; ++run) {
                     const std::clock_t start = std::clock();
@@ -332,10 +344,11 @@ TEST(Tokenizer, WorkIsLinearInTheText) {
                 return best;
             };
             const std::clock_t one = ticks(1u << 15);
-            EXPECT_LT(ticks(1u << 18), one * 32 + CLOCKS_PER_SEC / 100) << pre << " '" << unit << "'";
+            EXPECT_LT(ticks(1u << 18), one * 32 + CLOCKS_PER_SEC / 100)
+                << pre << " '" << unit << "'";
         }
     }
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

@@ -31,8 +31,8 @@ TEST(Unigram, TheSumOfScoresDecides) {
     const Sample s;
     const Tokenizer t = s.make();
     EXPECT_EQ(plain_ids(t, "the"), Ids{s.the});
-    EXPECT_EQ(plain_ids(t, "cat"), (Ids{3, s.c, s.at})); // -8 beats -9
-    EXPECT_EQ(*t.encode("the"), (Ids{s.the, 1}));        // EOS, where the file says nothing
+    EXPECT_EQ(plain_ids(t, "cat"), (Ids{3, s.c, s.at}));  // -8 beats -9
+    EXPECT_EQ(*t.encode("the"), (Ids{s.the, 1}));         // EOS, where the file says nothing
     EXPECT_EQ(*t.decode(Ids{s.the, s.cat}), "thecat");
 }
 
@@ -112,7 +112,8 @@ TEST(Unigram, TextsOfEveryLengthFollowTheDefinition) {
         std::vector<std::string> made;
         for (int i = 0; i < 15; ++i) {
             std::string text;
-            for (uint32_t n = 1 + random() % 5; n > 0; --n) text += static_cast<char>('a' + random() % 3);
+            for (uint32_t n = 1 + random() % 5; n > 0; --n)
+                text += static_cast<char>('a' + random() % 3);
             if (std::find(made.begin(), made.end(), text) != made.end()) continue;
             made.push_back(text);
             p.add(text, -static_cast<float>(random() % 900) / 64);
@@ -121,8 +122,10 @@ TEST(Unigram, TextsOfEveryLengthFollowTheDefinition) {
         const Tokenizer t = p.make();
         for (size_t length = 1; length < 70; ++length) {
             std::string text;
-            while (text.size() < length) text += "abcd"[random() % 4];
-            ASSERT_EQ(plain_ids(t, text), cut_plainly(p, text, static_cast<double>(worst) - 10)) << text;
+            while (text.size() < length)
+                text += "abcd"[random() % 4];
+            ASSERT_EQ(plain_ids(t, text), cut_plainly(p, text, static_cast<double>(worst) - 10))
+                << text;
         }
     }
 }
@@ -132,10 +135,12 @@ TEST(Unigram, WorkIsLinearInTheText) {
     p.add("<unk>", 0, TokenType::kUnknown);
     p.vocabulary.unk = 0;
     p.vocabulary.add_eos = false;
-    for (size_t n = 1; n <= 64; ++n) p.add(std::string(n, 'a'), -1);
+    for (size_t n = 1; n <= 64; ++n)
+        p.add(std::string(n, 'a'), -1);
     const Tokenizer t = p.make();
-    for (const char* unit : {"a", "ab", " ", "\xE2", "b"}) expect_linear(t, unit);
+    for (const char* unit : {"a", "ab", " ", "\xE2", "b"})
+        expect_linear(t, unit);
 }
 
-} // namespace
-} // namespace tenon::tokenizer
+}  // namespace
+}  // namespace tenon::tokenizer

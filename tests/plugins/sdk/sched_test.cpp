@@ -61,10 +61,10 @@ struct Case {
         view.blocks_free = 4;
         view.state = state.data();
         view.tokens_left = one.data();
-        for (auto* column : {&view.computed, &view.cached_tokens, &view.shared_tokens,
-                             &view.generated, &view.output_left, &view.blocks_held,
-                             &view.blocks_locked, &view.key, &view.age_ms, &view.skipped,
-                             &view.deadline_ms}) {
+        for (auto* column :
+             {&view.computed, &view.cached_tokens, &view.shared_tokens, &view.generated,
+              &view.output_left, &view.blocks_held, &view.blocks_locked, &view.key, &view.age_ms,
+              &view.skipped, &view.deadline_ms}) {
             *column = zero.data();
         }
         view.priority = priority.data();
@@ -171,4 +171,4 @@ TEST(SdkSched, TheWriterStopsWhereThePlanEnds) {
     EXPECT_EQ(c.plan.run[2], 2u);
 }
 
-} // namespace
+}  // namespace

@@ -24,8 +24,8 @@ tenon_error make_error() {
 
 TEST(SdkStatus, ReportsCodeNodeAndSentence) {
     tenon_error error = make_error();
-    const int32_t code =
-        sdk::at_boundary(&error, [] { return sdk::fail(TENON_DATA, "Byte %d is bad.", 7).at_node(3); });
+    const int32_t code = sdk::at_boundary(
+        &error, [] { return sdk::fail(TENON_DATA, "Byte %d is bad.", 7).at_node(3); });
     EXPECT_EQ(code, TENON_DATA);
     EXPECT_EQ(error.code, TENON_DATA);
     EXPECT_EQ(error.node, 3u);
@@ -100,9 +100,7 @@ TEST(SdkStructs, StridesReachLongerElements) {
     EXPECT_FALSE(sdk::Strided<tenon_node_time>(nullptr, 1, 16).check("times").ok());
 }
 
-tenon_option option(const char* key, const char* value) {
-    return {sdk::str(key), sdk::str(value)};
-}
+tenon_option option(const char* key, const char* value) { return {sdk::str(key), sdk::str(value)}; }
 
 TEST(SdkOptions, ReadsEveryTypeAndKeepsDefaults) {
     const tenon_option given[] = {option("threads", "12"), option("pin", "true"),
@@ -135,7 +133,8 @@ std::string refusal(const std::vector<tenon_option>& given) {
 }
 
 TEST(SdkOptions, RefusesWhatItCannotRead) {
-    EXPECT_EQ(refusal({option("thread", "1")}), "Unknown option 'thread'; known are: threads, pin.");
+    EXPECT_EQ(refusal({option("thread", "1")}),
+              "Unknown option 'thread'; known are: threads, pin.");
     EXPECT_EQ(refusal({option("threads", "1025")}),
               "Option 'threads' is '1025', wanted a whole number from 0 to 1024.");
     EXPECT_EQ(refusal({option("threads", "-")}),
@@ -200,14 +199,15 @@ TEST(SdkOpen, MismatchNamesBothSides) {
     EXPECT_EQ(sdk::open_plugin(table, 77, 0xabc, &plugin, &error), TENON_UNSUPPORTED);
     EXPECT_EQ(plugin, nullptr);
     char wanted[300];
-    std::snprintf(wanted, sizeof wanted,
-                  "Plugin mine 1.0.0 was built for ABI revision %u, fingerprint %016llx; the host has "
-                  "revision 77, fingerprint 0000000000000abc. Rebuild the plugin.",
-                  TENON_ABI_REVISION, static_cast<unsigned long long>(TENON_ABI_FINGERPRINT));
+    std::snprintf(
+        wanted, sizeof wanted,
+        "Plugin mine 1.0.0 was built for ABI revision %u, fingerprint %016llx; the host has "
+        "revision 77, fingerprint 0000000000000abc. Rebuild the plugin.",
+        TENON_ABI_REVISION, static_cast<unsigned long long>(TENON_ABI_FINGERPRINT));
     EXPECT_STREQ(error.msg, wanted);
     EXPECT_EQ(sdk::open_plugin(table, TENON_ABI_REVISION, TENON_ABI_FINGERPRINT, &plugin, &error),
               TENON_OK);
     EXPECT_EQ(plugin, &table);
 }
 
-} // namespace
+}  // namespace

@@ -11,9 +11,9 @@ namespace tenon::kernels {
 struct DrawArgs {
     const float* logits;
     uint32_t count;
-    float best;        // largest logit that may be drawn
-    float temperature; // at least 1e-6
-    float lowest;      // logits below it may not be drawn; -infinity: all may
+    float best;         // largest logit that may be drawn
+    float temperature;  // at least 1e-6
+    float lowest;       // logits below it may not be drawn; -infinity: all may
     uint64_t seed;
     int32_t position;
 };
@@ -35,6 +35,6 @@ struct DrawEntry {
     ContendFn contend;
 };
 const DrawEntry* draw_entries(uint32_t* count) noexcept;
-const DrawEntry* find_draw(Isa isa) noexcept; // never null
+const DrawEntry* find_draw(Isa isa) noexcept;  // never null
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

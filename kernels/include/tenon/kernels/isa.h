@@ -12,17 +12,17 @@ namespace tenon::kernels {
 // every level below it.
 #if defined(__aarch64__)
 enum class Isa : uint8_t {
-    kScalar = 0,  // plain C++
-    kNeon = 1,    // NEON as in Armv8.0: Cortex-A72
-    kDotprod = 2, // products of bytes, Armv8.2: Neoverse N1
-    kI8mm = 3,    // products of byte matrices, Armv8.6: Neoverse V1
+    kScalar = 0,   // plain C++
+    kNeon = 1,     // NEON as in Armv8.0: Cortex-A72
+    kDotprod = 2,  // products of bytes, Armv8.2: Neoverse N1
+    kI8mm = 3,     // products of byte matrices, Armv8.6: Neoverse V1
 };
 constexpr size_t kIsaCount = 4;
 #else
 enum class Isa : uint8_t {
-    kScalar = 0, // plain C++
-    kAvx2 = 1,   // AVX2 + FMA + F16C
-    kAvx512 = 2, // AVX-512 F, BW, DQ, VL and VNNI
+    kScalar = 0,  // plain C++
+    kAvx2 = 1,    // AVX2 + FMA + F16C
+    kAvx512 = 2,  // AVX-512 F, BW, DQ, VL and VNNI
 };
 constexpr size_t kIsaCount = 3;
 #endif
@@ -40,4 +40,4 @@ const char* isa_names() noexcept;
 // Finds the level called `name` (length bytes, not terminated); false for an unknown name.
 bool find_isa(const char* name, size_t length, Isa* isa) noexcept;
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

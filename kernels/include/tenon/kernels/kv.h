@@ -44,10 +44,10 @@ constexpr uint64_t kv_block_bytes(KvType type, const KvGeometry& g) {
 }
 
 struct KvWriteArgs {
-    const float* k; // kv_heads * dim_k floats of one token
-    const float* v; // kv_heads * dim_v floats
-    void* layer;    // block 0 of this layer
-    uint64_t slot;  // block * block_tokens + place in the block
+    const float* k;  // kv_heads * dim_k floats of one token
+    const float* v;  // kv_heads * dim_v floats
+    void* layer;     // block 0 of this layer
+    uint64_t slot;   // block * block_tokens + place in the block
     KvGeometry geometry;
 };
 // Never allocates. Two tokens of different slots may be written by two threads.
@@ -60,6 +60,6 @@ struct KvEntry {
     KvWriteFn write;
 };
 const KvEntry* kv_entries(uint32_t* count) noexcept;
-const KvEntry* find_kv(KvType type, Isa isa) noexcept; // never null
+const KvEntry* find_kv(KvType type, Isa isa) noexcept;  // never null
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -19,20 +19,20 @@
 namespace tenon::kernels {
 
 struct MatmulArgs {
-    const void* weights;                // packed, group 0
-    PackedLayout layout;                // of the weights; its format is the entry's
-    uint32_t rows, cols;                // N and K
-    const ActivationBlock* activations; // fast: tile 0
-    const float* x;                     // precise: token 0
-    uint64_t x_stride;                  // floats
-    float* y;                           // token 0, row 0; may be residual, else aliases nothing
-    uint64_t y_stride;                  // floats
-    const float* bias;                  // [N] or null
-    const float* residual;              // or null
-    uint64_t residual_stride;           // floats
+    const void* weights;                 // packed, group 0
+    PackedLayout layout;                 // of the weights; its format is the entry's
+    uint32_t rows, cols;                 // N and K
+    const ActivationBlock* activations;  // fast: tile 0
+    const float* x;                      // precise: token 0
+    uint64_t x_stride;                   // floats
+    float* y;                            // token 0, row 0; may be residual, else aliases nothing
+    uint64_t y_stride;                   // floats
+    const float* bias;                   // [N] or null
+    const float* residual;               // or null
+    uint64_t residual_stride;            // floats
     float alpha;
     uint32_t group_begin, group_end;
-    uint32_t token_begin, token_end;    // begin: a multiple of kTileTokens
+    uint32_t token_begin, token_end;  // begin: a multiple of kTileTokens
 };
 using MatmulFn = void (*)(const MatmulArgs&);
 
@@ -40,9 +40,9 @@ struct MatmulEntry {
     PackedFormat format;
     Isa isa;
     bool deterministic;
-    MatmulFn fast; // null for float formats
+    MatmulFn fast;  // null for float formats
     MatmulFn precise;
-    MatmulFn rounded; // or null: reads x as precise does; what fast has where `fast` is null
+    MatmulFn rounded;  // or null: reads x as precise does; what fast has where `fast` is null
 };
 
 // Every implementation that this processor has the extensions for, fastest first, the scalar one of
@@ -52,4 +52,4 @@ const MatmulEntry* matmul_entries(uint32_t* count) noexcept;
 // First entry of `format` that runs at level `isa`; never null.
 const MatmulEntry* find_matmul(PackedFormat format, Isa isa) noexcept;
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -11,12 +11,12 @@
 namespace tenon::kernels {
 
 struct NormArgs {
-    const float* x;        // row 0
-    const float* residual; // row 0, or null
-    const float* gain;     // [cols]
-    float* y;              // row 0; may be x
-    float* sum;            // row 0 of s, or null; may be x or residual
-    uint64_t x_stride, residual_stride, y_stride, sum_stride; // floats
+    const float* x;         // row 0
+    const float* residual;  // row 0, or null
+    const float* gain;      // [cols]
+    float* y;               // row 0; may be x
+    float* sum;             // row 0 of s, or null; may be x or residual
+    uint64_t x_stride, residual_stride, y_stride, sum_stride;  // floats
     uint32_t row_begin, row_end, cols;
     float epsilon, gain_offset;
 };
@@ -28,6 +28,6 @@ struct NormEntry {
     NormFn rms_norm;
 };
 const NormEntry* norm_entries(uint32_t* count) noexcept;
-const NormEntry* find_norm(Isa isa) noexcept; // never null
+const NormEntry* find_norm(Isa isa) noexcept;  // never null
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

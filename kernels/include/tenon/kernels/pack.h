@@ -26,7 +26,16 @@
 namespace tenon::kernels {
 
 enum class PackedFormat : uint8_t {
-    kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ8_0, kQ8_1, kSuperS4, kSuperU4, kSuperS8
+    kF32,
+    kF16,
+    kBf16,
+    kQ4_0,
+    kQ4_1,
+    kQ8_0,
+    kQ8_1,
+    kSuperS4,
+    kSuperU4,
+    kSuperS8
 };
 
 constexpr size_t kPackedFormatCount = 10;
@@ -37,10 +46,10 @@ constexpr uint32_t kBlockCols = 32;  // columns of a block: a scale covers whole
 struct PackedLayout {
     PackedFormat format = PackedFormat::kF32;
     bool has_min = false;
-    uint32_t super_cols = 0;  // a multiple of 32
-    uint32_t factor_cols = 0; // columns under one factor: 16, 32, or 0 without factors
+    uint32_t super_cols = 0;   // a multiple of 32
+    uint32_t factor_cols = 0;  // columns under one factor: 16, 32, or 0 without factors
     uint32_t head_bytes = 0;
-    uint32_t super_bytes = 0; // head and codes
+    uint32_t super_bytes = 0;  // head and codes
 };
 
 // "f32", "f16", "bf16", "q4_0", "q4_1", "q8_0", "q8_1", "super_s4", "super_u4" or "super_s8".
@@ -79,4 +88,4 @@ void pack_groups(const tenon_format& format, const void* stored, uint32_t rows, 
 void unpack_row(const PackedLayout& layout, const void* packed, uint32_t cols, uint32_t row,
                 float* out) noexcept;
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

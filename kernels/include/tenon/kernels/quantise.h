@@ -16,18 +16,18 @@ namespace tenon::kernels {
 constexpr uint32_t kTileTokens = 8;
 
 struct ActivationBlock {
-    int8_t codes[kTileTokens][32]; // round(x / scale), ties to even, -127 .. 127
-    float scale[2][kTileTokens];   // of each half; NaN where it holds a NaN
-    float sum[kTileTokens];        // over both halves: scale * sum of codes
-    int32_t minus_sum[2][kTileTokens]; // of each half: -(sum of codes)
+    int8_t codes[kTileTokens][32];      // round(x / scale), ties to even, -127 .. 127
+    float scale[2][kTileTokens];        // of each half; NaN where it holds a NaN
+    float sum[kTileTokens];             // over both halves: scale * sum of codes
+    int32_t minus_sum[2][kTileTokens];  // of each half: -(sum of codes)
 };
 static_assert(sizeof(ActivationBlock) == 416);
 
 struct QuantiseArgs {
-    const float* x;         // first token, first column to quantise
-    uint64_t x_stride;      // floats from token to token
-    ActivationBlock* out;   // tile 0, block 0
-    uint32_t row_blocks;    // blocks of a whole row: K / 32
+    const float* x;        // first token, first column to quantise
+    uint64_t x_stride;     // floats from token to token
+    ActivationBlock* out;  // tile 0, block 0
+    uint32_t row_blocks;   // blocks of a whole row: K / 32
     uint32_t token_begin, token_end;
     uint32_t block_begin, block_end;
 };
@@ -40,9 +40,9 @@ struct QuantiseEntry {
     QuantiseFn quantise;
 };
 const QuantiseEntry* quantise_entries(uint32_t* count) noexcept;
-const QuantiseEntry* find_quantise(Isa isa) noexcept; // never null
+const QuantiseEntry* find_quantise(Isa isa) noexcept;  // never null
 
 // Tiles that hold `tokens` tokens.
 constexpr uint32_t tile_count(uint32_t tokens) { return (tokens + kTileTokens - 1) / kTileTokens; }
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

@@ -19,9 +19,9 @@ void fill_rope_table(const int32_t* positions, const float* inv_freq, uint32_t r
                      float* table) noexcept;
 
 struct RopeArgs {
-    const float* x;     // heads * head_dim floats of one token
-    float* out;         // the same shape; may be x
-    const float* table; // row of this token
+    const float* x;      // heads * head_dim floats of one token
+    float* out;          // the same shape; may be x
+    const float* table;  // row of this token
     uint32_t heads, head_dim, rope_dim;
     RopeStyle style;
 };
@@ -33,6 +33,6 @@ struct RopeEntry {
     RopeFn rope;
 };
 const RopeEntry* rope_entries(uint32_t* count) noexcept;
-const RopeEntry* find_rope(Isa isa) noexcept; // never null
+const RopeEntry* find_rope(Isa isa) noexcept;  // never null
 
-} // namespace tenon::kernels
+}  // namespace tenon::kernels

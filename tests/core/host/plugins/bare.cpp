@@ -4,7 +4,7 @@
 #if defined(TENON_TEST_NOTE)
 namespace {
 TENON_PLUGIN_NOTE_(TENON_TEST_ID)
-} // namespace
+}  // namespace
 #endif
 
 #define EXPORT extern "C" __attribute__((visibility("default")))

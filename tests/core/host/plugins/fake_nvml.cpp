@@ -11,12 +11,8 @@ struct Memory {
     unsigned long long total, free, used;
 };
 
-EXPORT int nvmlInit_v2() {
-    return 0;
-}
-EXPORT int nvmlShutdown() {
-    return 0;
-}
+EXPORT int nvmlInit_v2() { return 0; }
+EXPORT int nvmlShutdown() { return 0; }
 EXPORT int nvmlDeviceGetCount_v2(unsigned* count) {
     *count = 2;
     return 0;

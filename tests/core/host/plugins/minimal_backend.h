@@ -55,8 +55,7 @@ struct Impl {
     static sdk::Status kv_move(Handle&, sdk::Span<const tenon_kv_move>, const tenon_sync&) {
         return no();
     }
-    static sdk::Status query(Handle&, const tenon_program&, uint32_t,
-                             sdk::Strided<tenon_verdict>) {
+    static sdk::Status query(Handle&, const tenon_program&, uint32_t, sdk::Strided<tenon_verdict>) {
         return no();
     }
     static sdk::Status prepare(Handle&, const tenon_program&, const tenon_prepare&,
@@ -71,4 +70,4 @@ struct Impl {
     }
 };
 
-} // namespace minimal
+}  // namespace minimal

@@ -36,12 +36,12 @@ namespace sdk = tenon::sdk;
 #endif
 }
 
-} // namespace
+}  // namespace
 
 #if defined(TENON_TEST_OPEN_THROWS)
 namespace {
 TENON_PLUGIN_NOTE_(TENON_TEST_ID)
-} // namespace
+}  // namespace
 extern "C" __attribute__((visibility("default"))) int32_t tenon_plugin_open_v0(
     uint32_t, uint64_t, const tenon_plugin_table**, tenon_error*) {
     throw std::runtime_error("no trampoline here");
@@ -54,7 +54,7 @@ TENON_PLUGIN(TENON_TEST_ID, "1.0.0", activate, deactivate, iface)
 #if defined(TENON_TEST_CONSTRUCTOR_THROWS)
 namespace {
 const int thrown = []() -> int { throw std::runtime_error("out of a constructor"); }();
-} // namespace
+}  // namespace
 #endif
 #if defined(TENON_TEST_CRASHES)
 namespace {
@@ -62,5 +62,5 @@ const int crashed = [] {
     __builtin_trap();
     return 0;
 }();
-} // namespace
+}  // namespace
 #endif

@@ -21,7 +21,8 @@ TEST(FcfsPlugin, IsListedAsASchedulingPolicy) {
 TEST(FcfsPlugin, AnUnknownPolicyIsNamedBesideTheOnesThatExist) {
     const auto made = make_policy("fifo");
     ASSERT_FALSE(made.ok());
-    EXPECT_EQ(made.error().message.rfind("There is no scheduler 'fifo'; found: fcfs, prefix.", 0), 0u)
+    EXPECT_EQ(made.error().message.rfind("There is no scheduler 'fifo'; found: fcfs, prefix.", 0),
+              0u)
         << made.error().message;
 }
 

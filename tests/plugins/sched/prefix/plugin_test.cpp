@@ -22,7 +22,8 @@ TEST(PrefixPlugin, LongestCachedPrefixFirst) {
     ASSERT_TRUE(policy);
     SchedView view = roomy();
     view.running_max = 3;
-    for (uint32_t tokens : {0u, 32u, 320u, 64u}) add(view, cached(tokens));
+    for (uint32_t tokens : {0u, 32u, 320u, 64u})
+        add(view, cached(tokens));
     EXPECT_EQ(policy.run(view), (Rows{2, 3, 1}));
 }
 
@@ -31,7 +32,8 @@ TEST(PrefixPlugin, TheOrderHoldsInAQueueOfThousands) {
     ASSERT_TRUE(policy);
     SchedView view = roomy();
     view.running_max = 1;
-    for (uint32_t i = 0; i < 4000; ++i) add(view, cached(i == 3999 ? 64 : 16));
+    for (uint32_t i = 0; i < 4000; ++i)
+        add(view, cached(i == 3999 ? 64 : 16));
     EXPECT_EQ(policy.run(view), (Rows{3999}));
 }
 
@@ -160,7 +162,8 @@ TEST(PrefixPlugin, TinyPoolsFinishEverything) {
         engine.run([&](SchedView& view, SchedPlan& plan) { policy.plan(view, plan); }, 200'000);
         if (HasFatalFailure()) FAIL() << "pool " << i;
         retractions += engine.retractions;
-        for (const SimulatedRequest& r : engine.requests) ASSERT_EQ(r.generated, r.output);
+        for (const SimulatedRequest& r : engine.requests)
+            ASSERT_EQ(r.generated, r.output);
     }
     EXPECT_GT(retractions, 50u);
 }

@@ -12,8 +12,9 @@ inline void embed(const float* table, int64_t cols, const int32_t* ids, int64_t 
                   float* y) {
     for (int64_t t = 0; t < tokens; ++t) {
         const float* row = table + static_cast<int64_t>(ids[t]) * cols;
-        for (int64_t c = 0; c < cols; ++c) y[t * cols + c] = scale * row[c];
+        for (int64_t c = 0; c < cols; ++c)
+            y[t * cols + c] = scale * row[c];
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -81,7 +81,8 @@ inline void round_to_kv(uint32_t dtype, const float* from, int64_t count, float*
         case TENON_F8_E5M2: type = {2, -14, 57344.0f, true}; break;
         default: break;
     }
-    for (int64_t i = 0; i < count; ++i) to[i] = type.largest > 0 ? round_to(from[i], type) : from[i];
+    for (int64_t i = 0; i < count; ++i)
+        to[i] = type.largest > 0 ? round_to(from[i], type) : from[i];
 }
 
 // Layout [layer][block][keys, then values][head][place in block][element]. Borrows `data`, which holds
@@ -118,4 +119,4 @@ private:
     }
 };
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -11,7 +11,8 @@ namespace tenon::reference {
 
 inline double dot(const float* a, const float* b, int64_t count) {
     double sum = 0;
-    for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(a[i]) * b[i];
+    for (int64_t i = 0; i < count; ++i)
+        sum += static_cast<double>(a[i]) * b[i];
     return sum;
 }
 
@@ -27,4 +28,4 @@ inline void matmul(const float* x, const float* w, const float* bias, const floa
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -23,4 +23,4 @@ inline void matmul_glu(const float* x, const float* gate, const float* up, int64
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -24,7 +24,8 @@ inline Words4 philox4x32(Words4 counter, uint32_t key0, uint32_t key1) {
         const uint64_t a = uint64_t{0xD2511F53u} * counter.w[0];
         const uint64_t b = uint64_t{0xCD9E8D57u} * counter.w[2];
         counter = {{static_cast<uint32_t>(b >> 32) ^ counter.w[1] ^ key0, static_cast<uint32_t>(b),
-                    static_cast<uint32_t>(a >> 32) ^ counter.w[3] ^ key1, static_cast<uint32_t>(a)}};
+                    static_cast<uint32_t>(a >> 32) ^ counter.w[3] ^ key1,
+                    static_cast<uint32_t>(a)}};
         key0 += 0x9E3779B9u;
         key1 += 0xBB67AE85u;
     }
@@ -51,12 +52,11 @@ inline int32_t polynomial_q30(const int32_t (&coefficients)[kCount], uint32_t x_
 }
 
 // log2(1 + x), x in [0, 1): interpolation at 10 Chebyshev nodes, within 1.8e-8.
-inline constexpr int32_t kLog2OnePlus[] = {0,          1549080120, -774477404, 515511779,
-                                           -381367999, 285362381,  -192817251, 101829719,
-                                           -35052638,  5673113};
+inline constexpr int32_t kLog2OnePlus[] = {0,         1549080120, -774477404, 515511779, -381367999,
+                                           285362381, -192817251, 101829719,  -35052638, 5673113};
 
 // log2(-ln(1 - x/2) / (x/2)), x in [0, 1): interpolation at 9 Chebyshev nodes, within 2.4e-8.
-inline constexpr int32_t kLog2LogRatio[] = {0,        387269089, 80718481,  23833482, 10264068,
+inline constexpr int32_t kLog2LogRatio[] = {0,        387269089, 80718481, 23833482, 10264068,
                                             -1740553, 8816882,   -5732770, 2554549};
 
 // 2^-x, x in [0, 1): interpolation at 7 Chebyshev nodes, within 2.4e-9.
@@ -98,10 +98,10 @@ inline float gumbel(uint32_t u) {
 // rounded as written: one float product by 2^25 log2(e), truncated. 0 from 31 octaves on.
 inline uint32_t candidate_weight_q30(float below) {
     const float octaves_q25 = below * -48408812.0f;
-    if (!(octaves_q25 < 1040187392.0f)) return 0; // 31 * 2^25
+    if (!(octaves_q25 < 1040187392.0f)) return 0;  // 31 * 2^25
     const uint32_t n = static_cast<uint32_t>(octaves_q25);
     const int32_t fraction = polynomial_q30(kExp2Negative, (n & 0x1ffffffu) << 6);
     return static_cast<uint32_t>(fraction) >> (n >> 25);
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -35,16 +35,19 @@ inline void attend_head(const float* q, const ReferenceKv& kv, const int32_t* bl
         scores.push_back(score);
     }
     double top = sink != nullptr ? *sink : scores.front();
-    for (const double score : scores) top = std::max(top, score);
+    for (const double score : scores)
+        top = std::max(top, score);
     double total = sink != nullptr ? std::exp(*sink - top) : 0.0;
     std::vector<double> sum(attr.dim_v, 0.0);
     for (int64_t p = begin; p < end; ++p) {
         const double weight = std::exp(scores[static_cast<size_t>(p - begin)] - top);
         const float* value = kv.value(attr.layer, slot_of(p), kv_head);
         total += weight;
-        for (uint32_t c = 0; c < attr.dim_v; ++c) sum[c] += weight * value[c];
+        for (uint32_t c = 0; c < attr.dim_v; ++c)
+            sum[c] += weight * value[c];
     }
-    for (uint32_t c = 0; c < attr.dim_v; ++c) o[c] = static_cast<float>(sum[c] / total);
+    for (uint32_t c = 0; c < attr.dim_v; ++c)
+        o[c] = static_cast<float>(sum[c] / total);
 }
 
 inline void paged_attn(const float* q, const ReferenceKv& kv, const int32_t* block_table,
@@ -72,4 +75,4 @@ inline void paged_attn(const float* q, const ReferenceKv& kv, const int32_t* blo
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

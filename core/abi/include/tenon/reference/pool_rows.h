@@ -21,7 +21,8 @@ inline void pool_rows(const float* x, int64_t cols, const int32_t* q_start, int6
                 if (kind == TENON_POOL_FIRST) value = x[begin * cols + c];
                 if (kind == TENON_POOL_LAST) value = x[(end - 1) * cols + c];
                 if (kind == TENON_POOL_MEAN) {
-                    for (int64_t t = begin; t < end; ++t) value += x[t * cols + c];
+                    for (int64_t t = begin; t < end; ++t)
+                        value += x[t * cols + c];
                     value /= static_cast<double>(end - begin);
                 }
             }
@@ -30,4 +31,4 @@ inline void pool_rows(const float* x, int64_t cols, const int32_t* q_start, int6
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

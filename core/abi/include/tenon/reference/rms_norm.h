@@ -15,7 +15,8 @@ namespace tenon::reference {
 inline void rms_norm_row(const float* x, const float* gain, int64_t cols, float epsilon,
                          float gain_offset, float* y) {
     double squares = 0;
-    for (int64_t c = 0; c < cols; ++c) squares += static_cast<double>(x[c]) * x[c];
+    for (int64_t c = 0; c < cols; ++c)
+        squares += static_cast<double>(x[c]) * x[c];
     const double factor = 1.0 / std::sqrt(squares / static_cast<double>(cols) + epsilon);
     for (int64_t c = 0; c < cols; ++c) {
         y[c] = static_cast<float>(x[c] * factor * (static_cast<double>(gain[c]) + gain_offset));
@@ -35,4 +36,4 @@ inline void rms_norm(const float* x, const float* gain, const float* residual, i
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -43,8 +43,10 @@ inline void rope_kv_write(const float* q, const float* k, const float* v, const 
                           const tenon_attr_rope_kv_write& attr, float* q_out) {
     const int64_t dim_k = attr.dim_k;
     const int64_t dim_v = attr.dim_v;
-    const auto prepare_head = [&](const float* from, const float* gain, int32_t position, float* to) {
-        for (int64_t c = 0; c < dim_k; ++c) to[c] = from[c];
+    const auto prepare_head = [&](const float* from, const float* gain, int32_t position,
+                                  float* to) {
+        for (int64_t c = 0; c < dim_k; ++c)
+            to[c] = from[c];
         if (gain != nullptr) rms_norm_row(to, gain, dim_k, attr.qk_norm_epsilon, 0.0f, to);
         rope_head(to, position, inv_freq, attr);
     };
@@ -64,4 +66,4 @@ inline void rope_kv_write(const float* q, const float* k, const float* v, const 
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

@@ -69,9 +69,8 @@ inline float log_probability(const float* logits, int64_t vocabulary, int32_t to
 
 // Step 1.
 inline bool is_broken(const float* logits, int64_t vocabulary) {
-    return std::any_of(logits, logits + vocabulary, [](float x) {
-        return !(x < std::numeric_limits<float>::infinity());
-    });
+    return std::any_of(logits, logits + vocabulary,
+                       [](float x) { return !(x < std::numeric_limits<float>::infinity()); });
 }
 
 // Steps 2 and 3.
@@ -95,11 +94,13 @@ inline void filter_candidates(std::vector<Candidate>& candidates, const SamplePa
     if (how.top_p < 1.0f) {
         const uint64_t share = static_cast<uint64_t>(std::max(how.top_p, 0.0f) * 16777216.0f);
         uint64_t total = 0;
-        for (const Candidate& c : candidates) total += c.weight;
+        for (const Candidate& c : candidates)
+            total += c.weight;
         const uint64_t target = (total >> 24) * share + (((total & 0xffffffu) * share) >> 24);
         uint64_t before = candidates.front().weight;
         size_t kept = 1;
-        while (kept < candidates.size() && before < target) before += candidates[kept++].weight;
+        while (kept < candidates.size() && before < target)
+            before += candidates[kept++].weight;
         candidates.resize(kept);
     }
     if (how.min_p > 0.0f) {
@@ -126,7 +127,8 @@ inline Sampled sample(const float* logits, int64_t vocabulary, const SampleParam
         float best = 0;
         chosen.token = -1;
         for (const Candidate& c : candidates) {
-            const float noise = gumbel(noise_word(how.seed, how.position, static_cast<uint32_t>(c.token)));
+            const float noise =
+                gumbel(noise_word(how.seed, how.position, static_cast<uint32_t>(c.token)));
             const float score = c.below + noise;
             const bool wins = score > best || (score == best && c.token < chosen.token);
             if (chosen.token < 0 || wins) {
@@ -139,4 +141,4 @@ inline Sampled sample(const float* logits, int64_t vocabulary, const SampleParam
     return chosen;
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

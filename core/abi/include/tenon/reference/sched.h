@@ -57,7 +57,8 @@ public:
         }
         if (!binds_) return;
         size_t places = 16;
-        while (places < size_t{view.n_rows} * 2) places *= 2;
+        while (places < size_t{view.n_rows} * 2)
+            places *= 2;
         held_.assign(places, Held());
         for (uint32_t row = 0; row < view.n_rows; ++row) {
             if (view.state[row] != TENON_SCHED_WAITING) add(view.key[row], view.blocks_held[row]);
@@ -122,7 +123,8 @@ public:
         plan_decode();
         plan_prefill();
         if (plan.n_preempt == 0) admit();
-        for (uint32_t row : decode_) run_if_it_fits(row);
+        for (uint32_t row : decode_)
+            run_if_it_fits(row);
         if (plan.n_run == 0) run_anything();
     }
 
@@ -148,8 +150,8 @@ private:
 
     Rank rank(uint32_t row, double score, bool waits) const {
         const uint32_t left = view_->deadline_ms[row];
-        return {row,   view_->priority[row], left < kSchedDeadlineNearMs ? left : kFar,
-                score, false,                waits};
+        return {row,  view_->priority[row], left < kSchedDeadlineNearMs ? left : kFar, score, false,
+                waits};
     }
 
     void begin(const tenon_sched_view& view, tenon_sched_plan& plan) {
@@ -206,8 +208,10 @@ private:
 
     void plan_decode() {
         uint64_t prompts = 0;
-        for (const Rank& r : prefill_) prompts += view_->tokens_left[r.row];
-        for (const Rank& r : waiting_) prompts += view_->tokens_left[r.row];
+        for (const Rank& r : prefill_)
+            prompts += view_->tokens_left[r.row];
+        for (const Rank& r : waiting_)
+            prompts += view_->tokens_left[r.row];
         const double bias = std::min(1.0, std::max(0.0, static_cast<double>(view_->prefill_bias)));
         const uint64_t for_prompts = std::min(prompts, static_cast<uint64_t>(bias * budget_));
         uint64_t room = budget_ - for_prompts;
@@ -217,7 +221,8 @@ private:
                 return sa != sb ? sa > sb : a < b;
             });
             uint64_t due = 0;
-            while (due < decode_.size() && sched_is_due(*view_, decode_[due])) ++due;
+            while (due < decode_.size() && sched_is_due(*view_, decode_[due]))
+                ++due;
             room = std::max(room, std::min(due, uint64_t{budget_}));
         }
         const size_t taken = std::min<size_t>(decode_.size(), room);
@@ -349,8 +354,10 @@ private:
     // is admitted, whatever it is expected to need, if must be at the cost of paused ones.
     void run_anything() {
         bool any_runs = false;
-        for (uint32_t row : decode_) any_runs |= mark_[row] != kGone;
-        for (const Rank& r : prefill_) any_runs |= mark_[r.row] != kGone;
+        for (uint32_t row : decode_)
+            any_runs |= mark_[row] != kGone;
+        for (const Rank& r : prefill_)
+            any_runs |= mark_[r.row] != kGone;
         if (any_runs) return run_one_running();
         if (view_->running_max == 0) return;
         for (const Rank& r : waiting_) {
@@ -411,4 +418,4 @@ private:
     SchedKeys keys_;
 };
 
-} // namespace tenon::reference
+}  // namespace tenon::reference

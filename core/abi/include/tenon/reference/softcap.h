@@ -13,4 +13,4 @@ inline void softcap(const float* x, int64_t count, float cap, float* y) {
     }
 }
 
-} // namespace tenon::reference
+}  // namespace tenon::reference
