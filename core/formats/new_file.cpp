@@ -80,7 +80,9 @@ Result<NewFile> NewFile::create(const std::string& path, uint64_t bytes, bool re
     if (stat(path.c_str(), &there) == 0) {
         if (!S_ISREG(there.st_mode))
             return Error{Code::kInvalid, fmt::format("{} is not a regular file", path)};
-        if (!replace) return Error{Code::kInvalid, fmt::format("{} exists already", path)};
+        if (!replace)
+            return Error{Code::kInvalid,
+                         fmt::format("{} exists already; --force replaces it", path)};
     }
     NewFile file;
     file.path_ = path;
@@ -138,7 +140,8 @@ Status NewFile::commit() {
         if (link(part_.c_str(), path_.c_str()) == 0) {
             unlink(part_.c_str());
         } else if (errno == EEXIST) {
-            return Error{Code::kInvalid, fmt::format("{} exists already", path_)};
+            return Error{Code::kInvalid,
+                         fmt::format("{} exists already; --force replaces it", path_)};
         } else if (rename(part_.c_str(), path_.c_str()) != 0) {
             return failed("cannot be renamed into place");
         }

@@ -139,7 +139,7 @@ class QuantizeTest(product.ProductTest):
         (self.folder / "there.gguf").write_text("mine")
         os.symlink("model.gguf", self.folder / "link.gguf")
         for words, said in (
-                (("model.gguf", "there.gguf"), "there.gguf exists already"),
+                (("model.gguf", "there.gguf"), "there.gguf exists already; --force replaces it"),
                 (("model.gguf", "model.gguf", "--force"), "model.gguf is the model that is read from model.gguf"),
                 (("model.gguf", "link.gguf", "--force"), "link.gguf is the model that is read from model.gguf"),
                 (("model.gguf", "no/where.gguf"), "no/where.gguf.part: cannot be created: No such file"),

@@ -65,7 +65,7 @@ TEST_F(NewFileTest, KeepsWhatIsThereUnlessToldOtherwise) {
     std::ofstream(path()) << "old";
     const Result<NewFile> refused = NewFile::create(path(), 1, false);
     ASSERT_FALSE(refused.ok());
-    EXPECT_EQ(refused.error().message, path() + " exists already");
+    EXPECT_EQ(refused.error().message, path() + " exists already; --force replaces it");
     Result<NewFile> file = NewFile::create(path(), 1, true);
     ASSERT_TRUE(file.ok());
     ASSERT_TRUE(file->write(bytes("new")).ok());
