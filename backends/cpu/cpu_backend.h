@@ -17,6 +17,7 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/common/host_buffer.h"
 #include "backends/common/host_timeline.h"
 #include "backends/common/queued_work.h"
 #include "backends/cpu/kernel_table.h"
@@ -54,10 +55,7 @@ struct Device {
     void run_aside(Job& job) noexcept;
 };
 
-struct Buffer {
-    sdk::HostMemory memory;
-    uint8_t* at(uint64_t offset) noexcept { return static_cast<uint8_t*>(memory.data()) + offset; }
-};
+struct Buffer : common::HostBuffer {};
 
 // Guarded by the device's mutex.
 struct Timeline : common::HostTimeline {
@@ -135,7 +133,6 @@ struct Queue {
     void push() noexcept;
 };
 
-sdk::Status run_copies(const tenon_copy* copies, uint32_t n) noexcept;
 sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept;
 // Runs one step on the pool of its device. The caller holds the device's turn.
 sdk::Status run_step(Exec& exec, const tenon_bind& bind) noexcept;

@@ -51,7 +51,9 @@ namespace {
 sdk::Status run(Work& work) noexcept {
     switch (work.kind) {
         case Work::Kind::kCopy:
-            return run_copies(work.copies.data(), static_cast<uint32_t>(work.copies.size()));
+            common::run_copies<Handles>(work.copies.data(),
+                                        static_cast<uint32_t>(work.copies.size()));
+            return {};
         case Work::Kind::kMove:
             return run_moves(work.moves.data(), static_cast<uint32_t>(work.moves.size()));
         case Work::Kind::kStep: return run_step(*work.exec, work.bind);

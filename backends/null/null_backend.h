@@ -13,6 +13,7 @@
 
 #include <tenon/plugin.hpp>
 
+#include "backends/common/host_buffer.h"
 #include "backends/common/host_timeline.h"
 #include "backends/common/queued_work.h"
 #include "backends/common/step_bounds.h"
@@ -32,10 +33,7 @@ struct Device {
     void pump() noexcept;
 };
 
-struct Buffer {
-    sdk::HostMemory memory;
-    uint8_t* at(uint64_t offset) noexcept { return static_cast<uint8_t*>(memory.data()) + offset; }
-};
+struct Buffer : common::HostBuffer {};
 
 // Guarded by the device's mutex.
 struct Timeline : common::HostTimeline {
@@ -86,7 +84,6 @@ struct Queue {
     sdk::Status order(const tenon_sync& sync, Body&& body, Keep&& keep);
 };
 
-sdk::Status run_copies(const tenon_copy* copies, uint32_t n) noexcept;
 sdk::Status run_moves(const tenon_kv_move* moves, uint32_t n) noexcept;
 
 // The functions behind the table: the contract is in tenon/sdk/backend.hpp.

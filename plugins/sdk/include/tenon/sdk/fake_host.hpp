@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -12,8 +13,8 @@
 
 namespace tenon::sdk {
 
-// Owns a tenon_host that records logs and notifications and counts memory. Outlives what was
-// activated with it. Thread-safe.
+// Owns a tenon_host that records logs and notifications and counts memory, which is never zero by
+// luck. Outlives what was activated with it. Thread-safe.
 class FakeHost {
 public:
     struct Notification {
@@ -38,6 +39,7 @@ public:
             void* p = nullptr;
             const size_t least = align < sizeof(void*) ? sizeof(void*) : align;
             if (posix_memalign(&p, least, bytes == 0 ? 1 : bytes) != 0) return nullptr;
+            std::memset(p, 0xA5, bytes);
             self.bytes_live_ += bytes;
             return p;
         };
@@ -84,4 +86,4 @@ private:
     int64_t allocations_until_failure_ = -1;
 };
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk
