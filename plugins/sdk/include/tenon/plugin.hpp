@@ -71,55 +71,56 @@ const void* iface_of_plugin(const char* id, Iface&& iface) noexcept {
     return table;
 }
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk
 
 // The note that the host reads before any code runs: owner "tenon", type 1, 4-byte alignment;
 // u32 revision, u64 fingerprint (both little-endian), NUL-terminated id.
-#define TENON_PLUGIN_NOTE_(ID)                                                                     \
-    __attribute__((used, noinline, cold)) static void tenon_plugin_note_() {                       \
-        __asm__ volatile(".pushsection .note.tenon,\"a\",%%note\n\t"                               \
-                         ".balign 4\n\t"                                                           \
-                         ".long 6\n\t"                                                             \
-                         ".long 12 + 1 + %c3\n\t"                                                  \
-                         ".long 1\n\t"                                                             \
-                         ".asciz \"tenon\"\n\t"                                                    \
-                         ".balign 4\n\t"                                                           \
-                         ".long %c0\n\t"                                                           \
-                         ".long %c1\n\t"                                                           \
-                         ".long %c2\n\t"                                                           \
-                         ".asciz \"" ID "\"\n\t"                                                   \
-                         ".balign 4\n\t"                                                           \
-                         ".popsection"                                                             \
-                         :                                                                         \
-                         : "i"(TENON_ABI_REVISION),                                                \
-                           "i"(static_cast<uint32_t>(TENON_ABI_FINGERPRINT & 0xffffffffu)),        \
-                           "i"(static_cast<uint32_t>(TENON_ABI_FINGERPRINT >> 32)),                \
-                           "i"(sizeof(ID) - 1));                                                   \
+#define TENON_PLUGIN_NOTE_(ID)                                                               \
+    __attribute__((used, noinline, cold)) static void tenon_plugin_note_() {                 \
+        __asm__ volatile(                                                                    \
+            ".pushsection .note.tenon,\"a\",%%note\n\t"                                      \
+            ".balign 4\n\t"                                                                  \
+            ".long 6\n\t"                                                                    \
+            ".long 12 + 1 + %c3\n\t"                                                         \
+            ".long 1\n\t"                                                                    \
+            ".asciz \"tenon\"\n\t"                                                           \
+            ".balign 4\n\t"                                                                  \
+            ".long %c0\n\t"                                                                  \
+            ".long %c1\n\t"                                                                  \
+            ".long %c2\n\t"                                                                  \
+            ".asciz \"" ID                                                                   \
+            "\"\n\t"                                                                         \
+            ".balign 4\n\t"                                                                  \
+            ".popsection"                                                                    \
+            :                                                                                \
+            : "i"(TENON_ABI_REVISION),                                                       \
+              "i"(static_cast<uint32_t>(TENON_ABI_FINGERPRINT & 0xffffffffu)),               \
+              "i"(static_cast<uint32_t>(TENON_ABI_FINGERPRINT >> 32)), "i"(sizeof(ID) - 1)); \
     }
 
 // Emits the plugin's export, its table and its ELF note. Once per plugin, at namespace scope, outside
 // of every namespace. ID and VERSION are string literals as in plugin.yaml; ID is [a-z0-9_-].
 // ACTIVATE: Status(const tenon_host&), may throw. DEACTIVATE: void(). IFACE: const void*(const char*).
-#define TENON_PLUGIN(ID, VERSION, ACTIVATE, DEACTIVATE, IFACE)                                     \
-    namespace {                                                                                    \
-    TENON_PLUGIN_NOTE_(ID)                                                                         \
-    const tenon_plugin_table tenon_plugin_table_ = {                                               \
-        sizeof(tenon_plugin_table),                                                                \
-        TENON_ABI_REVISION,                                                                        \
-        TENON_ABI_FINGERPRINT,                                                                     \
-        {ID, sizeof(ID) - 1},                                                                      \
-        {VERSION, sizeof(VERSION) - 1},                                                            \
-        [](const tenon_host* host, tenon_error* err) noexcept -> int32_t {                         \
-            return ::tenon::sdk::activate_plugin(host, err, ACTIVATE);                             \
-        },                                                                                         \
-        []() noexcept { ::tenon::sdk::deactivate_plugin(DEACTIVATE); },                            \
-        [](const char* id) noexcept -> const void* {                                               \
-            return ::tenon::sdk::iface_of_plugin(id, IFACE);                                       \
-        }};                                                                                        \
-    }                                                                                              \
-    extern "C" __attribute__((visibility("default"))) int32_t tenon_plugin_open_v0(                \
-        uint32_t host_revision, uint64_t host_fingerprint, const tenon_plugin_table** plugin,      \
-        tenon_error* err) noexcept {                                                               \
-        return ::tenon::sdk::open_plugin(tenon_plugin_table_, host_revision, host_fingerprint,     \
-                                         plugin, err);                                             \
+#define TENON_PLUGIN(ID, VERSION, ACTIVATE, DEACTIVATE, IFACE)                                 \
+    namespace {                                                                                \
+    TENON_PLUGIN_NOTE_(ID)                                                                     \
+    const tenon_plugin_table tenon_plugin_table_ = {                                           \
+        sizeof(tenon_plugin_table),                                                            \
+        TENON_ABI_REVISION,                                                                    \
+        TENON_ABI_FINGERPRINT,                                                                 \
+        {ID, sizeof(ID) - 1},                                                                  \
+        {VERSION, sizeof(VERSION) - 1},                                                        \
+        [](const tenon_host* host, tenon_error* err) noexcept -> int32_t {                     \
+            return ::tenon::sdk::activate_plugin(host, err, ACTIVATE);                         \
+        },                                                                                     \
+        []() noexcept { ::tenon::sdk::deactivate_plugin(DEACTIVATE); },                        \
+        [](const char* id) noexcept -> const void* {                                           \
+            return ::tenon::sdk::iface_of_plugin(id, IFACE);                                   \
+        }};                                                                                    \
+    }                                                                                          \
+    extern "C" __attribute__((visibility("default"))) int32_t tenon_plugin_open_v0(            \
+        uint32_t host_revision, uint64_t host_fingerprint, const tenon_plugin_table** plugin,  \
+        tenon_error* err) noexcept {                                                           \
+        return ::tenon::sdk::open_plugin(tenon_plugin_table_, host_revision, host_fingerprint, \
+                                         plugin, err);                                         \
     }

@@ -54,41 +54,41 @@ inline void set_verdict(tenon_verdict& verdict, tenon_verdict_kind kind, uint32_
 }
 
 // The functions behind the table, as static members of a struct that has the seven types.
-#define TENON_BACKEND_FUNCTIONS                                                                      \
-    using Status = ::tenon::sdk::Status;                                                             \
-    static Status enumerate(::tenon::sdk::DeviceList& list);                                         \
-    static Status device_open(const uint8_t* uuid, ::tenon::sdk::Span<const tenon_option> options,   \
-                              std::unique_ptr<Device>& device);                                      \
-    static Status device_stat(Device& device, tenon_device_info& info);                              \
-    static const void* device_ext(Device& device, const char* id) noexcept;                          \
-    static Status buffer_alloc(Device& device, const tenon_buffer_desc& desc,                        \
-                               std::unique_ptr<Buffer>& buffer);                                     \
-    static Status queue_open(Device& device, uint32_t kind, std::unique_ptr<Queue>& queue);          \
-    static Status timeline_create(Device& device, uint64_t value,                                    \
-                                  std::unique_ptr<Timeline>& timeline);                              \
-    static Status timeline_query(Timeline& timeline, uint64_t& value);                               \
-    static Status timeline_wait(Timeline& timeline, uint64_t value, uint64_t timeout_ns);            \
-    static Status timeline_notify(Timeline& timeline, uint64_t value, uint64_t cookie);              \
-    static Status timeline_signal(Timeline& timeline, uint64_t value, int32_t status);               \
-    static Status copy(Queue& queue, ::tenon::sdk::Span<const tenon_copy> copies,                    \
-                       const tenon_sync& sync);                                                      \
-    static Status weights_begin(Device& device, uint32_t n_entries, uint64_t bytes,                  \
-                                std::unique_ptr<Weights>& weights);                                  \
-    static Status weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry);        \
-    static Status weights_finish(Weights& weights, tenon_weights_info& info);                        \
-    static Status weights_save(Weights& weights, void* blob, uint64_t& bytes);                       \
-    static Status weights_restore(Weights& weights, const void* blob, uint64_t bytes);               \
-    static Status kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info);          \
-    static Status kv_create(Device& device, const tenon_kv_desc& desc,                               \
-                            std::unique_ptr<KvPool>& pool);                                          \
-    static Status kv_move(Queue& queue, ::tenon::sdk::Span<const tenon_kv_move> moves,               \
-                          const tenon_sync& sync);                                                   \
-    static Status query(Device& device, const tenon_program& program, uint32_t compute,              \
-                        ::tenon::sdk::Strided<tenon_verdict> verdicts);                              \
-    static Status prepare(Device& device, const tenon_program& program, const tenon_prepare& how,    \
-                          std::unique_ptr<Exec>& exec, tenon_exec_info& info);                       \
-    static Status exec_profile(Exec& exec, ::tenon::sdk::Strided<tenon_node_time> times,             \
-                               uint32_t& count);                                                     \
+#define TENON_BACKEND_FUNCTIONS                                                                    \
+    using Status = ::tenon::sdk::Status;                                                           \
+    static Status enumerate(::tenon::sdk::DeviceList& list);                                       \
+    static Status device_open(const uint8_t* uuid, ::tenon::sdk::Span<const tenon_option> options, \
+                              std::unique_ptr<Device>& device);                                    \
+    static Status device_stat(Device& device, tenon_device_info& info);                            \
+    static const void* device_ext(Device& device, const char* id) noexcept;                        \
+    static Status buffer_alloc(Device& device, const tenon_buffer_desc& desc,                      \
+                               std::unique_ptr<Buffer>& buffer);                                   \
+    static Status queue_open(Device& device, uint32_t kind, std::unique_ptr<Queue>& queue);        \
+    static Status timeline_create(Device& device, uint64_t value,                                  \
+                                  std::unique_ptr<Timeline>& timeline);                            \
+    static Status timeline_query(Timeline& timeline, uint64_t& value);                             \
+    static Status timeline_wait(Timeline& timeline, uint64_t value, uint64_t timeout_ns);          \
+    static Status timeline_notify(Timeline& timeline, uint64_t value, uint64_t cookie);            \
+    static Status timeline_signal(Timeline& timeline, uint64_t value, int32_t status);             \
+    static Status copy(Queue& queue, ::tenon::sdk::Span<const tenon_copy> copies,                  \
+                       const tenon_sync& sync);                                                    \
+    static Status weights_begin(Device& device, uint32_t n_entries, uint64_t bytes,                \
+                                std::unique_ptr<Weights>& weights);                                \
+    static Status weights_put(Weights& weights, const tenon_weight& weight, uint32_t& entry);      \
+    static Status weights_finish(Weights& weights, tenon_weights_info& info);                      \
+    static Status weights_save(Weights& weights, void* blob, uint64_t& bytes);                     \
+    static Status weights_restore(Weights& weights, const void* blob, uint64_t bytes);             \
+    static Status kv_query(Device& device, const tenon_kv_desc& desc, tenon_kv_info& info);        \
+    static Status kv_create(Device& device, const tenon_kv_desc& desc,                             \
+                            std::unique_ptr<KvPool>& pool);                                        \
+    static Status kv_move(Queue& queue, ::tenon::sdk::Span<const tenon_kv_move> moves,             \
+                          const tenon_sync& sync);                                                 \
+    static Status query(Device& device, const tenon_program& program, uint32_t compute,            \
+                        ::tenon::sdk::Strided<tenon_verdict> verdicts);                            \
+    static Status prepare(Device& device, const tenon_program& program, const tenon_prepare& how,  \
+                          std::unique_ptr<Exec>& exec, tenon_exec_info& info);                     \
+    static Status exec_profile(Exec& exec, ::tenon::sdk::Strided<tenon_node_time> times,           \
+                               uint32_t& count);                                                   \
     static Status submit(Queue& queue, Exec& exec, const tenon_bind& bind, const tenon_sync& sync)
 
 template <class Impl>
@@ -123,7 +123,9 @@ public:
 private:
     static constexpr tenon_sync kNoSync = {sizeof(tenon_sync), 0, 0, nullptr, nullptr};
 
-    static Status null(const char* what) noexcept { return fail(TENON_INVALID, "%s is null.", what); }
+    static Status null(const char* what) noexcept {
+        return fail(TENON_INVALID, "%s is null.", what);
+    }
 
     static Status check_sync(const tenon_sync* sync) noexcept {
         if (sync == nullptr) return Status();
@@ -384,7 +386,8 @@ private:
             if (device == nullptr) return null("device");
             TENON_SDK_CHECK(check_program(program));
             TENON_SDK_CHECK(check_size(how, "tenon_prepare"));
-            if (how->n_buckets == 0 || how->buckets == nullptr) return null("tenon_prepare.buckets");
+            if (how->n_buckets == 0 || how->buckets == nullptr)
+                return null("tenon_prepare.buckets");
             TENON_SDK_CHECK(check_size(info, "tenon_exec_info"));
             return create<Exec>(exec, "exec", [&](std::unique_ptr<Exec>& made) {
                 return Impl::prepare(*get(device), *program, *how, made, *info);
@@ -452,4 +455,4 @@ private:
     }
 };
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk

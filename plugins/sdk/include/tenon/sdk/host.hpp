@@ -8,7 +8,7 @@
 
 namespace tenon::sdk {
 
-inline const tenon_host* g_host = nullptr; // set by activate, valid until the process ends
+inline const tenon_host* g_host = nullptr;  // set by activate, valid until the process ends
 
 // The host's table. Valid from activate on; null before.
 inline const tenon_host* host() noexcept { return g_host; }
@@ -23,8 +23,8 @@ __attribute__((format(printf, 2, 3))) inline void log(tenon_log_level level, con
     const int length = std::vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (length < 0) return;
-    const size_t cut = static_cast<size_t>(length) < sizeof text ? static_cast<size_t>(length)
-                                                                 : sizeof text - 1;
+    const size_t cut =
+        static_cast<size_t>(length) < sizeof text ? static_cast<size_t>(length) : sizeof text - 1;
     g_host->log(g_host->ctx, level, {text, cut});
 }
 
@@ -71,4 +71,4 @@ private:
     size_t align_ = 1;
 };
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk

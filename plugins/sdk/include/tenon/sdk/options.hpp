@@ -86,10 +86,10 @@ private:
     }
 
     void refuse(std::string_view key, std::string_view value, const char* wanted) {
-        status_ = fail(TENON_INVALID, "Option '%.*s' is '%.*s', wanted %s.",
-                       static_cast<int>(key.size()), key.data(),
-                       static_cast<int>(value.size() < 64 ? value.size() : 64), value.data(),
-                       wanted);
+        status_ =
+            fail(TENON_INVALID, "Option '%.*s' is '%.*s', wanted %s.", static_cast<int>(key.size()),
+                 key.data(), static_cast<int>(value.size() < 64 ? value.size() : 64), value.data(),
+                 wanted);
     }
 
     static bool parse(std::string_view text, int64_t* number) {
@@ -111,4 +111,4 @@ private:
     Status status_;
 };
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk

@@ -29,8 +29,8 @@ inline Status check_sched(const tenon_sched_view* view, const tenon_sched_plan* 
     TENON_SDK_CHECK(check_size(plan, "tenon_sched_plan"));
     if (view->block_tokens == 0) return fail(TENON_INVALID, "block_tokens is 0.");
     if (plan->capacity < view->n_rows) {
-        return fail(TENON_INVALID, "The plan has room for %u rows, the view has %u.", plan->capacity,
-                    view->n_rows);
+        return fail(TENON_INVALID, "The plan has room for %u rows, the view has %u.",
+                    plan->capacity, view->n_rows);
     }
     if (view->n_rows == 0) return Status();
     const void* columns[] = {view->state,         view->tokens_left,   view->computed,
@@ -40,7 +40,8 @@ inline Status check_sched(const tenon_sched_view* view, const tenon_sched_plan* 
                              view->skipped,       view->deadline_ms,   plan->run,
                              plan->tokens,        plan->preempt};
     for (const void* column : columns) {
-        if (column == nullptr) return fail(TENON_INVALID, "A column of the view or the plan is null.");
+        if (column == nullptr)
+            return fail(TENON_INVALID, "A column of the view or the plan is null.");
     }
     return Status();
 }
@@ -66,7 +67,8 @@ template <class Policy>
 class Sched {
 public:
     static const tenon_sched_table* table() noexcept {
-        static constexpr tenon_sched_table kTable = {sizeof(tenon_sched_table), create, plan, destroy};
+        static constexpr tenon_sched_table kTable = {sizeof(tenon_sched_table), create, plan,
+                                                     destroy};
         return &kTable;
     }
 
@@ -76,7 +78,8 @@ private:
         return at_boundary(err, [&]() -> Status {
             if (policy == nullptr) return fail(TENON_INVALID, "policy is null.");
             *policy = nullptr;
-            if (n_options != 0 && options == nullptr) return fail(TENON_INVALID, "options is null.");
+            if (n_options != 0 && options == nullptr)
+                return fail(TENON_INVALID, "options is null.");
             std::unique_ptr<Policy> made;
             TENON_SDK_CHECK(Policy::create({options, n_options}, made));
             *policy = reinterpret_cast<tenon_sched_policy*>(made.release());
@@ -99,4 +102,4 @@ private:
     }
 };
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk

@@ -88,11 +88,11 @@ int32_t at_boundary(tenon_error* err, Body&& body) noexcept {
     }
 }
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk
 
 // Returns a failed Status to the caller.
-#define TENON_SDK_CHECK(expr)                                                                      \
-    do {                                                                                           \
-        ::tenon::sdk::Status tenon_sdk_status_ = (expr);                                           \
-        if (!tenon_sdk_status_.ok()) return tenon_sdk_status_;                                     \
+#define TENON_SDK_CHECK(expr)                                  \
+    do {                                                       \
+        ::tenon::sdk::Status tenon_sdk_status_ = (expr);       \
+        if (!tenon_sdk_status_.ok()) return tenon_sdk_status_; \
     } while (false)

@@ -163,4 +163,4 @@ inline Status check_program(const tenon_program* program) noexcept {
     return Status();
 }
 
-} // namespace tenon::sdk
+}  // namespace tenon::sdk
