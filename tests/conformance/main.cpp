@@ -1,7 +1,4 @@
-// conformance --plugin PATH.so [--option k=v]... [--filter PATTERN] [--seed N] [--expected FILE]
-//
-// Runs the whole suite on one plugin binary. Exit codes: 0 all as expected, 1 not, 2 usage, 77 the
-// plugin sees no device here.
+// The conformance suite as a program; kUsage says how it is called.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -27,11 +24,22 @@ struct Arguments {
     uint64_t seed = 0;
 };
 
+constexpr const char* kUsage =
+    "usage: conformance --plugin PATH.so [--option k=v]... [--filter PATTERN] [--seed N]\n"
+    "                   [--expected FILE]\n"
+    "\n"
+    "Runs the whole suite on one plugin binary.\n"
+    "\n"
+    "  --plugin PATH.so  the backend\n"
+    "  --option k=v      an option for opening its device; may repeat\n"
+    "  --filter PATTERN  only the tests with such names, as googletest reads it\n"
+    "  --seed N          draw the random cases from it [a new one; printed]\n"
+    "  --expected FILE   tests that are known to fail, one a line [the repository's list]\n"
+    "\n"
+    "Exit codes: 0 all as expected, 1 not, 2 usage, 77 the plugin sees no device here.\n";
+
 int usage(const std::string& problem) {
-    fmt::print(stderr,
-               "conformance: {}\nusage: conformance --plugin PATH.so [--option k=v]... "
-               "[--filter PATTERN] [--seed N] [--expected FILE]\n",
-               problem);
+    fmt::print(stderr, "conformance: {}\n{}", problem, kUsage);
     return 2;
 }
 
@@ -47,6 +55,7 @@ int parse(int argc, char** argv, Arguments& arguments) {
         } else if (flag == "--filter") {
             arguments.filter = value;
         } else if (flag == "--expected") {
+            if (!std::ifstream(value)) return usage("--expected: cannot read " + value);
             arguments.expected = value;
         } else if (flag == "--option") {
             const size_t equals = value.find('=');
@@ -115,6 +124,10 @@ int judge(const Outcomes& outcomes, const std::set<std::string>& expected, bool 
 
 int main(int argc, char** argv) {
     Arguments arguments;
+    if (argc == 2 && (argv[1] == std::string("--help") || argv[1] == std::string("-h"))) {
+        fmt::print("{}", kUsage);
+        return 0;
+    }
     if (const int code = parse(argc, argv, arguments); code != 0) return code;
     const tenon::Status opened = Target::open(arguments.plugin, arguments.options, arguments.seed);
     if (!opened.ok()) {
