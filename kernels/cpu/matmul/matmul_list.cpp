@@ -1,5 +1,10 @@
 #include "kernels/include/tenon/kernels/matmul.h"
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace tenon::kernels {
 
 #define TENON_DECLARE_MATMUL(ns)            \
@@ -30,6 +35,9 @@ TENON_DECLARE_MATMUL(isa_scalar)
 namespace isa_avx512bf16 {
 void matmul_rounded(const MatmulArgs&);
 }  // namespace isa_avx512bf16
+namespace isa_i8mmbf16 {
+void matmul_rounded(const MatmulArgs&);
+}  // namespace isa_i8mmbf16
 
 namespace {
 
@@ -59,8 +67,13 @@ constexpr MatmulEntry kEntries[] = {
     TENON_MATMUL_QUANTISED(kAvx2, isa_avx2),
     TENON_MATMUL_FLOAT(kAvx2, isa_avx2),
 #elif defined(__aarch64__)
-    TENON_MATMUL_QUANTISED(kI8mm, isa_i8mm),     TENON_MATMUL_QUANTISED(kDotprod, isa_dotprod),
-    TENON_MATMUL_QUANTISED(kNeon, isa_neon),     TENON_MATMUL_FLOAT(kNeon, isa_neon),
+    // kExtended entries: for processors with FEAT_BF16.
+    {PackedFormat::kBf16, Isa::kI8mm, true, nullptr, isa_neon::matmul_precise<isa_neon::FormatBf16>,
+     isa_i8mmbf16::matmul_rounded},
+    TENON_MATMUL_QUANTISED(kI8mm, isa_i8mm),
+    TENON_MATMUL_QUANTISED(kDotprod, isa_dotprod),
+    TENON_MATMUL_QUANTISED(kNeon, isa_neon),
+    TENON_MATMUL_FLOAT(kNeon, isa_neon),
 #endif
     TENON_MATMUL_QUANTISED(kScalar, isa_scalar),
     TENON_MATMUL_FLOAT(kScalar, isa_scalar),
@@ -69,6 +82,9 @@ constexpr MatmulEntry kEntries[] = {
 #if defined(__x86_64__)
 constexpr uint32_t kExtended = 1;
 bool has_extensions() { return __builtin_cpu_supports("avx512bf16"); }
+#elif defined(__aarch64__)
+constexpr uint32_t kExtended = 1;
+bool has_extensions() { return (getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0; }
 #else
 constexpr uint32_t kExtended = 0;
 bool has_extensions() { return true; }
