@@ -27,6 +27,7 @@ namespace tenon::host {
 namespace {
 
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+constexpr int kSealTries = 50;
 constexpr unsigned kMemfdExec = 0x10;  // MFD_EXEC, Linux 6.3: memory that may become code
 
 Error refuse(const std::string& sentence, Code code = Code::kInvalid) {
@@ -65,13 +66,14 @@ Status check_platform(const Manifest& manifest, const std::string& path) {
     return {};
 }
 
-// A copy of `bytes` that nobody can change any more.
-Result<Fd> sealed_copy(const std::vector<std::byte>& bytes, const std::string& name) {
+// A copy of plugin `id`, of `bytes`, that nobody can change any more.
+Result<Fd> sealed_copy(const std::vector<std::byte>& bytes, const std::string& id) {
+    const std::string name = "tenon-" + id;
     const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     Fd fd(memfd_create(name.c_str(), flags | kMemfdExec));
     if (!fd && errno == EINVAL) fd = Fd(memfd_create(name.c_str(), flags));
     const auto failed = [&](const char* what) {
-        return refuse(fmt::format("A sealed copy of plugin {} cannot be {}: {}.", name, what,
+        return refuse(fmt::format("A sealed copy of plugin {} cannot be {}: {}.", id, what,
                                   std::strerror(errno)));
     };
     if (!fd) return failed("made");
@@ -81,9 +83,11 @@ Result<Fd> sealed_copy(const std::vector<std::byte>& bytes, const std::string& n
         if (put <= 0) return failed("written");
         done += static_cast<size_t>(put);
     }
-    if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0 || fcntl(fd.get(), F_GET_SEALS) != kSeals) {
-        return failed("sealed");
-    }
+    // EBUSY while the kernel itself holds a page, to move it for instance: it has waited for some time
+    // then, and gave up (memfd_wait_for_pins). Nobody else has the file.
+    for (int tries = 1; fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0; ++tries)
+        if (errno != EBUSY || tries == kSealTries) return failed("sealed");
+    if (fcntl(fd.get(), F_GET_SEALS) != kSeals) return failed("sealed");
     return fd;
 }
 
@@ -176,7 +180,7 @@ Result<void*> open_library(const VerifiedPlugin& plugin, int* kept_fd) {
     if (plugin.file.admin_owned) {
         TENON_CHECK(check_unchanged(plugin));
     } else {
-        TENON_TRY(copy, sealed_copy(plugin.bytes, "tenon-" + plugin.manifest.id));
+        TENON_TRY(copy, sealed_copy(plugin.bytes, plugin.manifest.id));
         path = fmt::format("/proc/self/fd/{}", copy.get());
     }
     *kept_fd = copy.release();

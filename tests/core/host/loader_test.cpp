@@ -1,12 +1,34 @@
 // Wrong binaries: each is refused with one sentence, before its code runs wherever that is possible.
 #include "core/host/loader.h"
 
+#include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdarg>
 #include <cstddef>
 
 #include "tests/core/host/plugin_folder.h"
+
+namespace {
+int g_busy_seals = 0;  // how many times more sealing finds the file busy
+}
+
+extern "C" int fcntl(int fd, int command, ...) {
+    std::va_list rest;
+    va_start(rest, command);
+    const long argument = va_arg(rest, long);
+    va_end(rest);
+    if (command == F_ADD_SEALS && g_busy_seals > 0) {
+        --g_busy_seals;
+        errno = EBUSY;
+        return -1;
+    }
+    static const auto real = reinterpret_cast<int (*)(int, int, ...)>(dlsym(RTLD_NEXT, "fcntl"));
+    return real(fd, command, argument);
+}
 
 namespace tenon::host {
 namespace {
@@ -188,6 +210,25 @@ TEST_F(WrongBinary, HasAShortTable) {
 TEST_F(WrongBinary, OffersNoBackend) {
     install("no_backend");
     EXPECT_EQ(load_error("no_backend"), "Plugin no_backend does not offer tenon.backend/0.");
+}
+
+// A byte behind the end makes a plugin that no other test has loaded; such tails are not read.
+TEST_F(WrongBinary, ABusyCopyIsSealedLater) {
+    install_bytes("good", good() + "1");
+    const Registry registry = scan();
+    g_busy_seals = 3;
+    const auto loaded = registry.load("good");
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message;
+    EXPECT_EQ(g_busy_seals, 0);
+}
+
+TEST_F(WrongBinary, ACopyThatStaysBusyIsNotLoaded) {
+    install_bytes("good", good() + "2");
+    g_busy_seals = 1000000;
+    EXPECT_EQ(load_error("good"),
+              "A sealed copy of plugin good cannot be sealed: Device or resource busy.");
+    EXPECT_LT(g_busy_seals, 1000000);
+    g_busy_seals = 0;
 }
 
 TEST_F(WrongBinary, CallsItselfSomethingElse) {
