@@ -143,8 +143,10 @@ TEST_F(PipelineCache, DISABLED_SecondProcess) {
     const fs::path folder = std::getenv(kFolder);
     for (int i = 0; i < 3; ++i) {
         for (const auto& entry : fs::directory_iterator(folder)) {
+            // Not what the other process is writing: to lose that is worth its warning.
+            if (i % 2 != 0 || entry.path().extension() != ".cache") continue;
             std::error_code gone;  // the other process may be the one that takes it away
-            if (i % 2 == 0) fs::remove(entry.path(), gone);
+            fs::remove(entry.path(), gone);
         }
         const Result<Logits> answer = run({{"pipeline_cache", folder.string()}});
         ASSERT_OK(answer);
